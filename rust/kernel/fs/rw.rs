@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reading and writing an open file from the kernel.
+//!
+//! A [`StreamFile`] moves bytes between kernel memory and an open file as read(2) and write(2)
+//! would: at the file's position, which moves on, with the file's flags. It adds one thing: a wait
+//! ends only when the file is ready or a fatal signal arrives. Other signals stay pending for the
+//! exit to user mode. That makes a transfer of many pieces as whole as one that never sleeps, and a
+//! non-blocking file as good as a blocking one.
+//!
+//! # Locking
+//!
+//! `f_pos_lock` is taken for the time of one transfer on files that have a position to protect, as
+//! read(2) and write(2) take it. Nothing is held while waiting.
+//!
+//! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
+//! [`include/linux/poll.h`](srctree/include/linux/poll.h),
+//! [`include/linux/uio.h`](srctree/include/linux/uio.h)
+
+use super::{
+    file::flags,
+    File,
+    LocalFile, //
+};
+use crate::{
+    bindings,
+    error::to_result,
+    prelude::*,
+    sync::aref::ARef,
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    },
+};
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomPinned,
+    mem::offset_of,
+    ptr::{
+        self,
+        addr_of, //
+    },
+};
+
+/// The most that is moved at once through a file that can only be asked to block: a pipe that is
+/// ready takes or gives this much without.
+const READY_CHUNK: usize = bindings::PIPE_BUF as usize;
+
+/// Wait queues that one file may put a waiter on; a terminal and a datagram socket use two.
+const MAX_QUEUES: usize = 4;
+
+/// The way that bytes go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the file into memory.
+    Read,
+    /// From memory into the file.
+    Write,
+}
+
+/// How a file is asked not to block, or why it need not be.
+enum Mode {
+    /// No readiness to wait for: a regular file, or a device without poll. Its waits are short, or
+    /// killable.
+    Plain,
+    /// Each transfer can be told not to wait.
+    NoWait,
+    /// Only the readiness of the file keeps a transfer from blocking.
+    Ready,
+}
+
+/// An open file through which bytes are streamed from or to the kernel.
+pub struct StreamFile {
+    file: ARef<File>,
+    direction: Direction,
+    mode: Mode,
+    rwf: bindings::rwf_t,
+}
+
+/// Kernel memory at one end of a transfer.
+enum Memory<'a> {
+    To(&'a mut [u8]),
+    From(&'a [u8]),
+}
+
+impl StreamFile {
+    /// Takes a file of the current task that is open for `direction`.
+    ///
+    /// # Errors
+    ///
+    /// - `EBADF`: there is no such file, or it is not open for `direction`.
+    /// - `EINVAL`: the file keeps no stream of bytes: it was opened with `O_DIRECT`, which needs
+    ///   aligned memory or, for a pipe, makes packets; or it is a socket that makes packets.
+    pub fn from_fd(fd: c_int, direction: Direction) -> Result<Self> {
+        let fd = u32::try_from(fd).map_err(|_| EBADF)?;
+        let file = LocalFile::fget(fd)?;
+
+        // SAFETY: A system call that works through this type does not also use `fdget_pos()`, and
+        // the reference just taken makes any other user of the file take `f_pos_lock`.
+        let file = unsafe { LocalFile::assume_no_fdget_pos(file) };
+        let wanted = match direction {
+            Direction::Read => bindings::FMODE_READ,
+            Direction::Write => bindings::FMODE_WRITE,
+        };
+        if f_mode(&file) & wanted == 0 {
+            return Err(EBADF);
+        }
+        if file.flags() & flags::O_DIRECT != 0 {
+            return Err(EINVAL);
+        }
+
+        // SAFETY: `file` is a valid file; the functions read fields that never change.
+        let (socket, kind, can_poll) = unsafe {
+            (
+                bindings::file_socket_type(file.as_ptr()),
+                u32::from(bindings::file_inode_mode(file.as_ptr())) & bindings::S_IFMT,
+                bindings::file_can_poll(file.as_ptr()),
+            )
+        };
+        if socket != 0 && socket != bindings::sock_type_SOCK_STREAM as c_int {
+            return Err(EINVAL);
+        }
+
+        let mode = if kind == bindings::S_IFREG || !can_poll {
+            Mode::Plain
+        } else if f_mode(&file) & bindings::FMODE_NOWAIT != 0 {
+            Mode::NoWait
+        } else {
+            Mode::Ready
+        };
+        let rwf = match mode {
+            Mode::NoWait => bindings::RWF_NOWAIT,
+            Mode::Plain | Mode::Ready => 0,
+        };
+        Ok(Self {
+            file,
+            direction,
+            mode,
+            rwf,
+        })
+    }
+
+    /// Makes writing to a pipe or socket without a reader an `EPIPE` only, with no `SIGPIPE`.
+    pub fn without_sigpipe(mut self) -> Self {
+        self.rwf |= bindings::RWF_NOSIGNAL;
+        self
+    }
+
+    /// Returns the file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Reads some bytes; 0 is the end of the file.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` if a fatal signal is pending; otherwise those of read(2). `EAGAIN` means that
+    /// [`Self::wait`] is next, whether the file is a blocking one or not.
+    pub fn read(&self, to: &mut [u8]) -> Result<usize> {
+        self.transfer(Memory::To(to))
+    }
+
+    /// Writes some bytes, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` if a fatal signal is pending; otherwise those of write(2). `EAGAIN` means that
+    /// [`Self::wait`] is next, whether the file is a blocking one or not. `EPIPE` comes with
+    /// `SIGPIPE`, as in write(2), unless [`Self::without_sigpipe`] was asked for.
+    pub fn write(&self, from: &[u8]) -> Result<usize> {
+        self.transfer(Memory::From(from))
+    }
+
+    /// Sleeps until the file is ready for its direction, or has an error or a hang-up to report.
+    ///
+    /// # Errors
+    ///
+    /// - `EINTR`: a fatal signal arrived.
+    /// - `EAGAIN`: the file has no way to tell when it will be ready.
+    pub fn wait(&self) -> Result {
+        if matches!(self.mode, Mode::Plain) {
+            return Err(EAGAIN);
+        }
+        let events = match self.direction {
+            Direction::Read => bindings::EPOLLIN,
+            Direction::Write => bindings::EPOLLOUT,
+        };
+        pin_init::stack_pin_init!(let waiter = PollWaiter::new(&self.file, events));
+
+        waiter.as_ref().wait()
+    }
+
+    fn transfer(&self, memory: Memory<'_>) -> Result<usize> {
+        if fatal_signal_pending() {
+            return Err(EINTR);
+        }
+        let limit = match self.mode {
+            Mode::Plain | Mode::NoWait => usize::MAX,
+            Mode::Ready => {
+                self.wait()?;
+                READY_CHUNK
+            }
+        };
+        match self.transfer_once(memory, limit) {
+            // The file insists on the signal being seen first. The codes that re-issue a system
+            // call must not leave the kernel here: part of the call's work is done.
+            Err(e)
+                if e == ERESTARTSYS
+                    || e == ERESTARTNOINTR
+                    || e == ERESTARTNOHAND
+                    || e == ERESTART_RESTARTBLOCK =>
+            {
+                Err(EINTR)
+            }
+            result => result,
+        }
+    }
+
+    /// Moves at most `limit` bytes at the file's position.
+    fn transfer_once(&self, memory: Memory<'_>, limit: usize) -> Result<usize> {
+        let (base, len, source): (*mut c_void, usize, bool) = match memory {
+            Memory::To(to) => (to.as_mut_ptr().cast(), to.len(), false),
+            Memory::From(from) => (from.as_ptr().cast_mut().cast(), from.len(), true),
+        };
+        let mut vec = bindings::kvec {
+            iov_base: base,
+            iov_len: len.min(limit),
+        };
+        let iter = Opaque::<bindings::iov_iter>::uninit();
+        let position = Position::lock(&self.file);
+        let file = self.file.as_ptr();
+
+        // SAFETY: `vec` describes memory that `memory` borrows: mutably if it is the destination.
+        // It and `iter` live until the end of this function, and the calls below do not keep them.
+        unsafe {
+            bindings::iov_iter_kvec(
+                iter.get(),
+                if source {
+                    bindings::ITER_SOURCE
+                } else {
+                    bindings::ITER_DEST
+                },
+                &raw mut vec,
+                1,
+                vec.iov_len,
+            );
+        }
+
+        // SAFETY: `file` is a valid file, `iter` was just initialized with the right direction, and
+        // `position` is locked, or null for a file that has none.
+        let moved = unsafe {
+            if source {
+                bindings::vfs_iter_write(file, iter.get(), position.as_ptr(), self.rwf)
+            } else {
+                bindings::vfs_iter_read(file, iter.get(), position.as_ptr(), self.rwf)
+            }
+        };
+        usize::try_from(moved).map_err(|_| Error::from_errno(moved as c_int))
+    }
+}
+
+fn f_mode(file: &File) -> bindings::fmode_t {
+    // SAFETY: `file` is a valid file. What is looked at in `f_mode` is set before the file is
+    // installed; splice may clear FMODE_NOWAIT meanwhile, by an atomic operation.
+    unsafe { addr_of!((*file.as_ptr()).f_mode).read_volatile() }
+}
+
+fn fatal_signal_pending() -> bool {
+    // SAFETY: The current task is a valid task.
+    unsafe { bindings::fatal_signal_pending(bindings::get_current()) != 0 }
+}
+
+/// The position of a file, locked if the file has one that is protected.
+struct Position<'a> {
+    file: &'a File,
+    locked: bool,
+    _not_send: NotThreadSafe,
+}
+
+impl<'a> Position<'a> {
+    fn lock(file: &'a File) -> Self {
+        let locked = f_mode(file) & bindings::FMODE_ATOMIC_POS != 0;
+
+        if locked {
+            // SAFETY: `file` is a valid file, and a file with FMODE_ATOMIC_POS has its lock
+            // initialized. It is not held: by the invariants of `File` this task is in no
+            // `fdget_pos()` of it, and `Position` lives for one transfer.
+            unsafe {
+                bindings::mutex_lock(
+                    addr_of!((*file.as_ptr()).__bindgen_anon_2.f_pos_lock).cast_mut(),
+                )
+            };
+        }
+        Self {
+            file,
+            locked,
+            _not_send: NotThreadSafe,
+        }
+    }
+
+    /// Returns where the position is kept; null for a stream, which has none.
+    fn as_ptr(&self) -> *mut bindings::loff_t {
+        if f_mode(self.file) & bindings::FMODE_STREAM != 0 {
+            return ptr::null_mut();
+        }
+        // SAFETY: `file` is a valid file; no reference to the field is made.
+        unsafe { &raw mut (*self.file.as_ptr()).f_pos }
+    }
+}
+
+impl Drop for Position<'_> {
+    fn drop(&mut self) {
+        if self.locked {
+            // SAFETY: This task took the lock in `lock()`.
+            unsafe {
+                bindings::mutex_unlock(
+                    addr_of!((*self.file.as_ptr()).__bindgen_anon_2.f_pos_lock).cast_mut(),
+                )
+            };
+        }
+    }
+}
+
+/// What a waiter has put on one wait queue.
+#[repr(C)]
+struct Entry {
+    wait: bindings::wait_queue_entry,
+    /// The queue.
+    head: *mut bindings::wait_queue_head,
+    /// What to complete when one of `events` happens.
+    ready: *mut bindings::completion,
+    events: bindings::__poll_t,
+}
+
+/// Waits for a file to become ready, with only a fatal signal to end the wait early.
+///
+/// select(2) waits interruptibly, and its queue entries wake only a task that sleeps so. This
+/// waiter's entries complete a completion, which wakes a task in any state.
+///
+/// # Invariants
+///
+/// The first `used` entries are on the wait queue that their `head` names, where `file` keeps it
+/// alive; the rest are not on any.
+#[pin_data(PinnedDrop)]
+struct PollWaiter<'a> {
+    file: &'a File,
+    table: Opaque<bindings::poll_table>,
+    #[pin]
+    ready: Opaque<bindings::completion>,
+    entries: UnsafeCell<[Entry; MAX_QUEUES]>,
+    used: UnsafeCell<usize>,
+    overflow: UnsafeCell<bool>,
+    events: bindings::__poll_t,
+    #[pin]
+    _pin: PhantomPinned,
+}
+
+impl<'a> PollWaiter<'a> {
+    fn new(file: &'a File, events: bindings::__poll_t) -> impl PinInit<Self> + 'a {
+        let events = events | bindings::EPOLLERR | bindings::EPOLLHUP;
+
+        pin_init!(Self {
+            file,
+            table: Opaque::new(bindings::poll_table {
+                _qproc: Some(Self::enqueue),
+                _key: events,
+            }),
+            ready <- Opaque::ffi_init(|slot| {
+                // SAFETY: `slot` is valid memory for a completion, and pinned.
+                unsafe { bindings::init_completion(slot) }
+            }),
+            entries: UnsafeCell::new(core::array::from_fn(|_| Entry {
+                wait: pin_init::zeroed(),
+                head: ptr::null_mut(),
+                ready: ptr::null_mut(),
+                events,
+            })),
+            // INVARIANT: No entry is on a wait queue.
+            used: UnsafeCell::new(0),
+            overflow: UnsafeCell::new(false),
+            events,
+            _pin: PhantomPinned,
+        })
+    }
+
+    /// Called by a file's poll operation: puts an entry on one of its wait queues.
+    ///
+    /// # Safety
+    ///
+    /// `table` must be that of a pinned `PollWaiter` on which `wait()` is running, and `head` a wait
+    /// queue that lives as long as its file.
+    unsafe extern "C" fn enqueue(
+        _file: *mut bindings::file,
+        head: *mut bindings::wait_queue_head,
+        table: *mut bindings::poll_table,
+    ) {
+        // SAFETY: By the safety requirements, `table` is the field of a `PollWaiter`. `Opaque` is a
+        // transparent wrapper.
+        let waiter = unsafe { &*table.byte_sub(offset_of!(Self, table)).cast::<Self>() };
+
+        // SAFETY: Only the task in `wait()` runs this function, so nothing else uses these cells.
+        let (used, overflow) = unsafe { (&mut *waiter.used.get(), &mut *waiter.overflow.get()) };
+        if *used >= MAX_QUEUES {
+            *overflow = true;
+            return;
+        }
+
+        // SAFETY: `used` is less than `MAX_QUEUES`, so the pointer is to an entry that is on no wait
+        // queue, by the type invariant. The entry is pinned with the waiter, whose drop takes it off
+        // the queue again.
+        // INVARIANT: The entry is on a wait queue, and `used` counts it.
+        unsafe {
+            let entry = waiter.entries.get().cast::<Entry>().add(*used);
+
+            (*entry).head = head;
+            (*entry).ready = waiter.ready.get();
+            bindings::init_waitqueue_func_entry(&raw mut (*entry).wait, Some(Self::wake));
+            bindings::add_wait_queue(head, &raw mut (*entry).wait);
+        }
+        *used += 1;
+    }
+
+    /// Called by whoever wakes one of the wait queues.
+    ///
+    /// # Safety
+    ///
+    /// `wait` must be that of an [`Entry`] which `enqueue()` put on a wait queue.
+    unsafe extern "C" fn wake(
+        wait: *mut bindings::wait_queue_entry,
+        _mode: c_uint,
+        _flags: c_int,
+        key: *mut c_void,
+    ) -> c_int {
+        // SAFETY: By the safety requirements `wait` is in an `Entry`. It is on the queue, whose
+        // lock the caller holds, so the waiter is still there, and nothing writes to the entry.
+        let entry = unsafe { &*wait.byte_sub(offset_of!(Entry, wait)).cast::<Entry>() };
+
+        // A key tells which events there are; without one it may be any.
+        if key.is_null() || key as usize & entry.events as usize != 0 {
+            // SAFETY: The completion was initialized in `new()`, and lives as long as the entry.
+            unsafe { bindings::complete(entry.ready) };
+        }
+        0
+    }
+
+    fn wait(self: Pin<&Self>) -> Result {
+        const STATE: u32 = bindings::TASK_KILLABLE | bindings::TASK_FREEZABLE;
+        let mut table = self.table.get();
+
+        loop {
+            // SAFETY: `file` is a valid file. `table` is that of this waiter, which is pinned, or
+            // null.
+            let ready = unsafe { bindings::vfs_poll(self.file.as_ptr(), table) };
+            if ready & self.events != 0 {
+                return Ok(());
+            }
+
+            // SAFETY: Only `enqueue()`, which runs in this task, writes the cell.
+            if unsafe { *self.overflow.get() } {
+                return Err(EINVAL);
+            }
+
+            // The entries stay on their queues until drop: from here on poll only looks.
+            table = ptr::null_mut();
+
+            // SAFETY: The completion was initialized in `new()`.
+            let woken = unsafe { bindings::wait_for_completion_state(self.ready.get(), STATE) };
+            to_result(woken).map_err(|_| EINTR)?;
+        }
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for PollWaiter<'_> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: No call of `enqueue()` is running: it takes a shared borrow to wait.
+        let used = unsafe { *self.used.get() };
+
+        for i in 0..used {
+            // SAFETY: By the type invariant `i` is the index of an entry that is on the wait queue
+            // behind `head`, which `file` keeps alive. The function takes the queue's lock, so
+            // `wake()` is not running on the entry afterwards.
+            unsafe {
+                let entry = self.entries.get().cast::<Entry>().add(i);
+
+                bindings::remove_wait_queue((*entry).head, &raw mut (*entry).wait);
+            }
+        }
+    }
+}
