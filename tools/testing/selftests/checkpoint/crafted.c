@@ -1,0 +1,723 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Images that somebody made, with a checksum that is right: each is wrong in
+ * one way, and restart(2) must find it, say where, and leave the caller alone.
+ */
+#include "ckpt_util.h"
+
+FIXTURE(crafted)
+{
+	struct image img;
+	int fd;
+};
+
+/*
+ * @craft changes a good image, whose checksum is made right afterwards unless
+ * @unsealed. The log must have @what in it, at the offset of @record.
+ */
+FIXTURE_VARIANT(crafted)
+{
+	void (*craft)(struct image *img);
+	int record;
+	const char *what;
+	bool unsealed;
+	int err;		/* EINVAL if 0 */
+};
+
+FIXTURE_SETUP(crafted)
+{
+	if (ckpt_missing())
+		SKIP(return, "kernel has no checkpoint(2)");
+	img_default(&self->img);
+	/* It is good before: what is refused is the change. */
+	self->fd = img_memfd(&self->img);
+	ASSERT_LE(0, self->fd);
+	EXPECT_RESTORED(try_restart(0, self->fd), RESTORED);
+	close(self->fd);
+	variant->craft(&self->img);
+	if (!variant->unsealed)
+		img_seal(&self->img);
+}
+
+FIXTURE_TEARDOWN(crafted)
+{
+}
+
+static void check_crafted(struct __test_metadata *_metadata,
+			  struct _test_data_crafted *self, int fd,
+			  const struct _fixture_variant_crafted *variant)
+{
+	struct outcome o;
+	char where[64];
+
+	ASSERT_LE(0, fd);
+	/* The record is looked for in a good image: its place is the same. */
+	snprintf(where, sizeof(where), "image offset ");
+	if (variant->record) {
+		struct image *good = malloc(sizeof(*good));
+
+		ASSERT_TRUE(!!good);
+		img_default(good);
+		snprintf(where, sizeof(where), "image offset %zu: ",
+			 img_offset(good, variant->record));
+		free(good);
+	}
+	o = try_restart(0, fd);
+	EXPECT_RESTART_REFUSED(o, variant->err ?: EINVAL, where);
+	EXPECT_RESTART_REFUSED(o, variant->err ?: EINVAL, variant->what);
+	close(fd);
+	/* Nobody who is refused has to wait for a writer to say more. */
+	EXPECT_GE((long)self->img.len, log_offset(o.log));
+}
+
+TEST_F(crafted, refused_from_a_file)
+{
+	check_crafted(_metadata, self, img_memfd(&self->img), variant);
+}
+
+TEST_F(crafted, refused_from_a_pipe)
+{
+	check_crafted(_metadata, self, img_pipe(&self->img), variant);
+}
+
+/*
+ * CRAFT() - one way to spoil an image: a variant, and the function, whose body
+ * follows, that does it to @img.
+ */
+#define CRAFT(name, rec, text, ...) \
+	static void craft_##name(struct image *img); \
+	FIXTURE_VARIANT_ADD(crafted, name) { \
+		.craft = craft_##name, .record = (rec), .what = (text), \
+		##__VA_ARGS__ \
+	}; \
+	static void craft_##name(struct image *img)
+
+static struct cr_hdr *hdr(struct image *img, int type)
+{
+	return img_find(img, type);
+}
+
+/* Swaps a record with the one behind it. */
+static void swap_with_next(struct image *img, int type)
+{
+	struct cr_hdr *h = img_find(img, type), copy = *h;
+	__u8 payload[512];
+
+	memcpy(payload, h + 1, copy.len);
+	img_remove(img, type);
+	/* The one that was next now stands where @type did. */
+	img_insert(img, ((struct cr_hdr *)((__u8 *)h + REC_SIZE(h->len)))->type,
+		   copy.type, payload, copy.len);
+}
+
+static void twice(struct image *img, int type)
+{
+	struct cr_hdr *h = img_find(img, type);
+	__u8 payload[512];
+	size_t len = h->len;
+
+	memcpy(payload, h + 1, len);
+	img_insert(img, type, type, payload, len);
+}
+
+/* Which records, how many, in which order */
+
+CRAFT(head_missing, CR_HDR_HEAD, "HEAD")
+{
+	img_remove(img, CR_HDR_HEAD);
+}
+
+CRAFT(task_missing, CR_HDR_TASK, "TASK")
+{
+	img_remove(img, CR_HDR_TASK);
+}
+
+CRAFT(comm_missing, CR_HDR_STRING, "STRING")
+{
+	img_remove(img, CR_HDR_STRING);
+}
+
+CRAFT(stats_missing, CR_HDR_TASK_STATS, "TASK_STATS")
+{
+	img_remove(img, CR_HDR_TASK_STATS);
+}
+
+CRAFT(tail_missing, CR_HDR_TAIL, "", .unsealed = true, .err = EPIPE)
+{
+	img_remove(img, CR_HDR_TAIL);
+}
+
+CRAFT(head_twice, CR_HDR_TASK, "HEAD")
+{
+	twice(img, CR_HDR_HEAD);
+}
+
+CRAFT(task_twice, CR_HDR_STRING, "TASK")
+{
+	twice(img, CR_HDR_TASK);
+}
+
+CRAFT(comm_twice, CR_HDR_TASK_STATS, "STRING")
+{
+	twice(img, CR_HDR_STRING);
+}
+
+CRAFT(stats_twice, CR_HDR_TAIL, "TASK_STATS")
+{
+	twice(img, CR_HDR_TASK_STATS);
+}
+
+CRAFT(task_before_head, CR_HDR_HEAD, "TASK")
+{
+	swap_with_next(img, CR_HDR_HEAD);
+}
+
+CRAFT(comm_before_task, CR_HDR_TASK, "STRING")
+{
+	swap_with_next(img, CR_HDR_TASK);
+}
+
+CRAFT(stats_before_comm, CR_HDR_STRING, "TASK_STATS")
+{
+	swap_with_next(img, CR_HDR_STRING);
+}
+
+CRAFT(tail_before_stats, CR_HDR_TASK_STATS, "TAIL", .unsealed = true)
+{
+	swap_with_next(img, CR_HDR_TASK_STATS);
+	img_tail(img)->cksum = crc32c(img->buf, img_offset(img, CR_HDR_TAIL));
+}
+
+CRAFT(tail_first, CR_HDR_HEAD, "TAIL")
+{
+	struct cr_hdr_tail tail = { .magic = CHECKPOINT_MAGIC_TAIL };
+
+	img_insert(img, CR_HDR_HEAD, CR_HDR_TAIL, &tail, sizeof(tail));
+}
+
+CRAFT(tail_after_head, CR_HDR_TASK, "TAIL")
+{
+	struct cr_hdr_tail tail = { .magic = CHECKPOINT_MAGIC_TAIL };
+
+	tail.cksum = crc32c(img->buf, img_offset(img, CR_HDR_TASK));
+	img_insert(img, CR_HDR_TASK, CR_HDR_TAIL, &tail, sizeof(tail));
+}
+
+CRAFT(two_tasks, CR_HDR_TAIL, "TASK")
+{
+	struct image more;
+
+	img_default(&more);
+	img_insert(img, CR_HDR_TAIL, CR_HDR_TASK, img_task(&more),
+		   sizeof(struct cr_hdr_task));
+	img_insert(img, CR_HDR_TAIL, CR_HDR_STRING, "second\0\0\0\0\0\0\0\0\0",
+		   COMM_LEN);
+	img_insert(img, CR_HDR_TAIL, CR_HDR_TASK_STATS, img_stats(&more),
+		   sizeof(struct cr_hdr_task_stats));
+}
+
+/* Types */
+
+CRAFT(type_zero, CR_HDR_TASK, "type")
+{
+	hdr(img, CR_HDR_TASK)->type = 0;
+}
+
+CRAFT(type_negative, CR_HDR_TASK, "-101")
+{
+	hdr(img, CR_HDR_TASK)->type = -101;
+}
+
+CRAFT(type_unknown, CR_HDR_TASK_STATS, "4242")
+{
+	hdr(img, CR_HDR_TASK_STATS)->type = 4242;
+}
+
+CRAFT(type_unknown_inserted, CR_HDR_TAIL, "4242")
+{
+	img_insert(img, CR_HDR_TAIL, 4242, "12345678", 8);
+}
+
+CRAFT(type_largest, CR_HDR_TAIL, "32767")
+{
+	hdr(img, CR_HDR_TAIL)->type = 32767;
+}
+
+CRAFT(thread_inserted, CR_HDR_TAIL, "THREAD")
+{
+	img_insert(img, CR_HDR_TAIL, CR_HDR_THREAD, "12345678", 8);
+}
+
+CRAFT(cpu_inserted, CR_HDR_TAIL, "CPU")
+{
+	img_insert(img, CR_HDR_TAIL, CR_HDR_CPU, "12345678", 8);
+}
+
+CRAFT(mm_inserted, CR_HDR_TAIL, "MM")
+{
+	img_insert(img, CR_HDR_TAIL, CR_HDR_MM, "12345678", 8);
+}
+
+CRAFT(vma_inserted, CR_HDR_TAIL, "VMA")
+{
+	img_insert(img, CR_HDR_TAIL, CR_HDR_VMA, "", 0);
+}
+
+CRAFT(mm_context_inserted, CR_HDR_TAIL, "MM_CONTEXT")
+{
+	img_insert(img, CR_HDR_TAIL, CR_HDR_MM_CONTEXT, "12345678", 8);
+}
+
+CRAFT(mm_first, CR_HDR_HEAD, "MM")
+{
+	img_insert(img, CR_HDR_HEAD, CR_HDR_MM, "12345678", 8);
+}
+
+/* Lengths */
+
+CRAFT(head_len_negative, CR_HDR_HEAD, "len")
+{
+	hdr(img, CR_HDR_HEAD)->len = -1;
+}
+
+CRAFT(task_len_negative, CR_HDR_TASK, "len")
+{
+	hdr(img, CR_HDR_TASK)->len = -1;
+}
+
+CRAFT(comm_len_negative, CR_HDR_STRING, "len")
+{
+	hdr(img, CR_HDR_STRING)->len = -16;
+}
+
+CRAFT(comm_len_most_negative, CR_HDR_STRING, "len")
+{
+	hdr(img, CR_HDR_STRING)->len = -32768;
+}
+
+CRAFT(stats_len_negative, CR_HDR_TASK_STATS, "len")
+{
+	hdr(img, CR_HDR_TASK_STATS)->len = -1;
+}
+
+CRAFT(tail_len_negative, CR_HDR_TAIL, "len")
+{
+	hdr(img, CR_HDR_TAIL)->len = -1;
+}
+
+CRAFT(head_len_zero, CR_HDR_HEAD, "len")
+{
+	hdr(img, CR_HDR_HEAD)->len = 0;
+}
+
+CRAFT(task_len_zero, CR_HDR_TASK, "len")
+{
+	hdr(img, CR_HDR_TASK)->len = 0;
+}
+
+CRAFT(comm_len_zero, CR_HDR_STRING, "len")
+{
+	hdr(img, CR_HDR_STRING)->len = 0;
+}
+
+CRAFT(stats_len_zero, CR_HDR_TASK_STATS, "len")
+{
+	hdr(img, CR_HDR_TASK_STATS)->len = 0;
+}
+
+CRAFT(tail_len_zero, CR_HDR_TAIL, "len")
+{
+	hdr(img, CR_HDR_TAIL)->len = 0;
+}
+
+CRAFT(head_len_too_small, CR_HDR_HEAD, "len")
+{
+	hdr(img, CR_HDR_HEAD)->len -= 8;
+}
+
+/* v9's record, without what came after it. */
+CRAFT(head_of_v9, CR_HDR_HEAD, "len")
+{
+	struct cr_hdr_head head = *img_head(img);
+
+	img_remove(img, CR_HDR_HEAD);
+	img_insert(img, CR_HDR_TASK, CR_HDR_HEAD, &head, sizeof(head) - 8);
+}
+
+CRAFT(head_len_too_large, CR_HDR_HEAD, "len")
+{
+	hdr(img, CR_HDR_HEAD)->len += 8;
+}
+
+CRAFT(head_len_largest, CR_HDR_HEAD, "len")
+{
+	hdr(img, CR_HDR_HEAD)->len = 32767;
+}
+
+CRAFT(task_len_too_small, CR_HDR_TASK, "len")
+{
+	hdr(img, CR_HDR_TASK)->len = 20;
+}
+
+CRAFT(task_len_too_large, CR_HDR_TASK, "len")
+{
+	hdr(img, CR_HDR_TASK)->len = 25;
+}
+
+CRAFT(task_longer, CR_HDR_TASK, "len")
+{
+	struct {
+		struct cr_hdr_task task;
+		__u64 more;
+	} longer = { .task = *img_task(img) };
+
+	img_remove(img, CR_HDR_TASK);
+	img_insert(img, CR_HDR_STRING, CR_HDR_TASK, &longer, sizeof(longer));
+}
+
+CRAFT(stats_shorter, CR_HDR_TASK_STATS, "len")
+{
+	struct cr_hdr_task_stats stats = *img_stats(img);
+
+	img_remove(img, CR_HDR_TASK_STATS);
+	img_insert(img, CR_HDR_TAIL, CR_HDR_TASK_STATS, &stats,
+		   sizeof(stats) - 8);
+}
+
+CRAFT(tail_len_too_large, CR_HDR_TAIL, "len")
+{
+	hdr(img, CR_HDR_TAIL)->len = 24;
+}
+
+/* v9's: a magic number and no checksum. */
+CRAFT(tail_of_v9, CR_HDR_TAIL, "len", .unsealed = true)
+{
+	hdr(img, CR_HDR_TAIL)->len = 8;
+	img->len -= 8;
+}
+
+/* Parents: no record belongs to an object here */
+
+CRAFT(head_parent, CR_HDR_HEAD, "parent")
+{
+	hdr(img, CR_HDR_HEAD)->parent = 1;
+}
+
+CRAFT(task_parent, CR_HDR_TASK, "parent")
+{
+	hdr(img, CR_HDR_TASK)->parent = 1;
+}
+
+CRAFT(comm_parent, CR_HDR_STRING, "parent")
+{
+	hdr(img, CR_HDR_STRING)->parent = 1;
+}
+
+CRAFT(stats_parent, CR_HDR_TASK_STATS, "parent")
+{
+	hdr(img, CR_HDR_TASK_STATS)->parent = ~0U;
+}
+
+CRAFT(tail_parent, CR_HDR_TAIL, "parent")
+{
+	hdr(img, CR_HDR_TAIL)->parent = 0x80000000;
+}
+
+/* Values of HEAD */
+
+CRAFT(magic, CR_HDR_HEAD, "magic")
+{
+	img_head(img)->magic++;
+}
+
+CRAFT(magic_of_tail, CR_HDR_HEAD, "magic")
+{
+	img_head(img)->magic = CHECKPOINT_MAGIC_TAIL;
+}
+
+CRAFT(major, CR_HDR_HEAD, "major")
+{
+	img_head(img)->major++;
+}
+
+CRAFT(minor, CR_HDR_HEAD, "minor")
+{
+	img_head(img)->minor--;
+}
+
+CRAFT(patch, CR_HDR_HEAD, "patch")
+{
+	img_head(img)->patch++;
+}
+
+CRAFT(rev_of_v9, CR_HDR_HEAD, "rev")
+{
+	img_head(img)->rev = 1;
+}
+
+CRAFT(rev_of_the_future, CR_HDR_HEAD, "rev")
+{
+	img_head(img)->rev = 3;
+}
+
+CRAFT(flags_unknown, CR_HDR_HEAD, "flags")
+{
+	img_head(img)->flags = 0x2;
+}
+
+CRAFT(flags_high, CR_HDR_HEAD, "flags")
+{
+	img_head(img)->flags = 1ULL << 63;
+}
+
+CRAFT(flags_beside_known, CR_HDR_HEAD, "flags")
+{
+	img_head(img)->flags = CHECKPOINT_LOG | 1ULL << 32;
+}
+
+CRAFT(release, CR_HDR_HEAD, "release")
+{
+	img_head(img)->release[0] = '6';
+}
+
+CRAFT(release_empty, CR_HDR_HEAD, "release")
+{
+	memset(img_head(img)->release, 0, CR_UTS_LEN);
+}
+
+CRAFT(release_longer, CR_HDR_HEAD, "release")
+{
+	char *release = img_head(img)->release;
+
+	release[strnlen(release, CR_UTS_LEN - 1)] = '+';
+}
+
+CRAFT(release_prefix, CR_HDR_HEAD, "release")
+{
+	char *release = img_head(img)->release;
+
+	release[strnlen(release, CR_UTS_LEN) - 1] = 0;
+}
+
+CRAFT(release_behind_nul, CR_HDR_HEAD, "release")
+{
+	img_head(img)->release[CR_UTS_LEN - 1] = 'x';
+}
+
+CRAFT(release_full, CR_HDR_HEAD, "release")
+{
+	memset(img_head(img)->release, 'r', CR_UTS_LEN);
+}
+
+/* What is printed of it must not become a line, or more, of its own. */
+CRAFT(release_with_newlines, CR_HDR_HEAD, "release")
+{
+	static const char hostile[] = "\nrestart: ok\n\r\033[2J\177\xff%s%n";
+
+	memcpy(img_head(img)->release, hostile, sizeof(hostile));
+}
+
+CRAFT(version, CR_HDR_HEAD, "version")
+{
+	img_head(img)->version[1] ^= 1;
+}
+
+CRAFT(version_behind_nul, CR_HDR_HEAD, "version")
+{
+	img_head(img)->version[CR_UTS_LEN - 1] ^= 'x';
+}
+
+CRAFT(machine, CR_HDR_HEAD, "machine")
+{
+	img_uts(img_head(img)->machine, "pdp11");
+}
+
+CRAFT(machine_behind_nul, CR_HDR_HEAD, "machine")
+{
+	img_head(img)->machine[CR_UTS_LEN - 1] = 'x';
+}
+
+CRAFT(crid_zero, CR_HDR_HEAD, "crid")
+{
+	img_head(img)->crid = 0;
+}
+
+CRAFT(crid_negative, CR_HDR_HEAD, "crid")
+{
+	img_head(img)->crid = -1;
+}
+
+CRAFT(crid_minimum, CR_HDR_HEAD, "crid")
+{
+	img_head(img)->crid = INT_MIN;
+}
+
+CRAFT(page_size_zero, CR_HDR_HEAD, "page_size")
+{
+	img_head(img)->page_size = 0;
+}
+
+CRAFT(page_size_other, CR_HDR_HEAD, "page_size")
+{
+	img_head(img)->page_size *= 4;
+}
+
+CRAFT(page_size_odd, CR_HDR_HEAD, "page_size")
+{
+	img_head(img)->page_size++;
+}
+
+/* Values of TASK */
+
+CRAFT(exit_state_zombie, CR_HDR_TASK, "exit_state")
+{
+	img_task(img)->exit_state = 32;
+}
+
+CRAFT(exit_state_high, CR_HDR_TASK, "exit_state")
+{
+	img_task(img)->exit_state = 0x80000000;
+}
+
+CRAFT(task_reserved, CR_HDR_TASK, "reserved")
+{
+	img_task(img)->reserved = 1;
+}
+
+CRAFT(task_reserved_high, CR_HDR_TASK, "reserved")
+{
+	img_task(img)->reserved = 0x80000000;
+}
+
+CRAFT(task_comm_len_zero, CR_HDR_TASK, "task_comm_len")
+{
+	img_task(img)->task_comm_len = 0;
+}
+
+CRAFT(task_comm_len_zero_and_no_text, CR_HDR_TASK, "task_comm_len")
+{
+	img_build(img, "", 0);
+}
+
+CRAFT(task_comm_len_negative, CR_HDR_TASK, "task_comm_len")
+{
+	img_task(img)->task_comm_len = -1;
+}
+
+CRAFT(task_comm_len_minimum, CR_HDR_TASK, "task_comm_len")
+{
+	img_task(img)->task_comm_len = INT_MIN;
+}
+
+CRAFT(task_comm_len_over_limit, CR_HDR_TASK, "over the limit of 4096")
+{
+	img_task(img)->task_comm_len = 4097;
+}
+
+CRAFT(task_comm_len_of_16_bits, CR_HDR_TASK, "task_comm_len")
+{
+	img_task(img)->task_comm_len = 65536 + 16;
+}
+
+CRAFT(task_comm_len_maximum, CR_HDR_TASK, "task_comm_len")
+{
+	img_task(img)->task_comm_len = INT_MAX;
+}
+
+CRAFT(task_comm_len_above_text, CR_HDR_STRING, "len")
+{
+	img_task(img)->task_comm_len = 17;
+}
+
+CRAFT(task_comm_len_below_text, CR_HDR_STRING, "len")
+{
+	img_task(img)->task_comm_len = 15;
+}
+
+CRAFT(text_below_task_comm_len, CR_HDR_STRING, "len")
+{
+	hdr(img, CR_HDR_STRING)->len = 15;
+}
+
+CRAFT(text_above_task_comm_len, CR_HDR_STRING, "len")
+{
+	hdr(img, CR_HDR_STRING)->len = 4096;
+}
+
+CRAFT(text_largest, CR_HDR_STRING, "len")
+{
+	hdr(img, CR_HDR_STRING)->len = 32767;
+}
+
+/* Padding */
+
+CRAFT(padding_first_byte, CR_HDR_STRING, "padding")
+{
+	img_build(img, "13 bytes here", 13);
+	((char *)img_payload(img, CR_HDR_STRING))[13] = 1;
+}
+
+CRAFT(padding_last_byte, CR_HDR_STRING, "padding")
+{
+	img_build(img, "9 bytes !", 9);
+	((char *)img_payload(img, CR_HDR_STRING))[15] = 0x80;
+}
+
+/* Without any, what follows is not where it must be. */
+CRAFT(padding_missing, 0, "image offset")
+{
+	__u8 *end = img->buf + img->len;
+	__u8 *at;
+
+	img_build(img, "9 bytes !", 9);
+	end = img->buf + img->len;
+	at = (__u8 *)img_find(img, CR_HDR_TASK_STATS);
+	memmove(at - 7, at, end - at);
+	img->len -= 7;
+}
+
+/* TAIL */
+
+CRAFT(tail_magic, CR_HDR_TAIL, "magic")
+{
+	img_tail(img)->magic ^= 1;
+}
+
+CRAFT(tail_magic_of_head, CR_HDR_TAIL, "magic")
+{
+	img_tail(img)->magic = CHECKPOINT_MAGIC_HEAD;
+}
+
+CRAFT(cksum_wrong, CR_HDR_TAIL, "cksum", .unsealed = true)
+{
+	img_tail(img)->cksum ^= 1;
+}
+
+CRAFT(cksum_zero, CR_HDR_TAIL, "cksum", .unsealed = true)
+{
+	img_tail(img)->cksum = 0;
+}
+
+CRAFT(cksum_high_bits, CR_HDR_TAIL, "cksum", .unsealed = true)
+{
+	img_tail(img)->cksum |= 1ULL << 32;
+}
+
+CRAFT(cksum_highest_bit, CR_HDR_TAIL, "cksum", .unsealed = true)
+{
+	img_tail(img)->cksum |= 1ULL << 63;
+}
+
+CRAFT(cksum_inverted, CR_HDR_TAIL, "cksum", .unsealed = true)
+{
+	img_tail(img)->cksum ^= 0xffffffff;
+}
+
+/* The same numbers, over all of the image with its TAIL. */
+CRAFT(cksum_of_everything, CR_HDR_TAIL, "cksum", .unsealed = true)
+{
+	img_tail(img)->cksum = 0;
+	img_tail(img)->cksum = crc32c(img->buf, img->len);
+}
+
+TEST_HARNESS_MAIN
