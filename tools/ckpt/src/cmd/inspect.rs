@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `ckpt inspect`: the records of an image, for people and for programs.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use ckpt_image::image::{name_of, Checker, Header, Refusal};
+use ckpt_image::{RawRecord, Reader};
+use serde::Serialize;
+
+use crate::error::{Error, Exit};
+use crate::field::{Fields, Shown};
+use crate::image::{expect, Fault};
+use crate::input::Input;
+use crate::output::{complain, Out};
+use crate::text;
+
+/// Show the records of an image
+///
+/// Shows each record with its offset, type, length and fields. If restart(2) would refuse the
+/// image, the records are shown all the same as far as they can be told apart, and the first
+/// reason is given at the end.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// File to read, - for standard input
+    image: PathBuf,
+
+    /// Show every image in the file, one behind the other
+    #[arg(short, long)]
+    all: bool,
+
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+
+    /// Show the bytes of each record in hexadecimal
+    #[arg(short, long)]
+    raw: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    schema: &'static str,
+    ok: bool,
+    images: Vec<Image>,
+}
+
+#[derive(Serialize)]
+struct Image {
+    #[serde(rename = "image")]
+    path: String,
+    /// Where in the input the image starts.
+    start: u64,
+    ok: bool,
+    /// Bytes that were read.
+    bytes: u64,
+    records: Vec<JsonRecord>,
+    /// null if the image is all right.
+    error: Option<Fault>,
+}
+
+#[derive(Serialize)]
+struct JsonRecord {
+    offset: u64,
+    #[serde(rename = "type")]
+    number: i16,
+    /// null if no type has that number.
+    name: Option<&'static str>,
+    length: i16,
+    parent: u32,
+    /// Did the image pass all checks up to here?
+    ok: bool,
+    fields: Fields,
+    /// Header, payload and padding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw: Option<String>,
+}
+
+pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
+    // A bar and a table on one terminal would be in each other's way.
+    let mut input =
+        Input::open(&args.image)?.with_progress(args.json || !io::stdout().is_terminal());
+    let mut images = Vec::new();
+    let exit = loop {
+        let image = image(args, &mut input, out)?;
+        let exit = image.error.as_ref().map_or(Exit::Ok, Fault::exit);
+        images.push(image);
+        // Behind a record that makes no sense nothing tells where the next image starts.
+        if !args.all || exit != Exit::Ok || out.closed() || input.at_end()? {
+            break exit;
+        }
+    };
+    if args.json {
+        out.json(&Report {
+            schema: "ckpt.inspect.v1",
+            ok: exit == Exit::Ok,
+            images,
+        })?;
+    }
+    Ok(exit)
+}
+
+/// Shows one image.
+fn image(args: &Args, input: &mut Input, out: &mut Out) -> Result<Image, Error> {
+    let start = input.taken();
+    if !args.json {
+        if start > 0 {
+            out.line(format_args!("\n# from byte {start}"))?;
+        }
+        if !args.raw {
+            out.line(HEADING)?;
+        }
+    }
+
+    let mut checker = Checker::new(expect(None));
+    let mut refusal = None;
+    let mut count = 0;
+    let mut records = Vec::new();
+    let mut reader = Reader::new(&mut *input);
+    let error = loop {
+        let record = match reader.next_record() {
+            Ok(Some(record)) => record,
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        };
+        count += 1;
+        if refusal.is_none() {
+            refusal = judge(&mut checker, &record).err();
+        }
+        let ok = refusal.is_none();
+        if args.json {
+            records.push(json(record.clone(), args.raw, ok));
+        } else if args.raw {
+            raw(&record, out)?;
+        } else {
+            table(&record, ok, out)?;
+        }
+        if out.closed() || !(ok || plausible(&record)) {
+            break None;
+        }
+    };
+    let bytes = reader.offset();
+    // The first error counts: what comes later may be its consequence.
+    let error = match refusal {
+        Some(refusal) => Some(Fault::from(refusal)),
+        None => error.map(|error| Fault::new(error, input)),
+    };
+    input.pause();
+
+    match &error {
+        None if args.json || out.closed() => {}
+        None => {
+            let left = input.left().filter(|&bytes| bytes > 0 && !args.all);
+            let rest = left.map_or(String::new(), |bytes| {
+                format!("; {} not looked at", text::count(bytes, "more byte"))
+            });
+            out.line(format_args!(
+                "# {} in {}; all checks passed{rest}",
+                text::count(bytes, "byte"),
+                text::count(count, "record"),
+            ))?;
+        }
+        Some(fault) => {
+            // The reason comes below the records.
+            out.flush()?;
+            match fault.exit() {
+                Exit::Refused if args.json => {}
+                Exit::Refused => complain(format_args!("{}: {fault}", input.name())),
+                _ => complain(fault),
+            }
+        }
+    }
+    Ok(Image {
+        path: input.path().into(),
+        start,
+        ok: error.is_none(),
+        bytes,
+        records,
+        error,
+    })
+}
+
+/// Makes the checks of restart(2) on the next record.
+fn judge(checker: &mut Checker<'_>, record: &RawRecord) -> Result<(), Refusal> {
+    checker.header(&header_bytes(record.header))?;
+    checker.payload(&record.padded)?;
+    Ok(())
+}
+
+/// Is a record that was refused, or comes behind one, likely to be a record at all?
+fn plausible(record: &RawRecord) -> bool {
+    record.kind().is_some_and(|kind| {
+        kind.payload_len()
+            .is_none_or(|len| usize::from(len) == record.payload().len())
+    })
+}
+
+fn header_bytes(header: Header) -> [u8; Header::SIZE] {
+    let (kind, len, parent) = (
+        header.kind.to_ne_bytes(),
+        header.len.to_ne_bytes(),
+        header.parent.to_ne_bytes(),
+    );
+    let mut bytes = [0; Header::SIZE];
+    for (to, from) in bytes.iter_mut().zip([&kind[..], &len, &parent].concat()) {
+        *to = from;
+    }
+    bytes
+}
+
+const HEADING: &str = "  OFFSET  RECORD             LENGTH  FIELD            VALUE";
+
+/// What a person calls the type of a record.
+fn label(header: Header) -> String {
+    format!("{} ({})", name_of(header.kind).unwrap_or("?"), header.kind)
+}
+
+/// One record as lines of the table: what record it is, and a field in each line. The records from
+/// the first that was refused on have a mark.
+fn table(record: &RawRecord, ok: bool, out: &mut Out) -> Result<(), Error> {
+    let header = record.header;
+    let mut left = format!(
+        "{}{:>7}  {:<17}  {:>6}",
+        if ok { ' ' } else { '!' },
+        record.offset,
+        label(header),
+        header.len
+    );
+    let mut fields: Vec<(String, String)> = Vec::new();
+    if header.parent != 0 {
+        fields.push(("(parent)".into(), header.parent.to_string()));
+    }
+    for (field, value) in record.fields().into_iter().flatten() {
+        let shown = Shown::new(name_of(header.kind), field.name, value);
+        if !(field.is_reserved() && shown.is_zero()) {
+            fields.push((field.name.into(), shown.for_people()));
+        }
+    }
+    if fields.is_empty() {
+        return out.line(left);
+    }
+    for (name, value) in fields {
+        out.line(format_args!("{left}  {name:<15}  {value}"))?;
+        left = " ".repeat(left.len());
+    }
+    Ok(())
+}
+
+/// One record as a hex dump.
+fn raw(record: &RawRecord, out: &mut Out) -> Result<(), Error> {
+    out.line(format_args!(
+        "# {}, length {}, parent {}",
+        label(record.header),
+        record.header.len,
+        record.header.parent
+    ))?;
+    out.bytes(text::hexdump(record.offset, &bytes(record)).as_bytes())
+}
+
+/// Header, payload and padding.
+fn bytes(record: &RawRecord) -> Vec<u8> {
+    [&header_bytes(record.header), record.padded.as_slice()].concat()
+}
+
+fn json(record: RawRecord, raw: bool, ok: bool) -> JsonRecord {
+    let header = record.header;
+    JsonRecord {
+        offset: record.offset,
+        number: header.kind,
+        name: name_of(header.kind),
+        length: header.len,
+        parent: header.parent,
+        ok,
+        raw: raw.then(|| text::hex(&bytes(&record))),
+        fields: Fields::new(record),
+    }
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Images, and why one is refused.
+
+use std::fmt;
+
+use ckpt_image::image::{name_of, Expect, Kernel, Reason, Refusal};
+use ckpt_image::uapi;
+use serde::Serialize;
+
+use crate::error::{Doing, Error, Exit};
+use crate::input::Input;
+use crate::sys::{self, Uname};
+use crate::text;
+
+/// `CHECKPOINT_LOG`: have the kernel write to `logfd` why it refuses.
+pub(crate) const LOG: u64 = uapi::CHECKPOINT_LOG as u64;
+
+/// `CHECKPOINT_FLAGS`: the flags that an image can have been written with.
+const FLAGS: u64 = uapi::CHECKPOINT_FLAGS as u64;
+
+/// The running kernel, as far as an image must come from the same.
+pub(crate) struct Running {
+    pub(crate) uname: Uname,
+    pub(crate) page_size: u32,
+    version: (u16, u16, u16),
+}
+
+impl Running {
+    pub(crate) fn find() -> Result<Self, Error> {
+        let uname = sys::uname().doing(|| "cannot tell which kernel runs".into())?;
+        let page_size = sys::page_size().doing(|| "cannot tell the size of a page".into())?;
+        Ok(Running {
+            version: version(&uname.release),
+            uname,
+            page_size,
+        })
+    }
+
+    fn kernel(&self) -> Kernel<'_> {
+        Kernel {
+            version: self.version,
+            release: &self.uname.release,
+            text: &self.uname.version,
+            machine: &self.uname.machine,
+            page_size: self.page_size,
+        }
+    }
+}
+
+/// What is expected of an image: that it is valid, and that it is from `running`.
+pub(crate) fn expect(running: Option<&Running>) -> Expect<'_> {
+    Expect {
+        kernel: running.map(Running::kernel),
+        crid: None,
+        flags: FLAGS,
+    }
+}
+
+/// The numbers that a release such as `7.3.4-rc1+` begins with; what is missing is 0.
+fn version(release: &[u8]) -> (u16, u16, u16) {
+    let text = text::escape(release);
+    let digits = text
+        .find(|c: char| c != '.' && !c.is_ascii_digit())
+        .map_or(text.as_str(), |end| &text[..end]);
+    let mut numbers = digits.split('.').map(|part| part.parse().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    (next(), next(), next())
+}
+
+/// What an image that was read to its end holds.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    /// What checkpoint(2) returned.
+    #[serde(rename = "id")]
+    pub(crate) crid: i32,
+    /// Seconds since 1970.
+    pub(crate) time: u64,
+    /// utsname release of the kernel that wrote it.
+    pub(crate) release: String,
+    /// utsname machine of that kernel.
+    pub(crate) machine: String,
+    /// The names of the tasks.
+    pub(crate) tasks: Vec<String>,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Summary {
+    fn new(image: &ckpt_image::Summary) -> Self {
+        Summary {
+            crid: image.head.crid,
+            time: image.head.time,
+            release: text::escape(text::until_nul(&image.head.release)),
+            machine: text::escape(text::until_nul(&image.head.machine)),
+            tasks: image
+                .tasks
+                .iter()
+                .map(|task| text::escape(&task.comm))
+                .collect(),
+            records: image.records,
+            bytes: image.bytes,
+        }
+    }
+
+    /// The name of the first task.
+    pub(crate) fn name(&self) -> &str {
+        self.tasks.first().map_or("", String::as_str)
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "id {}, ", self.crid)?;
+        match self.tasks.as_slice() {
+            [name] => write!(f, "task \"{name}\"")?,
+            tasks => f.write_str(&text::count(tasks.len() as u64, "task"))?,
+        }
+        write!(
+            f,
+            ", {}, {}",
+            text::count(self.bytes, "byte"),
+            text::count(self.records, "record")
+        )
+    }
+}
+
+/// Why an image could not be read to its end.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Fault {
+    kind: FaultKind,
+    /// Where in the image the record starts that is at fault; null if no record is.
+    offset: Option<u64>,
+    /// The name of its type; null if it has none.
+    record: Option<&'static str>,
+    message: String,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum FaultKind {
+    /// restart(2) would say EINVAL.
+    Invalid,
+    /// The image ends too early: restart(2) would say EPIPE.
+    Truncated,
+    /// The image could not be read.
+    Io,
+}
+
+impl Fault {
+    /// Nothing could be read at all.
+    pub(crate) fn io(error: &Error) -> Self {
+        Fault {
+            kind: FaultKind::Io,
+            offset: None,
+            record: None,
+            message: error.to_string(),
+        }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self.kind {
+            FaultKind::Invalid | FaultKind::Truncated => Exit::Refused,
+            FaultKind::Io => Exit::System,
+        }
+    }
+}
+
+impl Fault {
+    /// `error` came up while `input` was read.
+    pub(crate) fn new(error: ckpt_image::Error, input: &Input) -> Self {
+        use ckpt_image::Error::{Io, NotAnImage, Refused};
+        match error {
+            Refused(refusal) => refusal.into(),
+            NotAnImage => Fault {
+                kind: FaultKind::Invalid,
+                offset: Some(0),
+                record: None,
+                message: error.to_string(),
+            },
+            Io(error) => Fault::io(&Error::System(input.name().into(), error)),
+        }
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Fault {
+            kind: match refusal.reason {
+                Reason::Truncated { .. } => FaultKind::Truncated,
+                _ => FaultKind::Invalid,
+            },
+            offset: Some(refusal.offset),
+            record: name_of(refusal.record),
+            message: refusal.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Reads one image, with every check of restart(2)'s, and no byte behind it.
+pub(crate) fn verify(input: &mut Input, running: Option<&Running>) -> Result<Summary, Fault> {
+    ckpt_image::verify(&mut *input, expect(running))
+        .map(|summary| Summary::new(&summary))
+        .map_err(|error| Fault::new(error, input))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn versions() {
+        assert_eq!(version(b"7.3.4"), (7, 3, 4));
+        assert_eq!(version(b"7.3.4-1-amd64"), (7, 3, 4));
+        assert_eq!(version(b"7.3.4+"), (7, 3, 4));
+        assert_eq!(version(b"7.4.0-rc1"), (7, 4, 0));
+        assert_eq!(version(b"7.3"), (7, 3, 0));
+        assert_eq!(version(b""), (0, 0, 0));
+        assert_eq!(version(b"99999.1.1"), (0, 1, 1));
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! ckpt: the command for checkpoint(2) and restart(2). ckpt(1) is its manual.
+
+mod cmd;
+mod error;
+mod field;
+mod image;
+mod input;
+mod output;
+mod sys;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::error::{Error, Exit};
+use crate::output::{complain, Out};
+
+/// Look at, check and try out checkpoint images
+#[derive(Parser)]
+#[command(name = "ckpt", version, max_term_width = 100)]
+#[command(disable_help_subcommand = true)]
+#[command(
+    after_help = "Exit codes: 0 all is well, 1 an image was refused or a check failed, \
+    2 usage, 3 I/O or system error, 4 the kernel lacks the calls."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Inspect(cmd::inspect::Args),
+    Verify(cmd::verify::Args),
+    SelfTest(cmd::self_test::Args),
+    Completions(cmd::completions::Args),
+}
+
+impl Command {
+    fn run(self, out: &mut Out) -> Result<Exit, Error> {
+        match self {
+            Command::Inspect(args) => cmd::inspect::run(&args, out),
+            Command::Verify(args) => cmd::verify::run(&args, out),
+            Command::SelfTest(args) => cmd::self_test::run(&args, out),
+            Command::Completions(args) => cmd::completions::run(&args, Cli::command(), out),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    if let Some(done) = cmd::self_test::child_main() {
+        return finish(done);
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error).into(),
+    };
+    let mut out = Out::new();
+    let done = cli.command.run(&mut out);
+    // What was found before an error is shown before the error.
+    let flushed = out.flush();
+    finish(done.and_then(|exit| flushed.map(|()| exit)))
+}
+
+fn finish(done: Result<Exit, Error>) -> ExitCode {
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            complain(&error);
+            error.exit().into()
+        }
+    }
+}
+
+/// Shows help as clap has it, and an error of usage as one line, like every other error.
+fn usage(error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        // A reader of the help text that has gone away has read enough.
+        let _ = error.print();
+        return Exit::Ok;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return Exit::Usage;
+    }
+    let text = error.render().to_string();
+    let what: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let what = what.join(" ");
+    let what = what.strip_prefix("error: ").unwrap_or(&what);
+    complain(format_args!("{what} (see 'ckpt --help')"));
+    Exit::Usage
+}
