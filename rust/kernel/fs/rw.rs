@@ -42,7 +42,7 @@ use core::{
     },
 };
 
-/// The most that is moved at once through a file that can only be asked to block: a pipe that is
+/// The most that is moved at once through a file that cannot be told not to wait: a pipe that is
 /// ready takes or gives this much without.
 const READY_CHUNK: usize = bindings::PIPE_BUF as usize;
 
@@ -58,22 +58,13 @@ pub enum Direction {
     Write,
 }
 
-/// How a file is asked not to block, or why it need not be.
-enum Mode {
-    /// No readiness to wait for: a regular file, or a device without poll. Its waits are short, or
-    /// killable.
-    Plain,
-    /// Each transfer can be told not to wait.
-    NoWait,
-    /// Only the readiness of the file keeps a transfer from blocking.
-    Ready,
-}
-
 /// An open file through which bytes are streamed from or to the kernel.
 pub struct StreamFile {
     file: ARef<File>,
     direction: Direction,
-    mode: Mode,
+    /// Whether the file can tell when it is ready. One that cannot is a regular file or a plain
+    /// device, whose waits are short, or killable.
+    can_poll: bool,
     rwf: bindings::rwf_t,
 }
 
@@ -121,22 +112,11 @@ impl StreamFile {
             return Err(EINVAL);
         }
 
-        let mode = if kind == bindings::S_IFREG || !can_poll {
-            Mode::Plain
-        } else if f_mode(&file) & bindings::FMODE_NOWAIT != 0 {
-            Mode::NoWait
-        } else {
-            Mode::Ready
-        };
-        let rwf = match mode {
-            Mode::NoWait => bindings::RWF_NOWAIT,
-            Mode::Plain | Mode::Ready => 0,
-        };
         Ok(Self {
             file,
             direction,
-            mode,
-            rwf,
+            can_poll: can_poll && kind != bindings::S_IFREG,
+            rwf: 0,
         })
     }
 
@@ -179,7 +159,7 @@ impl StreamFile {
     /// - `EINTR`: a fatal signal arrived.
     /// - `EAGAIN`: the file has no way to tell when it will be ready.
     pub fn wait(&self) -> Result {
-        if matches!(self.mode, Mode::Plain) {
+        if !self.can_poll {
             return Err(EAGAIN);
         }
         let events = match self.direction {
@@ -195,14 +175,20 @@ impl StreamFile {
         if fatal_signal_pending() {
             return Err(EINTR);
         }
-        let limit = match self.mode {
-            Mode::Plain | Mode::NoWait => usize::MAX,
-            Mode::Ready => {
-                self.wait()?;
-                READY_CHUNK
-            }
+        // Looked at each time: splice(2) clears the flag for good.
+        let nowait = || self.can_poll && f_mode(&self.file) & bindings::FMODE_NOWAIT != 0;
+        let result = if nowait() {
+            self.transfer_once(memory, usize::MAX, bindings::RWF_NOWAIT)
+        } else if self.can_poll {
+            self.wait()?;
+            self.transfer_once(memory, READY_CHUNK, 0)
+        } else {
+            self.transfer_once(memory, usize::MAX, 0)
         };
-        match self.transfer_once(memory, limit) {
+
+        match result {
+            // splice(2) was faster.
+            Err(e) if e == EOPNOTSUPP && self.can_poll && !nowait() => Err(EAGAIN),
             // The file insists on the signal being seen first. The codes that re-issue a system
             // call must not leave the kernel here: part of the call's work is done.
             Err(e)
@@ -218,7 +204,12 @@ impl StreamFile {
     }
 
     /// Moves at most `limit` bytes at the file's position.
-    fn transfer_once(&self, memory: Memory<'_>, limit: usize) -> Result<usize> {
+    fn transfer_once(
+        &self,
+        memory: Memory<'_>,
+        limit: usize,
+        rwf: bindings::rwf_t,
+    ) -> Result<usize> {
         let (base, len, source): (*mut c_void, usize, bool) = match memory {
             Memory::To(to) => (to.as_mut_ptr().cast(), to.len(), false),
             Memory::From(from) => (from.as_ptr().cast_mut().cast(), from.len(), true),
@@ -251,9 +242,9 @@ impl StreamFile {
         // `position` is locked, or null for a file that has none.
         let moved = unsafe {
             if source {
-                bindings::vfs_iter_write(file, iter.get(), position.as_ptr(), self.rwf)
+                bindings::vfs_iter_write(file, iter.get(), position.as_ptr(), self.rwf | rwf)
             } else {
-                bindings::vfs_iter_read(file, iter.get(), position.as_ptr(), self.rwf)
+                bindings::vfs_iter_read(file, iter.get(), position.as_ptr(), self.rwf | rwf)
             }
         };
         usize::try_from(moved).map_err(|_| Error::from_errno(moved as c_int))
