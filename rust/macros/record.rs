@@ -253,7 +253,8 @@ fn spelled(ty: &Type) -> String {
             .to_token_stream()
             .to_string()
             .replace("* ", "*")
-            .replace("& ", "&"),
+            .replace("& ", "&")
+            .replace(" :: ", "::"),
     }
 }
 
@@ -296,6 +297,13 @@ fn members(input: &DeriveInput) -> Result<Vec<Member<'_>>> {
     Ok(members)
 }
 
+/// Returns the place of `tokens`, for code that the user has not written.
+///
+/// Errors then point there, but rustc and clippy do not propose to rewrite it.
+fn place(tokens: &impl Spanned) -> Span {
+    tokens.span().resolved_at(Span::call_site())
+}
+
 /// Asserts, at compile time, that there are no bytes that do not belong to a field.
 ///
 /// Every field has to begin where those before it end, and the struct has to end where its last
@@ -308,12 +316,12 @@ fn assert_no_padding(record: &Ident, members: &[Member<'_>]) -> TokenStream {
             "padding before `{ident}` has to be spelled out as a field with a name that begins \
              with `reserved`"
         );
-        asserts.extend(quote_spanned! {ident.span()=>
+        asserts.extend(quote_spanned! {place(ident)=>
             ::core::assert!(::core::mem::offset_of!(#record, #ident) == #end, #message);
         });
         end = quote!(#end + ::core::mem::size_of::<#ty>());
     }
-    asserts.extend(quote_spanned! {record.span()=>
+    asserts.extend(quote_spanned! {place(record)=>
         ::core::assert!(
             (#end) % (crate::uapi::CR_ALIGN as usize) == 0,
             "the size of a record is a multiple of 8: spell the padding at its end out as a field \
@@ -340,11 +348,11 @@ fn assert_same_as_abi(record: &Ident, abi: &Ident, members: &[Member<'_>]) -> To
     let idents: Vec<_> = members.iter().map(|member| member.ident).collect();
     let same_types = members.iter().map(|Member { ident, ty, .. }| {
         // The span of the type is where rustc then says "expected `u32`, found `i32`".
-        quote_spanned!(ty.span()=> let _: &#ty = #ident;)
+        quote_spanned!(place(ty)=> let _: &#ty = #ident;)
     });
     let same_offsets = members.iter().map(|Member { ident, .. }| {
         let message = format!("`{ident}` is not where `struct {abi}` of the C header has it");
-        quote_spanned! {ident.span()=>
+        quote_spanned! {place(ident)=>
             ::core::assert!(
                 ::core::mem::offset_of!(#record, #ident)
                     == ::core::mem::offset_of!(crate::uapi::#abi, #ident),
@@ -355,9 +363,14 @@ fn assert_same_as_abi(record: &Ident, abi: &Ident, members: &[Member<'_>]) -> To
     let size = format!("the size is not that of `struct {abi}` of the C header");
     let align = format!("the alignment is not that of `struct {abi}` of the C header");
 
-    quote_spanned! {abi.span()=>
+    // In code of a macro, rustc would say of a field that is left out only that there is one.
+    let same_fields = quote_spanned! {abi.span()=>
+        let crate::uapi::#abi { #(#idents),* } = abi;
+    };
+
+    quote_spanned! {place(abi)=>
         const _: fn(&crate::uapi::#abi) = |abi| {
-            let crate::uapi::#abi { #(#idents),* } = abi;
+            #same_fields
             #(#same_types)*
         };
         const _: () = {
@@ -382,7 +395,7 @@ fn describe(record: &Ident, member: &Member<'_>) -> TokenStream {
         quote!(crate::image::FieldKind::Text)
     } else {
         // Spanned, so that a type which is not allowed is reported where it stands.
-        quote_spanned!(ty.span()=> <#ty as crate::image::FieldType>::KIND)
+        quote_spanned!(place(ty)=> <#ty as crate::image::FieldType>::KIND)
     };
     quote! {
         crate::image::Field {
@@ -418,25 +431,26 @@ pub(crate) fn derive_record(input: DeriveInput) -> Result<TokenStream> {
     let no_padding = assert_no_padding(record, &members);
     let same_as_abi = assert_same_as_abi(record, &abi, &members);
     let fields = members.iter().map(|member| describe(record, member));
-    let number = quote_spanned!(kind.span()=> crate::uapi::#kind);
+    let number = quote_spanned!(place(&kind)=> crate::uapi::#kind);
+    // The constants are an anonymous enum in C: bindgen makes `u32` of it.
+    let valid_number = quote_spanned! {place(&kind)=>
+        ::core::assert!(
+            #number > 0 && #number <= i16::MAX as u32,
+            "the number of a record type has 15 bits and is not 0"
+        );
+    };
 
     Ok(quote! {
         #[automatically_derived]
         impl crate::image::Record for #record {
-            const TYPE: i16 = {
-                // An anonymous enum of C: bindgen makes `u32` of it.
-                ::core::assert!(
-                    #number > 0 && #number <= i16::MAX as u32,
-                    "the number of a record type has 15 bits and is not 0"
-                );
-                #number as i16
-            };
+            const TYPE: i16 = #number as i16;
             const NAME: &'static str = #name;
             const LEN: u16 = ::core::mem::size_of::<#record>() as u16;
             const FIELDS: &'static [crate::image::Field] = &[#(#fields),*];
         }
 
         const _: () = {
+            #valid_number
             #no_padding
         };
 
