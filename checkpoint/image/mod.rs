@@ -179,6 +179,30 @@ records! {
     CR_HDR_MM_CONTEXT,
 }
 
+// A record is known by its number alone.
+const _: () = {
+    let mut kinds = Kind::ALL;
+    while let [kind, others @ ..] = kinds {
+        let mut rest = others;
+        while let [other, more @ ..] = rest {
+            assert!(
+                kind.number() != other.number(),
+                "two records have one number"
+            );
+            rest = more;
+        }
+        let mut rest = RESERVED;
+        while let [(reserved, _), more @ ..] = rest {
+            assert!(
+                kind.number() as u32 != *reserved,
+                "a record has a reserved number"
+            );
+            rest = more;
+        }
+        kinds = others;
+    }
+};
+
 impl Kind {
     /// Returns the kind with `number`, [`None`] if there is none that can be read.
     pub fn from_number(number: i16) -> Option<Kind> {

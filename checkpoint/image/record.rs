@@ -388,11 +388,11 @@ impl fmt::Display for Value<'_> {
             Value::Text(text) => write!(f, "\"{}\"", until_nul(text).escape_ascii()),
             Value::Array(values) => {
                 f.write_str("[")?;
-                for (index, value) in values.clone().enumerate() {
-                    if index > 0 {
-                        f.write_str(", ")?;
-                    }
+                let mut before = "";
+                for value in values.clone() {
+                    f.write_str(before)?;
                     fmt::Display::fmt(&value, f)?;
+                    before = ", ";
                 }
                 f.write_str("]")
             }

@@ -202,11 +202,11 @@ impl fmt::Display for OneOf {
         if self.0.is_empty() {
             return f.write_str("nothing");
         }
-        for (index, kind) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str(" or ")?;
-            }
+        let mut before = "";
+        for kind in self.0 {
+            f.write_str(before)?;
             f.write_str(kind.name())?;
+            before = " or ";
         }
         Ok(())
     }
