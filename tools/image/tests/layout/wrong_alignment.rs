@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Without its attribute, the C struct has no defined size on 32-bit machines.
+
+//~ the alignment is not that of `struct cr_hdr_sample` of the C header
+
+use ckpt_image::{
+    image,
+    Record, //
+};
+use zerocopy_derive::{
+    FromBytes,
+    Immutable,
+    IntoBytes,
+    KnownLayout, //
+};
+
+mod uapi {
+    pub use ckpt_image::uapi::*;
+
+    pub const CR_HDR_SAMPLE: u32 = 7;
+
+    #[repr(C)]
+    pub struct cr_hdr_sample {
+        pub a: u32,
+        pub b: u32,
+    }
+}
+
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_SAMPLE, abi = cr_hdr_sample)]
+#[repr(C, align(8))]
+struct Sample {
+    a: u32,
+    b: u32,
+}
+
+fn main() {}

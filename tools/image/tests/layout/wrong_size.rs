@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An array that is longer in C.
+
+//~ the size is not that of `struct cr_hdr_sample` of the C header
+
+use ckpt_image::{
+    image,
+    Record, //
+};
+use zerocopy_derive::{
+    FromBytes,
+    Immutable,
+    IntoBytes,
+    KnownLayout, //
+};
+
+mod uapi {
+    pub use ckpt_image::uapi::*;
+
+    pub const CR_HDR_SAMPLE: u32 = 7;
+
+    #[repr(C, align(8))]
+    pub struct cr_hdr_sample {
+        pub a: [u32; 4],
+    }
+}
+
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_SAMPLE, abi = cr_hdr_sample)]
+#[repr(C, align(8))]
+struct Sample {
+    a: [u32; 2],
+}
+
+fn main() {}
