@@ -101,13 +101,17 @@ static struct cr_hdr *hdr(struct image *img, int type)
 static void swap_with_next(struct image *img, int type)
 {
 	struct cr_hdr *h = img_find(img, type), copy = *h;
-	__u8 payload[512];
+	__u8 payload[512], *behind;
 
 	memcpy(payload, h + 1, copy.len);
 	img_remove(img, type);
 	/* The one that was next now stands where @type did. */
-	img_insert(img, ((struct cr_hdr *)((__u8 *)h + REC_SIZE(h->len)))->type,
-		   copy.type, payload, copy.len);
+	behind = (__u8 *)h + REC_SIZE(h->len);
+	if (behind == img->buf + img->len)
+		img_put(img, copy.type, payload, copy.len);
+	else
+		img_insert(img, ((struct cr_hdr *)behind)->type, copy.type,
+			   payload, copy.len);
 }
 
 static void twice(struct image *img, int type)
@@ -477,7 +481,7 @@ CRAFT(flags_beside_known, CR_HDR_HEAD, "flags")
 
 CRAFT(release, CR_HDR_HEAD, "release")
 {
-	img_head(img)->release[0] = '6';
+	img_head(img)->release[0] ^= 1;
 }
 
 CRAFT(release_empty, CR_HDR_HEAD, "release")
