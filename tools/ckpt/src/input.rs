@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::{Doing, Error};
-use crate::text;
+use crate::{sys, text};
 
 /// From this many bytes on, somebody who waits at a terminal sees a progress bar.
 const LARGE: u64 = 64 << 20;
@@ -100,8 +100,9 @@ impl Input {
         self.size.map(|size| size.saturating_sub(self.taken()))
     }
 
-    /// Takes the progress bar off the terminal, until the next byte is read.
-    pub(crate) fn pause(&mut self) {
+    /// Takes the progress bar off the terminal for good, because something else is written there.
+    pub(crate) fn end_progress(&mut self) {
+        self.progress = false;
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -122,6 +123,13 @@ impl Input {
         let got = loop {
             match self.file.read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Whoever shares standard input may have made it non-blocking.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    match sys::wait_readable(self.file.as_fd()) {
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        other => other?,
+                    }
+                }
                 other => break other?,
             }
         };
@@ -132,7 +140,10 @@ impl Input {
 
     fn show(&mut self) {
         if self.progress && self.bar.is_none() && self.size.unwrap_or(self.read) >= LARGE {
-            self.bar = Some(bar(self.size));
+            let bar = bar(self.size).with_position(self.read);
+            // The rate is that of what comes from here on.
+            bar.reset_eta();
+            self.bar = Some(bar);
         }
         if let Some(bar) = &self.bar {
             bar.set_position(self.read);
@@ -153,7 +164,7 @@ impl Read for Input {
 
 impl Drop for Input {
     fn drop(&mut self) {
-        self.pause();
+        self.end_progress();
     }
 }
 

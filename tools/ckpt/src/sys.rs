@@ -118,6 +118,20 @@ pub(crate) fn memfd(name: &CStr) -> io::Result<File> {
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
+/// Waits until `fd` has something to read, or an end.
+pub(crate) fn wait_readable(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut poll = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: `poll` is one `pollfd`, valid for reads and writes.
+    answer(libc::c_long::from(unsafe {
+        libc::poll(&raw mut poll, 1, -1)
+    }))
+    .map(drop)
+}
+
 /// Has this process end with SIGALRM in `seconds`, whatever it is doing then.
 pub(crate) fn alarm(seconds: u32) {
     // SAFETY: alarm(2) takes a number; the signal's action is the default one, as ckpt sets none.

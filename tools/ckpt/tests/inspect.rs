@@ -176,6 +176,7 @@ fn every_truncation() {
 fn not_an_image() {
     let done = run(ckpt(["inspect", "-"]).write_stdin("#!/bin/sh\necho hello\n"));
     done.code(1)
+        .stdout("")
         .complaint("standard input: not a checkpoint image");
 }
 
@@ -203,4 +204,23 @@ fn images_one_behind_the_other() {
     assert_eq!(json["images"][0]["start"], 0);
     assert_eq!(json["images"][1]["start"], SIZE);
     assert_eq!(json["images"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn io_errors() {
+    let files = Files::new();
+    run(ckpt(["inspect", "none"]).current_dir(files.path()))
+        .code(3)
+        .stdout("")
+        .complaint("none: No such file or directory");
+    run(ckpt(["inspect", "."]).current_dir(files.path()))
+        .code(3)
+        .stdout("")
+        .complaint(".: Is a directory");
+    for path in ["none", "."] {
+        let done = run(ckpt(["inspect", "--json", path]).current_dir(files.path())).code(3);
+        let image = &done.json()["images"][0];
+        assert_eq!(image["image"], path);
+        assert_eq!(image["error"]["kind"], "io");
+    }
 }

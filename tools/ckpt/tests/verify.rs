@@ -6,6 +6,8 @@ mod common;
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use ckpt_image::ImageBuilder;
@@ -198,6 +200,23 @@ fn a_slow_writer() {
     for byte in sample().chunks(7) {
         stdin.write_all(byte).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert!(child.wait().unwrap().success());
+}
+
+/// A program that shares standard input, as ssh does, may have set it so.
+#[test]
+fn an_input_that_does_not_block() {
+    let (mut writer, reader) = UnixStream::pair().unwrap();
+    reader.set_nonblocking(true).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ckpt"))
+        .args(["verify", "--quiet", "-"])
+        .stdin(OwnedFd::from(reader))
+        .spawn()
+        .unwrap();
+    for bytes in sample().chunks(100) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        writer.write_all(bytes).unwrap();
     }
     assert!(child.wait().unwrap().success());
 }

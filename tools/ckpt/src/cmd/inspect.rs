@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::error::{Error, Exit};
 use crate::field::{Fields, Shown};
 use crate::image::{expect, Fault};
-use crate::input::Input;
+use crate::input::{escape, Input};
 use crate::output::{complain, Out};
 use crate::text;
 
@@ -78,18 +78,21 @@ struct JsonRecord {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
-    // A bar and a table on one terminal would be in each other's way.
-    let mut input =
-        Input::open(&args.image)?.with_progress(args.json || !io::stdout().is_terminal());
-    let mut images = Vec::new();
-    let exit = loop {
-        let image = image(args, &mut input, out)?;
-        let exit = image.error.as_ref().map_or(Exit::Ok, Fault::exit);
-        images.push(image);
-        // Behind a record that makes no sense nothing tells where the next image starts.
-        if !args.all || exit != Exit::Ok || out.closed() || input.at_end()? {
-            break exit;
+    let (images, exit) = match Input::open(&args.image) {
+        Ok(input) => images(args, input, out)?,
+        Err(error @ Error::System(..)) if args.json => {
+            complain(&error);
+            let image = Image {
+                path: escape(&args.image),
+                start: 0,
+                ok: false,
+                bytes: 0,
+                records: Vec::new(),
+                error: Some(Fault::io(&error)),
+            };
+            (vec![image], error.exit())
         }
+        Err(error) => return Err(error),
     };
     if args.json {
         out.json(&Report {
@@ -101,18 +104,25 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
     Ok(exit)
 }
 
+/// Shows one image, or all.
+fn images(args: &Args, input: Input, out: &mut Out) -> Result<(Vec<Image>, Exit), Error> {
+    // A bar and a table on one terminal would be in each other's way.
+    let mut input = input.with_progress(args.json || !io::stdout().is_terminal());
+    let mut images = Vec::new();
+    loop {
+        let image = image(args, &mut input, out)?;
+        let exit = image.error.as_ref().map_or(Exit::Ok, Fault::exit);
+        images.push(image);
+        // Behind a record that makes no sense nothing tells where the next image starts.
+        if !args.all || exit != Exit::Ok || out.closed() || input.at_end()? {
+            return Ok((images, exit));
+        }
+    }
+}
+
 /// Shows one image.
 fn image(args: &Args, input: &mut Input, out: &mut Out) -> Result<Image, Error> {
     let start = input.taken();
-    if !args.json {
-        if start > 0 {
-            out.line(format_args!("\n# from byte {start}"))?;
-        }
-        if !args.raw {
-            out.line(HEADING)?;
-        }
-    }
-
     let mut checker = Checker::new(expect(None));
     let mut refusal = None;
     let mut count = 0;
@@ -125,6 +135,9 @@ fn image(args: &Args, input: &mut Input, out: &mut Out) -> Result<Image, Error> 
             Err(error) => break Some(error),
         };
         count += 1;
+        if count == 1 && !args.json {
+            heading(start, args.raw, out)?;
+        }
         if refusal.is_none() {
             refusal = judge(&mut checker, &record).err();
         }
@@ -146,7 +159,6 @@ fn image(args: &Args, input: &mut Input, out: &mut Out) -> Result<Image, Error> 
         Some(refusal) => Some(Fault::from(refusal)),
         None => error.map(|error| Fault::new(error, input)),
     };
-    input.pause();
 
     match &error {
         None if args.json || out.closed() => {}
@@ -162,6 +174,7 @@ fn image(args: &Args, input: &mut Input, out: &mut Out) -> Result<Image, Error> 
             ))?;
         }
         Some(fault) => {
+            input.end_progress();
             // The reason comes below the records.
             out.flush()?;
             match fault.exit() {
@@ -209,7 +222,16 @@ fn header_bytes(header: Header) -> [u8; Header::SIZE] {
     bytes
 }
 
-const HEADING: &str = "  OFFSET  RECORD             LENGTH  FIELD            VALUE";
+/// What comes above the first record.
+fn heading(start: u64, raw: bool, out: &mut Out) -> Result<(), Error> {
+    if start > 0 {
+        out.line(format_args!("\n# from byte {start}"))?;
+    }
+    if raw {
+        return Ok(());
+    }
+    out.line("  OFFSET  RECORD             LENGTH  FIELD            VALUE")
+}
 
 /// What a person calls the type of a record.
 fn label(header: Header) -> String {

@@ -3,6 +3,7 @@
 //! `ckpt verify`: would restart(2) take this image?
 
 use std::fmt::Display;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -111,7 +112,10 @@ impl Verifier<'_> {
             let start = input.taken();
             let result = image::verify(&mut input, self.running.as_ref());
             let good = result.is_ok();
-            input.pause();
+            let shown = !self.args.json && !self.args.quiet && io::stdout().is_terminal();
+            if shown || result.is_err() {
+                input.end_progress();
+            }
             let following = input.left().filter(|_| good);
             self.verdict(&input, start, following, result)?;
             // Behind a record that makes no sense nothing tells where the next image starts.
