@@ -27,7 +27,6 @@ use core::sync::atomic::{
 use kernel::{
     checkpoint::capable,
     crc32::crc32c,
-    fs::rw::Direction,
     macros::Record,
     page::PAGE_SIZE,
     prelude::*,
@@ -71,8 +70,10 @@ fn begin(call: &'static str, flags: c_ulong, known: u32, logfd: c_int) -> Result
         ));
         return Err(EPERM);
     }
-    opened.inspect_err(|e| log.bad_fd("logfd", logfd, Direction::Write, *e))?;
-    Ok(log)
+    match opened {
+        Ok(()) => Ok(log),
+        Err(unfit) => Err(log.unfit("logfd", logfd, unfit)),
+    }
 }
 
 /// Returns what an image says of the kernel that wrote it, for the running one.

@@ -12,7 +12,8 @@ use kernel::{
     checkpoint::debug_line,
     fs::rw::{
         Direction,
-        StreamFile, //
+        StreamFile,
+        Unfit, //
     },
     prelude::*,
     str::Formatter,
@@ -50,8 +51,8 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// `EBADF` and `EINVAL`, if `logfd` is asked for and not fit; see [`StreamFile::from_fd`].
-    pub(crate) fn open(call: &'static str, flags: c_ulong, logfd: c_int) -> Result<Self> {
+    /// If `logfd` is asked for and not fit.
+    pub(crate) fn open(call: &'static str, flags: c_ulong, logfd: c_int) -> Result<Self, Unfit> {
         let mut log = Self::silent(call);
 
         if flags & uapi::CHECKPOINT_LOG as c_ulong != 0 {
@@ -82,14 +83,10 @@ impl Log {
         }
     }
 
-    /// Adds a line about a file descriptor that [`StreamFile::from_fd`] did not take.
-    pub(crate) fn bad_fd(&mut self, name: &str, fd: c_int, direction: Direction, error: Error) {
-        let reason = match direction {
-            _ if error == EINVAL => "O_DIRECT and packets make no stream of bytes",
-            Direction::Read => "not open for reading",
-            Direction::Write => "not open for writing",
-        };
-        self.line(format_args!("{name} {fd}: {reason}"));
+    /// Adds a line about a file descriptor that cannot be used.
+    pub(crate) fn unfit(&mut self, name: &str, fd: c_int, unfit: Unfit) -> Error {
+        self.line(format_args!("{name} {fd}: {unfit}"));
+        unfit.into()
     }
 
     /// Adds a line about a task: "task 412 (name): ...".

@@ -28,8 +28,8 @@ use crate::{
 
 /// What restart(2) does once its flags are checked.
 pub(crate) fn restart(crid: c_int, fd: c_int, log: &mut Log) -> Result {
-    let file = StreamFile::from_fd(fd, Direction::Read)
-        .inspect_err(|e| log.bad_fd("fd", fd, Direction::Read, *e))?;
+    let file =
+        StreamFile::from_fd(fd, Direction::Read).map_err(|unfit| log.unfit("fd", fd, unfit))?;
     let caller = current!();
 
     if crid < 0 {

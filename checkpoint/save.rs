@@ -63,7 +63,8 @@ fn resolve(pid: c_int, log: &mut Log) -> Result<ARef<Task>> {
         return Err(ESRCH);
     };
     if !task.may_attach() {
-        log.task(&task, format_args!("the caller may not trace it"));
+        // Not the name: /proc may hide the task from the caller.
+        log.line(format_args!("pid {pid}: the caller may not trace it"));
         return Err(EPERM);
     }
     log.task(
@@ -75,8 +76,8 @@ fn resolve(pid: c_int, log: &mut Log) -> Result<ARef<Task>> {
 
 /// What checkpoint(2) does once its flags are checked. Returns the id of the image.
 pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -> Result<i32> {
-    let file = StreamFile::from_fd(fd, Direction::Write)
-        .inspect_err(|e| log.bad_fd("fd", fd, Direction::Write, *e))?;
+    let file =
+        StreamFile::from_fd(fd, Direction::Write).map_err(|unfit| log.unfit("fd", fd, unfit))?;
     let task = resolve(pid, log)?;
     let id = new_id();
 

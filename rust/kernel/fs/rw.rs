@@ -50,12 +50,50 @@ const READY_CHUNK: usize = bindings::PIPE_BUF as usize;
 const MAX_QUEUES: usize = 4;
 
 /// The way that bytes go.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From the file into memory.
     Read,
     /// From memory into the file.
     Write,
+}
+
+/// Why a file descriptor cannot be a [`StreamFile`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// There is no such descriptor, or the file is not open for the direction.
+    NotOpen(Direction),
+    /// The file is a directory.
+    Directory,
+    /// The file is open with `O_DIRECT`, which needs aligned memory or, for a pipe, makes packets.
+    Direct,
+    /// The file is a socket that makes packets.
+    Packets,
+    /// The file takes and gives user memory only.
+    UserMemoryOnly,
+}
+
+impl From<Unfit> for Error {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::NotOpen(_) => EBADF,
+            Unfit::Directory => EISDIR,
+            Unfit::Direct | Unfit::Packets | Unfit::UserMemoryOnly => EINVAL,
+        }
+    }
+}
+
+impl core::fmt::Display for Unfit {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Unfit::NotOpen(Direction::Read) => "not open for reading",
+            Unfit::NotOpen(Direction::Write) => "not open for writing",
+            Unfit::Directory => "is a directory",
+            Unfit::Direct => "O_DIRECT makes no stream of bytes",
+            Unfit::Packets => "a socket that makes packets makes no stream of bytes",
+            Unfit::UserMemoryOnly => "the kernel cannot read or write such a file",
+        })
+    }
 }
 
 /// An open file through which bytes are streamed from or to the kernel.
@@ -76,15 +114,10 @@ enum Memory<'a> {
 
 impl StreamFile {
     /// Takes a file of the current task that is open for `direction`.
-    ///
-    /// # Errors
-    ///
-    /// - `EBADF`: there is no such file, or it is not open for `direction`.
-    /// - `EINVAL`: the file keeps no stream of bytes: it was opened with `O_DIRECT`, which needs
-    ///   aligned memory or, for a pipe, makes packets; or it is a socket that makes packets.
-    pub fn from_fd(fd: c_int, direction: Direction) -> Result<Self> {
-        let fd = u32::try_from(fd).map_err(|_| EBADF)?;
-        let file = LocalFile::fget(fd)?;
+    pub fn from_fd(fd: c_int, direction: Direction) -> Result<Self, Unfit> {
+        let not_open = Unfit::NotOpen(direction);
+        let fd = u32::try_from(fd).map_err(|_| not_open)?;
+        let file = LocalFile::fget(fd).map_err(|_| not_open)?;
 
         // SAFETY: A system call that works through this type does not also use `fdget_pos()`, and
         // the reference just taken makes any other user of the file take `f_pos_lock`.
@@ -94,22 +127,34 @@ impl StreamFile {
             Direction::Write => bindings::FMODE_WRITE,
         };
         if f_mode(&file) & wanted == 0 {
-            return Err(EBADF);
-        }
-        if file.flags() & flags::O_DIRECT != 0 {
-            return Err(EINVAL);
+            return Err(not_open);
         }
 
-        // SAFETY: `file` is a valid file; the functions read fields that never change.
-        let (socket, kind, can_poll) = unsafe {
+        // SAFETY: `file` is a valid file; what is looked at here never changes.
+        let (socket, kind, has_iter, can_poll) = unsafe {
+            let op = (*file.as_ptr()).f_op;
+
             (
                 bindings::file_socket_type(file.as_ptr()),
                 u32::from(bindings::file_inode_mode(file.as_ptr())) & bindings::S_IFMT,
+                match direction {
+                    Direction::Read => (*op).read_iter.is_some(),
+                    Direction::Write => (*op).write_iter.is_some(),
+                },
                 bindings::file_can_poll(file.as_ptr()),
             )
         };
+        if kind == bindings::S_IFDIR {
+            return Err(Unfit::Directory);
+        }
+        if file.flags() & flags::O_DIRECT != 0 {
+            return Err(Unfit::Direct);
+        }
         if socket != 0 && socket != bindings::sock_type_SOCK_STREAM as c_int {
-            return Err(EINVAL);
+            return Err(Unfit::Packets);
+        }
+        if !has_iter {
+            return Err(Unfit::UserMemoryOnly);
         }
 
         Ok(Self {
