@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Counts the results of a kselftest run: passed, failed, skipped.
+"""tap.py REPORT: counts the results of a kselftest run: passed, failed, skipped.
+tap.py REPORT --failures: shows what failed, and why.
 
 Every program is one result at the outermost level, and what it prints itself,
 behind "# ", is a TAP report of its own. The inner results count where there are
@@ -53,6 +54,24 @@ def count(lines):
     return total
 
 
+def failures(lines):
+    """The failed results, each behind what its test said last."""
+    said = []
+    for line in lines:
+        if line.startswith("# # "):
+            said = said[-9:] + [line[4:]]
+        elif re.match(r"^(# )?not ok ", line):
+            yield from ("      " + s for s in said)
+            yield "  " + line.removeprefix("# ")
+            said = []
+        elif re.match(r"^(# )?ok ", line):
+            said = []
+
+
 if __name__ == "__main__":
     with open(sys.argv[1], encoding="utf-8", errors="replace") as f:
-        print(*count(f))
+        report = f.readlines()
+    if sys.argv[2:] == ["--failures"]:
+        print("".join(failures(report)), end="")
+    else:
+        print(*count(report))
