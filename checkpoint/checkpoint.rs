@@ -28,13 +28,8 @@ use kernel::{
     checkpoint::capable,
     crc32::crc32c,
     macros::Record,
-    page::PAGE_SIZE,
     prelude::*,
-    uapi,
-    uts::{
-        linux_version,
-        UtsName, //
-    }, //
+    uapi, //
 };
 
 use log::Log;
@@ -73,17 +68,6 @@ fn begin(call: &'static str, flags: c_ulong, known: u32, logfd: c_int) -> Result
     match opened {
         Ok(()) => Ok(log),
         Err(unfit) => Err(log.unfit("logfd", logfd, unfit)),
-    }
-}
-
-/// Returns what an image says of the kernel that wrote it, for the running one.
-fn running_kernel(uts: &UtsName) -> image::Kernel<'_> {
-    image::Kernel {
-        version: linux_version(),
-        release: &uts.release,
-        text: &uts.version,
-        machine: &uts.machine,
-        page_size: PAGE_SIZE as u32,
     }
 }
 

@@ -17,8 +17,8 @@ use crate::{
     image::Expect,
     log::Log,
     resource::Images,
-    running_kernel,
     stream::{
+        running_kernel,
         Failure,
         ImageReader,
         Transport, //

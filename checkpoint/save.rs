@@ -27,8 +27,8 @@ use crate::{
     image,
     log::Log,
     resource,
-    running_kernel,
     stream::{
+        running_kernel,
         Failure,
         ImageWriter,
         Transport, //

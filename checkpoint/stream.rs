@@ -15,7 +15,12 @@ use core::fmt;
 use kernel::{
     alloc::AllocError,
     fs::rw::StreamFile,
-    prelude::*, //
+    page::PAGE_SIZE,
+    prelude::*,
+    uts::{
+        linux_version,
+        UtsName, //
+    }, //
 };
 
 use crate::image::{
@@ -25,6 +30,7 @@ use crate::image::{
     Expect,
     Header,
     Item,
+    Kernel,
     Record,
     Refusal,
     Text, //
@@ -32,6 +38,17 @@ use crate::image::{
 
 /// Bytes of records that are gathered before they are written.
 const BUFFER: usize = 64 * 1024;
+
+/// Returns what the images of the running kernel say of it.
+pub(crate) fn running_kernel(uts: &UtsName) -> Kernel<'_> {
+    Kernel {
+        version: linux_version(),
+        release: &uts.release,
+        text: &uts.version,
+        machine: &uts.machine,
+        page_size: PAGE_SIZE as u32,
+    }
+}
 
 /// What moves some bytes: an open file, or a test.
 pub(crate) trait Transport {
@@ -269,10 +286,7 @@ fn fill<T: Transport>(file: &T, checker: &mut Checker<'_>, to: &mut [u8]) -> Res
 #[kernel::macros::kunit_tests(checkpoint_stream)]
 mod tests {
     use super::*;
-    use crate::image::{
-        Kernel,
-        Task, //
-    };
+    use crate::image::Task;
     use core::cell::{
         Cell,
         RefCell, //
