@@ -388,6 +388,9 @@ mod tests {
         Ok((result, to, file.waits.get()))
     }
 
+    /// One byte at a time, for longer than an image is. Too large for a kernel stack.
+    static SINGLE_BYTES: [Step; 1024] = [Move(1); 1024];
+
     const KERNEL: Kernel<'static> = Kernel {
         version: (7, 3, 4),
         release: b"7.3.4",
@@ -523,12 +526,11 @@ mod tests {
         let whole = Script::new(&[], &[])?;
         write_image(&whole).map_err(|f| f.error())?;
 
-        let steps = [Move(1); 1024];
-        let bytes = Script::new(&steps, &[])?;
+        let bytes = Script::new(&SINGLE_BYTES, &[])?;
         write_image(&bytes).map_err(|f| f.error())?;
         assert!(whole.data.borrow()[..] == bytes.data.borrow()[..]);
 
-        let again = Script::new(&steps, &bytes.data.borrow())?;
+        let again = Script::new(&SINGLE_BYTES, &bytes.data.borrow())?;
         assert_eq!(read_image(&again).map_err(|f| f.error())?, 5);
         Ok(())
     }

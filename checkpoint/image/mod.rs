@@ -23,7 +23,7 @@
 //! | `encode.rs` | the writing side |
 //!
 //! To add a record: declare its struct in the C header and in a module here, say in its
-//! [`Validate`] what makes its values valid, name it in [`records!`] below, and say in `check.rs`
+//! [`Validate`] what makes its values valid, name it in `records!` below, and say in `check.rs`
 //! where it may stand.
 //!
 //! C header: [`include/uapi/linux/checkpoint_hdr.h`](srctree/include/uapi/linux/checkpoint_hdr.h)
