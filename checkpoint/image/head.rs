@@ -30,11 +30,10 @@ const UTS_LEN: usize = uapi::CR_UTS_LEN as usize;
 /// First record of an image.
 ///
 /// C: `struct cr_hdr_head`
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Record, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
-#[record(type = CR_HDR_HEAD, abi = cr_hdr_head)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_HEAD, abi = cr_hdr_head)]
 pub struct Head {
     /// `CHECKPOINT_MAGIC_HEAD`
     pub magic: u64,

@@ -117,7 +117,7 @@ pub(super) fn padding_len(len: usize) -> usize {
 ///
 /// ```ignore
 /// /// C: `struct cr_hdr_tail`
-/// #[derive(Clone, Copy, Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+/// #[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
 /// #[record(type = CR_HDR_TAIL, abi = cr_hdr_tail)]
 /// #[repr(C, align(8))]
 /// pub struct Tail {

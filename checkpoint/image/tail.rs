@@ -22,11 +22,10 @@ use crate::{
 /// Last record of an image.
 ///
 /// C: `struct cr_hdr_tail`
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Record, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
-#[record(type = CR_HDR_TAIL, abi = cr_hdr_tail)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_TAIL, abi = cr_hdr_tail)]
 pub struct Tail {
     /// `CHECKPOINT_MAGIC_TAIL`
     pub magic: u64,

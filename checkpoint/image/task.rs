@@ -25,11 +25,10 @@ const SIGNAL_MAX: i32 = 64;
 /// A task; a `CR_HDR_STRING` with its comm follows.
 ///
 /// C: `struct cr_hdr_task`
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Record, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
-#[record(type = CR_HDR_TASK, abi = cr_hdr_task)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_TASK, abi = cr_hdr_task)]
 pub struct Task {
     /// `TASK_*` state of the task, 0 is running.
     pub state: u32,
@@ -73,11 +72,10 @@ impl Validate for Task {
 /// What a task has used up.
 ///
 /// C: `struct cr_hdr_task_stats`
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Record, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
-#[record(type = CR_HDR_TASK_STATS, abi = cr_hdr_task_stats)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_TASK_STATS, abi = cr_hdr_task_stats)]
 pub struct TaskStats {
     /// Nanoseconds in user mode.
     pub utime: u64,
