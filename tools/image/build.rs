@@ -39,15 +39,17 @@ fn newest_libclang() -> Option<PathBuf> {
         let name = path.file_name()?.to_str()?;
         name.strip_prefix("llvm-")?.parse().ok()
     };
+    // libclang.so.1, libclang-19.so.19; not libclang-cpp.so.19.1, which is another library.
+    let is_libclang = |name: &str| {
+        let version = name.strip_prefix("libclang-");
+        name.starts_with("libclang.so")
+            || version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+    };
     let has_libclang = |path: &PathBuf| {
         fs::read_dir(path).is_ok_and(|entries| {
-            entries.flatten().any(|entry| {
-                entry
-                    .file_name()
-                    .to_string_lossy()
-                    .starts_with("libclang.so")
-                    || entry.file_name().to_string_lossy().starts_with("libclang-")
-            })
+            entries
+                .flatten()
+                .any(|entry| is_libclang(&entry.file_name().to_string_lossy()))
         })
     };
 
