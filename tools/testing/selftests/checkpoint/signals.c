@@ -34,6 +34,7 @@ FIXTURE_VARIANT(blocked)
 {
 	bool restart;
 	bool nonblock;
+	bool spliced;
 };
 
 FIXTURE_VARIANT_ADD(blocked, checkpoint) {
@@ -50,6 +51,14 @@ FIXTURE_VARIANT_ADD(blocked, restart) {
 
 FIXTURE_VARIANT_ADD(blocked, restart_nonblock) {
 	.restart = true, .nonblock = true,
+};
+
+FIXTURE_VARIANT_ADD(blocked, checkpoint_spliced) {
+	.spliced = true,
+};
+
+FIXTURE_VARIANT_ADD(blocked, restart_spliced) {
+	.restart = true, .spliced = true,
 };
 
 static struct report *report;
@@ -69,6 +78,8 @@ FIXTURE_SETUP(blocked)
 		SKIP(return, "kernel has no checkpoint(2)");
 	ASSERT_EQ(0, pipe(self->p));
 	ASSERT_EQ(4096, fcntl(self->p[1], F_SETPIPE_SZ, 4096));
+	if (variant->spliced)
+		ASSERT_TRUE(splice_through(self->p[0], self->p[1]));
 	/* Full for checkpoint(2), empty for restart(2). */
 	if (!variant->restart)
 		ASSERT_TRUE(write_all(self->p[1], junk, sizeof(junk)));

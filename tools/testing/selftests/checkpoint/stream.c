@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <termios.h>
 
 #define DELAY 500		/* ms that the other end takes its time */
 #define WAITED 300		/* ms that the caller must have waited then */
@@ -34,6 +35,7 @@ FIXTURE_VARIANT(stream)
 {
 	enum kind kind;
 	bool nonblock;		/* the end that the kernel is given */
+	bool spliced;		/* only for a pipe */
 };
 
 FIXTURE_VARIANT_ADD(stream, pipe) {
@@ -42,6 +44,10 @@ FIXTURE_VARIANT_ADD(stream, pipe) {
 
 FIXTURE_VARIANT_ADD(stream, pipe_nonblock) {
 	.kind = PIPE, .nonblock = true,
+};
+
+FIXTURE_VARIANT_ADD(stream, spliced_pipe) {
+	.kind = PIPE, .spliced = true,
 };
 
 FIXTURE_VARIANT_ADD(stream, fifo) {
@@ -126,6 +132,8 @@ FIXTURE_SETUP(stream)
 		ASSERT_EQ(0, pipe(sv));
 		self->rd = sv[0];
 		self->wr = sv[1];
+		if (variant->spliced)
+			ASSERT_TRUE(splice_through(self->rd, self->wr));
 		break;
 	case FIFO:
 		ASSERT_TRUE(make_fifo(&self->rd, &self->wr));
@@ -486,6 +494,112 @@ TEST_F(stream, from_process_to_process)
 	EXPECT_EQ(0, status);
 }
 
+/* A line between two machines: bytes, but a terminal at either end. */
+
+FIXTURE(terminal)
+{
+	int master;
+	int slave;
+	struct image img;
+};
+
+FIXTURE_VARIANT(terminal)
+{
+	bool nonblock;
+};
+
+FIXTURE_VARIANT_ADD(terminal, blocking) {
+	.nonblock = false,
+};
+
+FIXTURE_VARIANT_ADD(terminal, nonblock) {
+	.nonblock = true,
+};
+
+FIXTURE_SETUP(terminal)
+{
+	struct termios raw;
+
+	if (ckpt_missing())
+		SKIP(return, "kernel has no checkpoint(2)");
+	self->master = posix_openpt(O_RDWR | O_NOCTTY);
+	if (self->master < 0 || grantpt(self->master) || unlockpt(self->master))
+		SKIP(return, "no pseudo-terminals: %s", strerror(errno));
+	self->slave = open(ptsname(self->master), O_RDWR | O_NOCTTY);
+	ASSERT_LE(0, self->slave);
+	ASSERT_EQ(0, tcgetattr(self->slave, &raw));
+	cfmakeraw(&raw);
+	ASSERT_EQ(0, tcsetattr(self->slave, TCSANOW, &raw));
+	ASSERT_EQ(0, set_nonblock(self->slave, variant->nonblock));
+	img_default(&self->img);
+	set_comm(UNTOUCHED);
+}
+
+FIXTURE_TEARDOWN(terminal)
+{
+	close(self->master);
+	close(self->slave);
+}
+
+TEST_F(terminal, checkpoint)
+{
+	long id = sys_checkpoint(0, self->slave, 0, 0);
+
+	ASSERT_LT(0, id);
+	ASSERT_EQ((ssize_t)IMG_SIZE,
+		  read_all(self->master, self->img.buf, IMG_SIZE));
+	self->img.len = IMG_SIZE;
+	EXPECT_IMAGE(&self->img, id, UNTOUCHED);
+}
+
+TEST_F(terminal, restart)
+{
+	char next;
+
+	ASSERT_TRUE(write_all(self->master, self->img.buf, self->img.len));
+	ASSERT_TRUE(write_all(self->master, "n", 1));
+	EXPECT_RESTORED(try_restart(0, self->slave), RESTORED);
+	EXPECT_EQ(1, read(self->slave, &next, 1));
+	EXPECT_EQ('n', next);
+}
+
+TEST_F(terminal, restart_from_a_slow_line)
+{
+	pid_t pid = fork();
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		size_t at;
+
+		for (at = 0; at < self->img.len; at += 27) {
+			sleep_ms(10);
+			if (!write_all(self->master, self->img.buf + at, 27))
+				_exit(1);
+		}
+		_exit(0);
+	}
+	EXPECT_RESTORED(try_restart(0, self->slave), RESTORED);
+	expect_exit(_metadata, pid);
+}
+
+TEST_F(terminal, hang_up)
+{
+	char junk[200];
+	struct outcome o;
+
+	memcpy(junk, self->img.buf, sizeof(junk));
+	ASSERT_TRUE(write_all(self->master, junk, sizeof(junk)));
+	close(self->master);
+	self->master = -1;
+	/* read(2) says that it is the end, or that the line is broken. */
+	o = try_restart(0, self->slave);
+	EXPECT_TRUE(o.err == EPIPE || o.err == EIO);
+	EXPECT_RESTART_REFUSED(o, o.err, "image offset ");
+	o = try_checkpoint(0, self->slave);
+	EXPECT_TRUE(o.err == EPIPE || o.err == EIO);
+	EXPECT_CHECKPOINT_REFUSED(o, o.err, "image");
+}
+
 /* Only pipes: their room is known to the byte. */
 
 FIXTURE(room)
@@ -497,6 +611,7 @@ FIXTURE(room)
 FIXTURE_VARIANT(room)
 {
 	bool nonblock;
+	bool spliced;
 };
 
 FIXTURE_VARIANT_ADD(room, blocking) {
@@ -507,12 +622,18 @@ FIXTURE_VARIANT_ADD(room, nonblock) {
 	.nonblock = true,
 };
 
+FIXTURE_VARIANT_ADD(room, spliced) {
+	.spliced = true,
+};
+
 FIXTURE_SETUP(room)
 {
 	if (ckpt_missing())
 		SKIP(return, "kernel has no checkpoint(2)");
 	ASSERT_EQ(0, pipe(self->p));
 	ASSERT_EQ(4096, fcntl(self->p[1], F_SETPIPE_SZ, 4096));
+	if (variant->spliced)
+		ASSERT_TRUE(splice_through(self->p[0], self->p[1]));
 	set_comm(UNTOUCHED);
 }
 
