@@ -316,7 +316,7 @@ TEST_F(stream, slow_reader_of_a_full_stream)
 	ASSERT_EQ(EAGAIN, errno);
 	MODE(self->wr);
 
-	pid = slow_reader(self, DELAY, junk, 7);
+	pid = slow_reader(self, DELAY, junk, 61);
 	close(self->rd);
 	self->rd = -1;
 	start = now_ns(CLOCK_MONOTONIC);
