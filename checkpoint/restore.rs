@@ -37,7 +37,7 @@ pub(crate) fn restart(crid: c_int, fd: c_int, log: &mut Log) -> Result {
         return Err(EINVAL);
     }
     if !caller.is_single_threaded() {
-        log.task(&caller, format_args!("the caller has more than one thread"));
+        log.task(caller, format_args!("the caller has more than one thread"));
         return Err(EINVAL);
     }
 
@@ -47,7 +47,7 @@ pub(crate) fn restart(crid: c_int, fd: c_int, log: &mut Log) -> Result {
     })?;
     let prepared = images.prepare()?;
 
-    prepared.commit(&caller);
+    prepared.commit(caller);
     Ok(())
 }
 

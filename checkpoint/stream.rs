@@ -373,14 +373,17 @@ mod tests {
         }
     }
 
-    fn writes(steps: &[Step]) -> Result<(Result<(), (usize, Error)>, KVVec<u8>, usize)> {
+    /// What a loop returned, what was moved, and how often it waited.
+    type Outcome<D> = (Result<(), (usize, Error)>, D, usize);
+
+    fn writes(steps: &[Step]) -> Result<Outcome<KVVec<u8>>> {
         let file = Script::new(steps, &[])?;
         let result = write_all(&file, b"0123456789");
 
         Ok((result, file.data.take(), file.waits.get()))
     }
 
-    fn reads(steps: &[Step], from: &[u8]) -> Result<(Result<(), (usize, Error)>, [u8; 10], usize)> {
+    fn reads(steps: &[Step], from: &[u8]) -> Result<Outcome<[u8; 10]>> {
         let file = Script::new(steps, from)?;
         let mut to = [0; 10];
         let result = read_all(&file, &mut to);

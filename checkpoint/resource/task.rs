@@ -44,7 +44,11 @@ impl Resource for TaskState {
             state: life.state,
             exit_state: life.exit_state,
             // Until a task ends, this is where a tracer keeps a signal.
-            exit_code: if life.exit_state == 0 { 0 } else { life.exit_code },
+            exit_code: if life.exit_state == 0 {
+                0
+            } else {
+                life.exit_code
+            },
             exit_signal: life.exit_signal,
             task_comm_len: comm.as_bytes().len() as i32,
             reserved: 0,
@@ -124,9 +128,7 @@ mod tests {
         }
 
         fn write(&self, from: &[u8]) -> Result<usize> {
-            self.data
-                .borrow_mut()
-                .extend_from_slice(from, GFP_KERNEL)?;
+            self.data.borrow_mut().extend_from_slice(from, GFP_KERNEL)?;
             Ok(from.len())
         }
 
@@ -145,7 +147,7 @@ mod tests {
 
         let written = to
             .record(&Head::new(&kernel, 0, 0, 1))
-            .and_then(|()| TaskState::save(&caller, &mut to))
+            .and_then(|()| TaskState::save(caller, &mut to))
             .and_then(|()| to.finish());
         assert!(written.is_ok());
 
@@ -192,7 +194,10 @@ mod tests {
 
     #[test]
     fn name_ends_at_the_first_nul() {
-        assert_eq!(Comm::new(b"ab\0cd").as_bytes(), b"ab\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        assert_eq!(
+            Comm::new(b"ab\0cd").as_bytes(),
+            b"ab\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+        );
         assert_eq!(Comm::new(b"").as_bytes(), &[0; 16]);
     }
 }
