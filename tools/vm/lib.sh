@@ -60,20 +60,23 @@ step() {
 	log=$LOGS/${name//[^A-Za-z0-9.-]/_}.log
 	start=$(date +%s)
 	[[ -t 1 ]] || printf '%s: running\n' "$name"
+	# A process group of its own, to end make and all below it with one signal.
+	set -m
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
+	set +m
 	# shellcheck disable=SC2064 # the pid of now
-	trap "kill $pid 2>/dev/null || true; exit 130" INT TERM
+	trap "kill -- -$pid 2>/dev/null || true; echo; exit 130" INT TERM HUP
 	while kill -0 "$pid" 2>/dev/null; do
 		if [[ -t 1 ]]; then
-			printf '\r%s: %s, %s objects \e[K' "$name" "$(elapsed "$start")" "$(objects "$log")"
+			printf '\r%s: %s%s \e[K' "$name" "$(elapsed "$start")" "$(objects "$log")"
 		elif ((++ticks % 120 == 0)); then
-			printf '%s: %s, %s objects\n' "$name" "$(elapsed "$start")" "$(objects "$log")"
+			printf '%s: %s%s\n' "$name" "$(elapsed "$start")" "$(objects "$log")"
 		fi
 		sleep 0.5
 	done
 	wait "$pid" || rc=$?
-	trap - INT TERM
+	trap - INT TERM HUP
 	[[ -t 1 ]] && printf '\r\e[K'
 	if ((rc)); then
 		printf '%s: FAILED after %s\n' "$name" "$(elapsed "$start")"
@@ -84,8 +87,11 @@ step() {
 	printf '%s: done in %s\n' "$name" "$(elapsed "$start")"
 }
 
+# How far a kernel build is, where there is one.
 objects() {
-	grep -cE '^ +(CC|AS|RUSTC|RUSTC L|LD|AR|HOSTCC|EXPORTS|BINDGEN)\b' "$1" || true
+	local n
+	n=$(grep -cE '^ +(CC|AS|RUSTC|CLIPPY|LD|AR|HOSTCC|EXPORTS|BINDGEN)\b' "$1" || true)
+	if ((n)); then printf ', %d objects' "$n"; fi
 }
 
 # The first errors of a parallel build are far from its end: show both.
