@@ -66,14 +66,19 @@ pub struct Head {
     pub crid: i32,
     /// Bytes per page of the kernel.
     pub page_size: u32,
+
+    /// Pid of the first task, in the pid namespace of the checkpointer.
+    pub pid: i32,
+    /// 0
+    pub reserved: u32,
 }
 
 impl Head {
     /// Returns the head of an image that `kernel` writes.
     ///
     /// `time` is in seconds of `CLOCK_REALTIME`; `flags` are those of checkpoint(2), and `crid` is
-    /// what it is going to return.
-    pub fn new(kernel: &Kernel<'_>, time: u64, flags: u64, crid: i32) -> Self {
+    /// what it is going to return; `pid` is that of the first task.
+    pub fn new(kernel: &Kernel<'_>, time: u64, flags: u64, crid: i32, pid: i32) -> Self {
         let (major, minor, patch) = kernel.version;
         Self {
             magic: uapi::CHECKPOINT_MAGIC_HEAD,
@@ -88,6 +93,8 @@ impl Head {
             machine: UtsText::new(kernel.machine).0,
             crid,
             page_size: kernel.page_size,
+            pid,
+            reserved: 0,
         }
     }
 
@@ -126,13 +133,7 @@ impl Validate for Head {
         if unknown != 0 {
             return Err(Reason::Flags { unknown });
         }
-        if self.crid <= 0 {
-            return Err(Reason::BelowLimit {
-                field: "crid",
-                found: self.crid.into(),
-                limit: 1,
-            });
-        }
+        Reason::unless_in("crid", self.crid, 1, i32::MAX)?;
         if let Some(crid) = expect.crid {
             Reason::unless_equal("crid", self.crid, crid)?;
         }
@@ -141,6 +142,7 @@ impl Validate for Head {
                 found: self.page_size,
             });
         }
+        Reason::unless_in("pid", self.pid, 1, i32::MAX)?;
         for (field, text) in [
             ("release", &self.release),
             ("version", &self.version),

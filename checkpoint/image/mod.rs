@@ -17,7 +17,10 @@
 //! | file | what |
 //! |---|---|
 //! | `record.rs` | header, fields, and the trait of every record |
-//! | `head.rs`, `task.rs`, `tail.rs` | the records |
+//! | `head.rs`, `tail.rs` | the records that an image begins and ends with |
+//! | `object.rs` | files, pipes, shared memory: what others refer to by its number |
+//! | `task.rs`, `creds.rs`, `thread.rs`, `signals.rs`, `files.rs`, `mm.rs` | a process |
+//! | `bulk.rs` | pages and contents of objects: what announces them, and where they stand |
 //! | `check.rs` | the reading side: which record may follow which, and whether it is valid |
 //! | `refusal.rs` | why an image is not taken |
 //! | `encode.rs` | the writing side |
@@ -38,28 +41,68 @@
 )]
 #![deny(unsafe_code)]
 
+mod bulk;
 mod check;
+mod creds;
 mod encode;
+mod files;
 mod head;
+mod mm;
+mod object;
 mod record;
 mod refusal;
+mod signals;
 mod tail;
 mod task;
+mod thread;
 
+pub use bulk::{
+    pad_len,
+    Bulk,
+    BulkKind,
+    Data,
+    Extent,
+    Extents,
+    Pages, //
+};
 pub use check::{
     Checker,
     Expect,
     Kernel, //
 };
-pub use encode::Encoder;
+pub use creds::Creds;
+pub use encode::{
+    bulk_padding,
+    Encoder, //
+};
+pub use files::{
+    Fd,
+    Files,
+    Fs,
+    Lock, //
+};
 pub use head::Head;
+pub use mm::{
+    Mm,
+    MmContext,
+    Vma, //
+};
+pub use object::{
+    File,
+    Pipe,
+    Shm,
+    Tty, //
+};
 pub use record::{
+    u32s,
+    u64s,
     Context,
     Description,
     Field,
     FieldKind,
     FieldType,
     Header,
+    Payload,
     Record,
     Text,
     UtsText,
@@ -72,37 +115,51 @@ pub use refusal::{
     Reason,
     Refusal, //
 };
+pub use signals::{
+    SigAction,
+    SigInfo,
+    Signals, //
+};
 pub use tail::Tail;
 pub use task::{
     Task,
     TaskStats, //
 };
+pub use thread::{
+    Cpu,
+    Thread, //
+};
 
 /// The list of all records.
 ///
-/// Makes [`Kind`] and [`Item`] of it. The records in the second list have a number, but nobody
-/// writes them yet: an image that has one is refused by its name.
+/// Makes [`Kind`] and [`Item`] of it. The records in the first list have a payload of any length,
+/// with one field that takes up all of it, and their item is made of the bytes by an expression.
 macro_rules! records {
     (
+        @any_length
+        $(
+            $(#[$any_doc:meta])* $any:ident = $number:ident, $any_name:literal {
+                $field:literal: $field_kind:expr
+            } => $variant:ident($value:ty) = $make:expr;
+        )+
+        @fixed
         $($(#[$doc:meta])* $name:ident,)+
-        @reserved $($reserved:ident,)+
     ) => {
         /// The kinds of record.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Kind {
-            /// Text of any length, which belongs to the record before it.
-            String,
+            $($(#[$any_doc])* $any,)+
             $($(#[$doc])* $name,)+
         }
 
         impl Kind {
-            /// Every kind that can be read.
-            pub const ALL: &'static [Kind] = &[Kind::String, $(Kind::$name,)+];
+            /// Every kind.
+            pub const ALL: &'static [Kind] = &[$(Kind::$any,)+ $(Kind::$name,)+];
 
             /// Returns the number of this kind in [`Header::kind`].
             pub const fn number(self) -> i16 {
                 match self {
-                    Kind::String => Text::TYPE,
+                    $(Kind::$any => crate::uapi::$number as i16,)+
                     $(Kind::$name => <$name as Record>::TYPE,)+
                 }
             }
@@ -110,7 +167,7 @@ macro_rules! records {
             /// Returns the name of this kind, as in the C header without `CR_HDR_`.
             pub const fn name(self) -> &'static str {
                 match self {
-                    Kind::String => Text::NAME,
+                    $(Kind::$any => $any_name,)+
                     $(Kind::$name => <$name as Record>::NAME,)+
                 }
             }
@@ -118,7 +175,12 @@ macro_rules! records {
             /// Returns the fields of the payload of this kind.
             pub const fn fields(self) -> &'static [Field] {
                 match self {
-                    Kind::String => Text::FIELDS,
+                    $(Kind::$any => &[Field {
+                        name: $field,
+                        offset: 0,
+                        size: 0,
+                        kind: $field_kind,
+                    }],)+
                     $(Kind::$name => <$name as Record>::FIELDS,)+
                 }
             }
@@ -126,7 +188,7 @@ macro_rules! records {
             /// Returns the number of bytes of the payload, [`None`] if it varies.
             pub const fn payload_len(self) -> Option<u16> {
                 match self {
-                    Kind::String => None,
+                    $(Kind::$any => None,)+
                     $(Kind::$name => Some(<$name as Record>::LEN),)+
                 }
             }
@@ -135,48 +197,99 @@ macro_rules! records {
         /// A record that has been read, and is valid.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Item<'p> {
-            /// Text of any length, which belongs to the record before it.
-            Text(&'p [u8]),
+            $($(#[$any_doc])* $variant($value),)+
             $($(#[$doc])* $name($name),)+
         }
 
         impl<'p> Item<'p> {
-            /// Makes a value of the payload of a record, and validates it.
+            /// Makes a value of the payload of a record, and validates it as far as that is
+            /// possible without knowing the records before.
             fn decode(
                 kind: Kind,
                 payload: &'p [u8],
                 context: &Context<'_>,
             ) -> Result<Self, Reason> {
                 match kind {
-                    Kind::String => Ok(Item::Text(payload)),
+                    $(Kind::$any => {
+                        let make: fn(&'p [u8]) -> $value = $make;
+                        Ok(Item::$variant(make(payload)))
+                    })+
                     $(Kind::$name => record::decode(payload, context).map(Item::$name),)+
                 }
             }
         }
-
-        /// The names of the record types that nobody writes yet.
-        const RESERVED: &[(u32, &str)] = &[
-            $((crate::uapi::$reserved, stringify!($reserved)),)+
-        ];
     };
 }
 
 records! {
+    @any_length
+    /// Text, which belongs to the record before it: the comm of a task, the path of a file, or a
+    /// name. Only a comm has NULs in it.
+    String = CR_HDR_STRING, "STRING" { "text": FieldKind::Rest }
+        => Text(&'p [u8]) = |bytes| bytes;
+    /// Supplementary groups: [`u32s`].
+    Groups = CR_HDR_GROUPS, "GROUPS" { "groups": FieldKind::RestNumbers { width: 4 } }
+        => Groups(&'p [u8]) = |bytes| bytes;
+    /// Floating point and vector registers, in the standard format of XSAVE.
+    XState = CR_HDR_XSTATE, "XSTATE" { "xstate": FieldKind::RestBytes }
+        => XState(&'p [u8]) = |bytes| bytes;
+    /// The auxiliary vector, keys and values: [`u64s`].
+    Auxv = CR_HDR_AUXV, "AUXV" { "auxv": FieldKind::RestNumbers { width: 8 } }
+        => Auxv(&'p [u8]) = |bytes| bytes;
+    /// Where the pages belong that come next.
+    Extents = CR_HDR_EXTENTS, "EXTENTS" { "extents": FieldKind::RestExtents }
+        => Extents(Extents<'p>) = Extents::new;
+    /// So many zeros, so that a page can begin behind them.
+    Pad = CR_HDR_PAD, "PAD" { "zeros": FieldKind::RestBytes }
+        => Pad(usize) = <[u8]>::len;
+
+    @fixed
     /// First record of an image.
     Head,
+    /// A pipe.
+    Pipe,
+    /// Shared memory; a [`Kind::String`] with its name follows, if it has one.
+    Shm,
+    /// An open file description; a [`Kind::String`] with its path follows, if it has one.
+    File,
+    /// Settings of the terminal that the file before is.
+    Tty,
     /// A task; a [`Kind::String`] with its comm follows.
     Task,
     /// What a task has used up.
     TaskStats,
+    /// Credentials; [`Kind::Groups`] follows, if there are any.
+    Creds,
+    /// What the kernel knows of a thread of execution.
+    Thread,
+    /// General registers; [`Kind::XState`] follows.
+    Cpu,
+    /// Signal state; [`Kind::SigAction`] and [`Kind::SigInfo`] follow.
+    Signals,
+    /// Action of a signal.
+    SigAction,
+    /// A pending signal.
+    SigInfo,
+    /// Where paths begin.
+    Fs,
+    /// Descriptor table; [`Kind::Fd`] and [`Kind::Lock`] follow.
+    Files,
+    /// A descriptor.
+    Fd,
+    /// A lock on some bytes of a file.
+    Lock,
+    /// An address space; [`Kind::MmContext`], [`Kind::Auxv`] and [`Kind::Vma`] follow.
+    Mm,
+    /// What the architecture knows of an address space.
+    MmContext,
+    /// A mapping; a [`Kind::String`] with its name follows, if it has one.
+    Vma,
+    /// Announces pages; [`Kind::Extents`] follows.
+    Pages,
+    /// Announces contents of an object.
+    Data,
     /// Last record of an image.
     Tail,
-
-    @reserved
-    CR_HDR_THREAD,
-    CR_HDR_CPU,
-    CR_HDR_MM,
-    CR_HDR_VMA,
-    CR_HDR_MM_CONTEXT,
 }
 
 // A record is known by its number alone.
@@ -191,20 +304,12 @@ const _: () = {
             );
             rest = more;
         }
-        let mut rest = RESERVED;
-        while let [(reserved, _), more @ ..] = rest {
-            assert!(
-                kind.number() as u32 != *reserved,
-                "a record has a reserved number"
-            );
-            rest = more;
-        }
         kinds = others;
     }
 };
 
 impl Kind {
-    /// Returns the kind with `number`, [`None`] if there is none that can be read.
+    /// Returns the kind with `number`, [`None`] if there is none.
     pub fn from_number(number: i16) -> Option<Kind> {
         Kind::ALL
             .iter()
@@ -215,14 +320,9 @@ impl Kind {
 
 /// Returns the name of a record type, as in the C header without `CR_HDR_`.
 ///
-/// Types that are reserved have a name, too. [`None`] if the number stands for nothing.
+/// [`None`] if the number stands for nothing.
 pub fn name_of(number: i16) -> Option<&'static str> {
-    Kind::from_number(number).map(Kind::name).or_else(|| {
-        RESERVED
-            .iter()
-            .find(|&&(reserved, _)| reserved == number.unsigned_abs().into() && number > 0)
-            .map(|&(_, name)| name.strip_prefix("CR_HDR_").unwrap_or(name))
-    })
+    Kind::from_number(number).map(Kind::name)
 }
 
 /// Takes the payload of a record apart, without judging it.

@@ -24,9 +24,15 @@ use zerocopy_derive::{
 
 use super::{
     Expect,
+    Extents,
+    Kind,
     Reason, //
 };
 use crate::uapi;
+
+/// The end of what a process can map: `TASK_SIZE_MAX` of x86-64 with four levels of page tables,
+/// beyond which nothing is mapped unless it is asked for.
+pub(super) const USER_END: u64 = 0x7fff_ffff_f000;
 
 /// Payloads are padded with zeros to a multiple of this many bytes.
 const ALIGN: usize = uapi::CR_ALIGN as usize;
@@ -76,9 +82,19 @@ impl Header {
     /// Returns the header of a record that is `text`.
     pub const fn text(text: Text<'_>, parent: u32) -> Self {
         Self {
-            kind: Text::TYPE,
+            kind: Kind::String.number(),
             // `Text` has CR_LEN_MAX bytes at most.
             len: text.0.len() as i16,
+            parent,
+        }
+    }
+
+    /// Returns the header of a record that is `payload`.
+    pub const fn of_payload(payload: Payload<'_>, parent: u32) -> Self {
+        Self {
+            kind: payload.kind.number(),
+            // `Payload` has CR_LEN_MAX bytes at most.
+            len: payload.bytes.len() as i16,
             parent,
         }
     }
@@ -153,6 +169,56 @@ pub struct Context<'a> {
     pub expect: &'a Expect<'a>,
     /// CRC-32C of the image up to the header of this record.
     pub crc: u32,
+    /// Bytes per page of the kernel that wrote the image; 1 as long as that is not known.
+    pub page_size: u32,
+    /// How many objects there are before this record.
+    pub objects: u32,
+}
+
+impl Context<'_> {
+    /// Refuses a number that is not that of an object before this record.
+    pub(super) fn unless_object(&self, field: &'static str, found: u32) -> Result<(), Reason> {
+        if (1..=self.objects).contains(&found) {
+            return Ok(());
+        }
+        Err(Reason::Reference {
+            field,
+            found,
+            objects: self.objects,
+        })
+    }
+
+    /// Refuses the number of an object that is not 1 more than that of the object before.
+    pub(super) fn unless_next_object(&self, objref: u32) -> Result<(), Reason> {
+        let next = self.objects.saturating_add(1);
+        Reason::unless_in("objref", objref, 1, uapi::CR_OBJECTS_MAX)?;
+        Reason::unless_equal("objref", objref, next)
+    }
+
+    /// Refuses an address that is not that of a page.
+    pub(super) fn unless_pages(&self, field: &'static str, found: u64) -> Result<(), Reason> {
+        Reason::unless_multiple(field, found, self.page_size)
+    }
+
+    /// Refuses what is not a range of whole pages that a process can map.
+    pub(super) fn unless_range(
+        &self,
+        start_field: &'static str,
+        start: u64,
+        end_field: &'static str,
+        end: u64,
+    ) -> Result<(), Reason> {
+        self.unless_pages(start_field, start)?;
+        self.unless_pages(end_field, end)?;
+        Reason::unless_address(start_field, start)?;
+        if end > USER_END {
+            return Err(Reason::Address {
+                field: end_field,
+                found: end,
+            });
+        }
+        Reason::unless_not_below(end_field, end, start.saturating_add(1))
+    }
 }
 
 /// Makes a value of the payload of a record, and validates it.
@@ -184,18 +250,6 @@ pub(super) fn decode<R: Validate>(payload: &[u8], context: &Context<'_>) -> Resu
 pub struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
-    /// What [`Header::kind`] is for text.
-    pub const TYPE: i16 = uapi::CR_HDR_STRING as i16;
-    /// The name of the type in the C header, without `CR_HDR_`.
-    pub const NAME: &'static str = "STRING";
-    /// The one field, which takes up all of the payload.
-    pub const FIELDS: &'static [Field] = &[Field {
-        name: "text",
-        offset: 0,
-        size: 0,
-        kind: FieldKind::Rest,
-    }];
-
     /// Returns `bytes` as text, [`None`] if there are too many of them.
     pub const fn new(bytes: &'a [u8]) -> Option<Self> {
         if bytes.len() > uapi::CR_LEN_MAX as usize {
@@ -209,6 +263,49 @@ impl<'a> Text<'a> {
     pub const fn bytes(self) -> &'a [u8] {
         self.0
     }
+}
+
+/// The payload of a record that has no fixed layout: bytes, of which there are `CR_LEN_MAX` at most.
+///
+/// # Invariants
+///
+/// The length fits into [`Header::len`], and `kind` has no fixed length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payload<'a> {
+    kind: Kind,
+    bytes: &'a [u8],
+}
+
+impl<'a> Payload<'a> {
+    /// Returns `bytes` as the payload of a record of this kind.
+    ///
+    /// [`None`] if there are too many of them, or if that kind has a fixed layout.
+    pub const fn new(kind: Kind, bytes: &'a [u8]) -> Option<Self> {
+        if kind.payload_len().is_some() || bytes.len() > uapi::CR_LEN_MAX as usize {
+            return None;
+        }
+        // INVARIANT: Both have just been checked.
+        Some(Self { kind, bytes })
+    }
+
+    /// Returns the bytes.
+    pub const fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
+/// Returns the numbers of 32 bits that are in `bytes`, such as those of `CR_HDR_GROUPS`.
+pub fn u32s(bytes: &[u8]) -> impl Iterator<Item = u32> + Clone + '_ {
+    bytes
+        .chunks_exact(size_of::<u32>())
+        .filter_map(|number| u32::read_from_bytes(number).ok())
+}
+
+/// Returns the numbers of 64 bits that are in `bytes`, such as those of `CR_HDR_AUXV`.
+pub fn u64s(bytes: &[u8]) -> impl Iterator<Item = u64> + Clone + '_ {
+    bytes
+        .chunks_exact(size_of::<u64>())
+        .filter_map(|number| u64::read_from_bytes(number).ok())
 }
 
 /// A field of `struct utsname` in an image: `CR_UTS_LEN` bytes, padded with NULs.
@@ -250,7 +347,7 @@ pub struct Field {
     pub name: &'static str,
     /// Bytes from the begin of the payload.
     pub offset: usize,
-    /// Bytes; 0 if [`Self::kind`] is [`FieldKind::Rest`].
+    /// Bytes; 0 if [`FieldKind::is_rest`].
     pub size: usize,
     /// What the bytes are.
     pub kind: FieldKind,
@@ -265,10 +362,10 @@ impl Field {
     /// Returns the bytes of this field in `payload`, [`None`] if that is too short.
     pub fn bytes<'p>(&self, payload: &'p [u8]) -> Option<&'p [u8]> {
         let rest = payload.get(self.offset..)?;
-        match self.kind {
-            FieldKind::Rest => Some(rest),
-            _ => rest.get(..self.size),
+        if self.kind.is_rest() {
+            return Some(rest);
         }
+        rest.get(..self.size)
     }
 
     /// Returns the value of this field in `payload`, [`None`] if that is too short.
@@ -283,6 +380,13 @@ impl Field {
                 signed,
                 width,
             })),
+            FieldKind::RestNumbers { width } => Some(Value::Array(Values {
+                bytes,
+                signed: false,
+                width,
+            })),
+            FieldKind::RestExtents => Some(Value::Extents(Extents::new(bytes))),
+            FieldKind::RestBytes => Some(Value::Bytes(bytes)),
         }
     }
 
@@ -310,6 +414,28 @@ pub enum FieldKind {
         /// Bytes of each number.
         width: usize,
     },
+    /// The rest of the payload, which is numbers without a sign.
+    RestNumbers {
+        /// Bytes of each number.
+        width: usize,
+    },
+    /// The rest of the payload, which is `struct cr_extent`.
+    RestExtents,
+    /// The rest of the payload, which this module does not look into.
+    RestBytes,
+}
+
+impl FieldKind {
+    /// Returns whether the field takes up all of the payload from where it begins.
+    pub const fn is_rest(self) -> bool {
+        matches!(
+            self,
+            FieldKind::Rest
+                | FieldKind::RestNumbers { .. }
+                | FieldKind::RestExtents
+                | FieldKind::RestBytes
+        )
+    }
 }
 
 /// A type that the field of a record may have.
@@ -355,6 +481,9 @@ impl fmt::Display for CType {
             FieldKind::Signed => write!(f, "__s{}", bits(size)),
             FieldKind::Text => write!(f, "char[{size}]"),
             FieldKind::Rest => f.write_str("char[]"),
+            FieldKind::RestNumbers { width } => write!(f, "__u{}[]", bits(width)),
+            FieldKind::RestExtents => f.write_str("struct cr_extent[]"),
+            FieldKind::RestBytes => f.write_str("__u8[]"),
             FieldKind::Array { signed, width } => {
                 let sign = if signed { 's' } else { 'u' };
                 let count = size.checked_div(width).unwrap_or(0);
@@ -378,6 +507,10 @@ pub enum Value<'p> {
     Text(&'p [u8]),
     /// Some numbers.
     Array(Values<'p>),
+    /// Some pages in a row, some more in a row, and so on.
+    Extents(Extents<'p>),
+    /// Bytes of which only the number is told.
+    Bytes(&'p [u8]),
 }
 
 impl fmt::Display for Value<'_> {
@@ -396,6 +529,17 @@ impl fmt::Display for Value<'_> {
                 }
                 f.write_str("]")
             }
+            Value::Extents(extents) => {
+                let mut before = "";
+                for extent in extents.iter() {
+                    let huge = if extent.is_huge() { " (huge)" } else { "" };
+                    let (start, nr_pages) = (extent.start, extent.nr_pages);
+                    write!(f, "{before}{start:#x}+{nr_pages}{huge}")?;
+                    before = ", ";
+                }
+                Ok(())
+            }
+            Value::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
         }
     }
 }

@@ -9,6 +9,7 @@ use core::fmt;
 
 use super::{
     name_of,
+    record::USER_END,
     Kind,
     UtsText, //
 };
@@ -36,8 +37,6 @@ pub enum Reason {
     ByteOrder,
     /// The number of the record type stands for nothing.
     UnknownType,
-    /// The record type is known, but cannot be restored.
-    Unsupported,
     /// This record type cannot stand here.
     Order {
         /// Those that can.
@@ -116,6 +115,108 @@ pub enum Reason {
         /// The largest that is taken.
         limit: i64,
     },
+    /// A number stands for nothing that is known.
+    Unknown {
+        /// Name of the field.
+        field: &'static str,
+        /// Number in the image.
+        found: u32,
+    },
+    /// A field has bits that are not known, or that cannot be together with others.
+    Bits {
+        /// Name of the field.
+        field: &'static str,
+        /// Just those.
+        unknown: u64,
+    },
+    /// A user or group id is -1, which is none.
+    NoId {
+        /// Name of the field.
+        field: &'static str,
+    },
+    /// A number refers to no object that is before the record.
+    Reference {
+        /// Name of the field.
+        field: &'static str,
+        /// Number in the image.
+        found: u32,
+        /// How many objects there are before the record.
+        objects: u32,
+    },
+    /// A number is no multiple of another one.
+    Multiple {
+        /// Name of the field.
+        field: &'static str,
+        /// Number in the image.
+        found: u64,
+        /// What it has to be a multiple of.
+        of: u64,
+    },
+    /// An address, or an offset in a file, is beyond what a process can have.
+    Address {
+        /// Name of the field.
+        field: &'static str,
+        /// Number in the image.
+        found: u64,
+    },
+    /// An address or an offset is below that which has to come before it.
+    Below {
+        /// Name of the field.
+        field: &'static str,
+        /// Number in the image.
+        found: u64,
+        /// The smallest that is taken.
+        limit: u64,
+    },
+    /// The type in the mode of a file is not that of its kind.
+    FileType {
+        /// The mode.
+        found: u32,
+    },
+    /// A path does not begin at the root.
+    RelativePath,
+    /// There is a NUL within a path or name.
+    NulInText,
+    /// An extent that is said to be one huge page has not the size of one.
+    HugeSize {
+        /// Pages in it.
+        found: u32,
+    },
+    /// The extents have not as many pages in all as was announced.
+    PageCount {
+        /// Pages in the extents.
+        found: u64,
+        /// Pages that were announced.
+        expected: u32,
+    },
+    /// The checksum of bulk data is wrong.
+    BulkChecksum {
+        /// Checksum in the record that announces it.
+        found: u32,
+        /// Checksum of the data.
+        computed: u32,
+    },
+    /// A number refers to an object of another kind than it has to.
+    WrongObject {
+        /// Name of the field.
+        field: &'static str,
+        /// Number in the image.
+        found: u32,
+        /// What the object has to be.
+        expected: &'static str,
+    },
+    /// Data goes on behind the end of the object that it is of.
+    OutsideObject {
+        /// Where the data ends.
+        end: u64,
+        /// Bytes of the object.
+        size: u64,
+    },
+    /// An extent is not within one mapping whose pages can be in an image.
+    OutsideMapping {
+        /// Address of the first page.
+        start: u64,
+    },
     /// The image was written by another kernel.
     OtherKernel {
         /// Name of the field.
@@ -185,6 +286,78 @@ impl Reason {
         Ok(())
     }
 
+    /// Refuses a field that is more than `max`.
+    pub(super) fn unless_max(
+        field: &'static str,
+        found: impl Into<u64>,
+        max: u64,
+    ) -> Result<(), Self> {
+        let found = found.into();
+        if found <= max {
+            return Ok(());
+        }
+        Err(Reason::OverLimit {
+            field,
+            found: i64::try_from(found).unwrap_or(i64::MAX),
+            limit: i64::try_from(max).unwrap_or(i64::MAX),
+        })
+    }
+
+    /// Refuses a field with other bits than `known`.
+    pub(super) fn unless_bits(
+        field: &'static str,
+        found: impl Into<u64>,
+        known: impl Into<u64>,
+    ) -> Result<(), Self> {
+        let unknown = found.into() & !known.into();
+        if unknown == 0 {
+            return Ok(());
+        }
+        Err(Reason::Bits { field, unknown })
+    }
+
+    /// Refuses a field that is no multiple of `of`.
+    pub(super) fn unless_multiple(
+        field: &'static str,
+        found: impl Into<u64>,
+        of: impl Into<u64>,
+    ) -> Result<(), Self> {
+        let (found, of) = (found.into(), of.into());
+        if found.checked_rem(of) == Some(0) {
+            return Ok(());
+        }
+        Err(Reason::Multiple { field, found, of })
+    }
+
+    /// Refuses what is not an address of user space.
+    pub(super) fn unless_address(field: &'static str, found: u64) -> Result<(), Self> {
+        if found < USER_END {
+            return Ok(());
+        }
+        Err(Reason::Address { field, found })
+    }
+
+    /// Refuses an address or offset that is below `limit`.
+    pub(super) fn unless_not_below(
+        field: &'static str,
+        found: u64,
+        limit: u64,
+    ) -> Result<(), Self> {
+        if found >= limit {
+            return Ok(());
+        }
+        Err(Reason::Below {
+            field,
+            found,
+            limit,
+        })
+    }
+
+    /// Refuses a number that stands for nothing.
+    pub(super) const fn unknown(field: &'static str, found: u32) -> Self {
+        Reason::Unknown { field, found }
+    }
+
     /// Refuses a wrong magic number.
     pub(super) fn unless_magic(found: u64, expected: u64) -> Result<(), Self> {
         if found == expected {
@@ -220,7 +393,6 @@ impl fmt::Display for Reason {
             }
             Reason::ByteOrder => f.write_str("the image is from a machine of other byte order"),
             Reason::UnknownType => f.write_str("unknown record type"),
-            Reason::Unsupported => f.write_str("cannot be restored by this kernel"),
             Reason::Order { expected } => write!(f, "expected {} here", OneOf(expected)),
             Reason::Parent { found } => write!(f, "parent is {found}, which is no object"),
             Reason::NegativeLength { found } => write!(f, "len {found} is negative"),
@@ -252,6 +424,55 @@ impl fmt::Display for Reason {
                 found,
                 limit,
             } => write!(f, "{field} {found} is over the limit of {limit}"),
+            Reason::Unknown { field, found } => write!(f, "{field} {found} is unknown"),
+            Reason::Bits { field, unknown } => {
+                write!(f, "{field} has the bits {unknown:#x}, which it cannot have")
+            }
+            Reason::NoId { field } => write!(f, "{field} is -1, which is no id"),
+            Reason::Reference {
+                field,
+                found,
+                objects,
+            } => write!(f, "{field} is {found}, but there are {objects} objects"),
+            Reason::Multiple { field, found, of } => {
+                write!(f, "{field} {found:#x} is no multiple of {of:#x}")
+            }
+            Reason::Address { field, found } => {
+                write!(f, "{field} {found:#x} is beyond what a process can have")
+            }
+            Reason::Below {
+                field,
+                found,
+                limit,
+            } => write!(f, "{field} {found:#x} is below {limit:#x}"),
+            Reason::FileType { found } => {
+                write!(f, "mode {found:#o} is not that of this kind of file")
+            }
+            Reason::RelativePath => f.write_str("the path is not absolute"),
+            Reason::NulInText => f.write_str("there is a NUL in it"),
+            Reason::HugeSize { found } => {
+                write!(f, "nr_pages {found} is not the size of a huge page")
+            }
+            Reason::PageCount { found, expected } => {
+                write!(f, "the extents have {found} pages, not {expected}")
+            }
+            Reason::BulkChecksum { found, computed } => {
+                write!(f, "crc is {found:#010x}, but the data has {computed:#010x}")
+            }
+            Reason::WrongObject {
+                field,
+                found,
+                expected,
+            } => write!(f, "{field} is {found}, which is no {expected}"),
+            Reason::OutsideObject { end, size } => {
+                write!(f, "the data ends at {end}, but the object has {size} bytes")
+            }
+            Reason::OutsideMapping { start } => {
+                write!(
+                    f,
+                    "the extent at {start:#x} is not within one private mapping"
+                )
+            }
             Reason::OtherKernel { field, found } => {
                 write!(f, "{field} {found} is not that of this kernel")
             }

@@ -10,6 +10,7 @@ use zerocopy_derive::{
 };
 
 use super::{
+    signals::SIGNAL_MAX,
     Context,
     Reason,
     Validate, //
@@ -18,9 +19,6 @@ use crate::{
     uapi,
     Record, //
 };
-
-/// Largest signal number: `_NSIG` of every architecture but MIPS.
-const SIGNAL_MAX: i32 = 64;
 
 /// A task; a `CR_HDR_STRING` with its comm follows.
 ///
@@ -42,8 +40,12 @@ pub struct Task {
 
     /// Bytes of the `CR_HDR_STRING` that follows: from 1 to `CR_COMM_LEN_MAX`.
     pub task_comm_len: i32,
-    /// 0
-    pub reserved: u32,
+    /// Pid of the task, in the pid namespace of the checkpointer.
+    pub pid: i32,
+    /// Process group of the task, likewise.
+    pub pgid: i32,
+    /// Session of the task, likewise; 0 if its leader is of another namespace.
+    pub sid: i32,
 }
 
 impl Task {
@@ -65,7 +67,10 @@ impl Validate for Task {
             self.task_comm_len,
             1,
             uapi::CR_COMM_LEN_MAX,
-        )
+        )?;
+        Reason::unless_in("pid", self.pid, 1, i32::MAX)?;
+        Reason::unless_in("pgid", self.pgid, 0, i32::MAX)?;
+        Reason::unless_in("sid", self.sid, 0, i32::MAX)
     }
 }
 

@@ -32,6 +32,23 @@
 /* Longest task_comm_len that restart(2) takes. */
 #define CR_COMM_LEN_MAX		4096
 
+/* Longest path of a file and name of a mapping, in bytes, without a NUL. */
+#define CR_PATH_LEN_MAX		4095
+#define CR_NAME_LEN_MAX		255
+
+/* Most that one announcement of bulk data stands for. */
+#define CR_EXTENTS_MAX		1024
+#define CR_PAGES_MAX		1024
+#define CR_DATA_LEN_MAX		(1024 * 1024)
+
+/* Most objects, descriptors, locks, mappings, signals and groups that are read. */
+#define CR_OBJECTS_MAX		1048576
+#define CR_FDS_MAX		1048576
+#define CR_LOCKS_MAX		65536
+#define CR_VMAS_MAX		1048576
+#define CR_PENDING_MAX		65536
+#define CR_GROUPS_MAX		8191
+
 /**
  * struct cr_hdr - what every record begins with
  * @type: CR_HDR_*
@@ -48,15 +65,36 @@ struct cr_hdr {
 enum {
 	CR_HDR_HEAD = 1,
 	CR_HDR_STRING,
+	CR_HDR_PAD,
+	CR_HDR_DATA,
 
 	CR_HDR_TASK = 101,
 	CR_HDR_THREAD,
 	CR_HDR_CPU,
 	CR_HDR_TASK_STATS,
+	CR_HDR_XSTATE,
+	CR_HDR_CREDS,
+	CR_HDR_GROUPS,
 
 	CR_HDR_MM = 201,
 	CR_HDR_VMA,
 	CR_HDR_MM_CONTEXT,
+	CR_HDR_AUXV,
+	CR_HDR_PAGES,
+	CR_HDR_EXTENTS,
+
+	CR_HDR_FILES = 301,
+	CR_HDR_FD,
+	CR_HDR_FILE,
+	CR_HDR_PIPE,
+	CR_HDR_SHM,
+	CR_HDR_TTY,
+	CR_HDR_FS,
+	CR_HDR_LOCK,
+
+	CR_HDR_SIGNALS = 401,
+	CR_HDR_SIGACTION,
+	CR_HDR_SIGINFO,
 
 	CR_HDR_TAIL = 5001
 };
@@ -75,6 +113,8 @@ enum {
  * @machine: utsname machine of the kernel
  * @crid: what checkpoint(2) returned, greater than 0
  * @page_size: bytes per page of the kernel
+ * @pid: pid of the first task, in the pid namespace of the checkpointer
+ * @reserved: 0
  */
 struct cr_hdr_head {
 	__u64 magic;
@@ -93,6 +133,9 @@ struct cr_hdr_head {
 
 	__s32 crid;
 	__u32 page_size;
+
+	__s32 pid;
+	__u32 reserved;
 } __attribute__((aligned(8)));
 
 /**
@@ -103,7 +146,9 @@ struct cr_hdr_head {
  * @exit_signal: signal that the parent gets when the task ends, -1 if the task
  *	is a thread that is not the leader of its group
  * @task_comm_len: bytes of the CR_HDR_STRING that follows
- * @reserved: 0
+ * @pid: pid of the task, in the pid namespace of the checkpointer
+ * @pgid: process group of the task, likewise
+ * @sid: session of the task, likewise; 0 if its leader is of another namespace
  */
 struct cr_hdr_task {
 	__u32 state;
@@ -112,7 +157,9 @@ struct cr_hdr_task {
 	__s32 exit_signal;
 
 	__s32 task_comm_len;
-	__u32 reserved;
+	__s32 pid;
+	__s32 pgid;
+	__s32 sid;
 } __attribute__((aligned(8)));
 
 /**
@@ -146,6 +193,515 @@ struct cr_hdr_task_stats {
 	__u64 start_boottime;
 	__u64 min_flt;
 	__u64 maj_flt;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_creds - credentials; CR_HDR_GROUPS follows if @ngroups is not 0
+ * @uid: real user id, like all ids in the user namespace of the checkpointer
+ * @euid: effective user id
+ * @suid: saved user id
+ * @fsuid: user id for file access
+ * @gid: real group id
+ * @egid: effective group id
+ * @sgid: saved group id
+ * @fsgid: group id for file access
+ * @securebits: SECBIT_* as prctl(2) reports them
+ * @ngroups: supplementary groups: CR_HDR_GROUPS has a __u32 for each
+ * @cap_inheritable: capability set
+ * @cap_permitted: capability set
+ * @cap_effective: capability set
+ * @cap_bset: capability bounding set
+ * @cap_ambient: capability set
+ * @no_new_privs: 1 if execve(2) grants nothing
+ * @reserved: 0
+ */
+struct cr_hdr_creds {
+	__u32 uid;
+	__u32 euid;
+	__u32 suid;
+	__u32 fsuid;
+	__u32 gid;
+	__u32 egid;
+	__u32 sgid;
+	__u32 fsgid;
+	__u32 securebits;
+	__u32 ngroups;
+	__u64 cap_inheritable;
+	__u64 cap_permitted;
+	__u64 cap_effective;
+	__u64 cap_bset;
+	__u64 cap_ambient;
+	__u32 no_new_privs;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/* restart_kind: the call that restart_syscall(2) goes on with. */
+#define CR_RESTART_NONE		0	/* nothing: it answers EINTR */
+#define CR_RESTART_NANOSLEEP	1	/* clock, TIMER_* flags, rmtp */
+#define CR_RESTART_FUTEX	2	/* uaddr, val, futex flags, bitset */
+#define CR_RESTART_POLL		3	/* ufds, nfds */
+#define CR_RESTART_EPOLL	4	/* epfd, events, maxevents */
+
+/* restart_left of a call that waits without a limit. */
+#define CR_NO_TIMEOUT		(-1)
+
+/**
+ * struct cr_hdr_thread - what the kernel knows of a thread of execution
+ * @clear_child_tid: set_tid_address(2)
+ * @robust_list: head of the list of robust futexes, 0 if there is none
+ * @rseq: address of the rseq(2) area, 0 if none is registered
+ * @rseq_len: bytes of it
+ * @rseq_sig: signature before each abort handler
+ * @altstack_sp: sigaltstack(2)
+ * @altstack_size: its bytes
+ * @altstack_flags: SS_* of it
+ * @restart_kind: CR_RESTART_*
+ * @restart_args: of that call, in the order given there
+ * @restart_left: nanoseconds that the call has left to wait, CR_NO_TIMEOUT if
+ *	there is no limit
+ * @personality: personality(2)
+ * @xstate_len: bytes of the CR_HDR_XSTATE behind CR_HDR_CPU
+ */
+struct cr_hdr_thread {
+	__u64 clear_child_tid;
+	__u64 robust_list;
+	__u64 rseq;
+	__u32 rseq_len;
+	__u32 rseq_sig;
+	__u64 altstack_sp;
+	__u64 altstack_size;
+	__u32 altstack_flags;
+	__u32 restart_kind;
+	__u64 restart_args[4];
+	__s64 restart_left;
+	__u32 personality;
+	__u32 xstate_len;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_cpu - general registers, as ptrace(PTRACE_GETREGSET) has them
+ *
+ * CR_HDR_XSTATE follows: the floating point and vector registers in the
+ * standard format of XSAVE, as in NT_X86_XSTATE.
+ */
+struct cr_hdr_cpu {
+	__u64 r15;
+	__u64 r14;
+	__u64 r13;
+	__u64 r12;
+	__u64 bp;
+	__u64 bx;
+	__u64 r11;
+	__u64 r10;
+	__u64 r9;
+	__u64 r8;
+	__u64 ax;
+	__u64 cx;
+	__u64 dx;
+	__u64 si;
+	__u64 di;
+	__u64 orig_ax;
+	__u64 ip;
+	__u64 cs;
+	__u64 flags;
+	__u64 sp;
+	__u64 ss;
+	__u64 fs_base;
+	__u64 gs_base;
+	__u64 ds;
+	__u64 es;
+	__u64 fs;
+	__u64 gs;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_signals */
+#define CR_SIGNALS_RESTORE_MASK	0x1	/* @saved_blocked is what follows the call */
+#define CR_SIGNALS_STOPPED	0x2	/* stopped by job control */
+
+/**
+ * struct cr_hdr_signals - signal state; @nr_actions CR_HDR_SIGACTION and then
+ *	@nr_pending CR_HDR_SIGINFO follow
+ * @blocked: mask of blocked signals, bit 0 is signal 1
+ * @saved_blocked: mask to put back when the interrupted call is over
+ * @flags: CR_SIGNALS_*
+ * @stop_signal: the signal that stopped the process, 0 if it is not stopped
+ * @nr_actions: signals with an action that is not the default
+ * @nr_pending: signals that wait to be delivered
+ */
+struct cr_hdr_signals {
+	__u64 blocked;
+	__u64 saved_blocked;
+	__u32 flags;
+	__u32 stop_signal;
+	__u32 nr_actions;
+	__u32 nr_pending;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_sigaction - action of a signal, ascending by @signal
+ * @signal: its number
+ * @reserved: 0
+ * @handler: address, or SIG_IGN
+ * @flags: SA_*
+ * @restorer: address of the code that returns from the handler
+ * @mask: signals that are blocked in the handler
+ */
+struct cr_hdr_sigaction {
+	__u32 signal;
+	__u32 reserved;
+	__u64 handler;
+	__u64 flags;
+	__u64 restorer;
+	__u64 mask;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_siginfo - a pending signal, in the order of delivery
+ * @shared: 1 if any thread of the process may take it
+ * @reserved: 0
+ * @info: siginfo_t
+ */
+struct cr_hdr_siginfo {
+	__u32 shared;
+	__u32 reserved;
+	__u64 info[16];
+} __attribute__((aligned(8)));
+
+/* kind of struct cr_hdr_file */
+#define CR_FILE_REG		1	/* regular file, by path */
+#define CR_FILE_DIR		2	/* directory, by path */
+#define CR_FILE_CHR		3	/* character device without state, by path */
+#define CR_FILE_FIFO		4	/* FIFO, by path; @target is its CR_HDR_PIPE */
+#define CR_FILE_PIPE		5	/* end of the pipe @target */
+#define CR_FILE_SHM		6	/* open file of the CR_HDR_SHM @target */
+#define CR_FILE_PATH		7	/* O_PATH, by path */
+#define CR_FILE_TTY		8	/* terminal: the restarter's; CR_HDR_TTY follows */
+#define CR_FILE_INHERIT		9	/* the restarter's descriptor @target */
+#define CR_FILE_IMAGE		10	/* the image: what restart(2) reads it from */
+
+/**
+ * struct cr_hdr_file - an open file description; a CR_HDR_STRING with its path
+ *	follows if @path_len is not 0, then CR_HDR_TTY if it is a terminal
+ * @objref: number of this object: 1 more than that of the object before
+ * @kind: CR_FILE_*
+ * @flags: O_* as fcntl(F_GETFL) reports them, with O_DIRECTORY and O_NOFOLLOW
+ * @path_len: bytes of the path, which is absolute from the checkpointer's root
+ * @pos: offset
+ * @dev: device of the inode, as statx(2) has it: major << 32 | minor
+ * @ino: number of the inode
+ * @size: bytes of a regular file
+ * @mode: type and permissions of the inode
+ * @target: objref of a pipe or shared memory; number of the restarter's
+ *	descriptor for CR_FILE_TTY and CR_FILE_INHERIT; otherwise 0
+ */
+struct cr_hdr_file {
+	__u32 objref;
+	__u32 kind;
+	__u32 flags;
+	__u32 path_len;
+	__s64 pos;
+	__u64 dev;
+	__u64 ino;
+	__u64 size;
+	__u32 mode;
+	__u32 target;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_pipe */
+#define CR_PIPE_PACKETS		0x1	/* each CR_HDR_DATA is one packet */
+
+/**
+ * struct cr_hdr_pipe - a pipe; its contents are in CR_HDR_DATA
+ * @objref: number of this object: 1 more than that of the object before
+ * @size: bytes it can hold, as fcntl(F_GETPIPE_SZ) reports them
+ * @flags: CR_PIPE_*
+ * @reserved: 0
+ */
+struct cr_hdr_pipe {
+	__u32 objref;
+	__u32 size;
+	__u32 flags;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_shm */
+#define CR_SHM_MEMFD		0x1	/* made by memfd_create(2), which the name is from */
+#define CR_SHM_NORESERVE	0x2	/* not accounted in advance */
+
+/**
+ * struct cr_hdr_shm - shared memory without a path; a CR_HDR_STRING with its
+ *	name follows if @name_len is not 0; its contents are in CR_HDR_DATA
+ * @objref: number of this object: 1 more than that of the object before
+ * @flags: CR_SHM_*
+ * @size: bytes
+ * @seals: F_SEAL_*
+ * @name_len: bytes of the name
+ * @mode: permissions of the inode
+ * @reserved: 0
+ */
+struct cr_hdr_shm {
+	__u32 objref;
+	__u32 flags;
+	__u64 size;
+	__u32 seals;
+	__u32 name_len;
+	__u32 mode;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_tty - settings of a terminal
+ * @iflag: c_iflag of struct termios2
+ * @oflag: c_oflag
+ * @cflag: c_cflag
+ * @lflag: c_lflag
+ * @ispeed: c_ispeed
+ * @ospeed: c_ospeed
+ * @line: c_line
+ * @cc: c_cc
+ * @reserved: 0
+ */
+struct cr_hdr_tty {
+	__u32 iflag;
+	__u32 oflag;
+	__u32 cflag;
+	__u32 lflag;
+	__u32 ispeed;
+	__u32 ospeed;
+	__u8 line;
+	__u8 cc[19];
+	__u8 reserved[4];
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_fs - where paths begin
+ * @umask: umask(2)
+ * @cwd: objref of the working directory, a CR_FILE_PATH
+ * @root: objref of the root directory, a CR_FILE_PATH; 0 if it is that of the
+ *	checkpointer
+ * @reserved: 0
+ */
+struct cr_hdr_fs {
+	__u32 umask;
+	__u32 cwd;
+	__u32 root;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_files - descriptor table; @count CR_HDR_FD and then @nr_locks
+ *	CR_HDR_LOCK follow
+ * @count: open descriptors
+ * @nr_locks: locks on open files
+ */
+struct cr_hdr_files {
+	__u32 count;
+	__u32 nr_locks;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_fd */
+#define CR_FD_CLOEXEC		0x1
+
+/**
+ * struct cr_hdr_fd - a descriptor, ascending by @fd
+ * @fd: its number
+ * @flags: CR_FD_*
+ * @objref: its CR_HDR_FILE
+ * @reserved: 0
+ */
+struct cr_hdr_fd {
+	__s32 fd;
+	__u32 flags;
+	__u32 objref;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/* kind of struct cr_hdr_lock: who has the lock */
+#define CR_LOCK_POSIX		1	/* the process: fcntl(F_SETLK) */
+#define CR_LOCK_FLOCK		2	/* the open file: flock(2) */
+#define CR_LOCK_OFD		3	/* the open file: fcntl(F_OFD_SETLK) */
+
+/**
+ * struct cr_hdr_lock - a lock on some bytes of a file, ascending by @objref,
+ *	@kind and @start; those of one @objref and @kind do not overlap
+ * @objref: the CR_HDR_FILE by which it was taken
+ * @kind: CR_LOCK_*
+ * @lock_type: F_RDLCK for a shared lock, F_WRLCK for an exclusive one
+ * @reserved: 0
+ * @start: first byte; 0 for CR_LOCK_FLOCK
+ * @end: last byte; the largest number for all bytes from @start on, as for
+ *	CR_LOCK_FLOCK
+ */
+struct cr_hdr_lock {
+	__u32 objref;
+	__u32 kind;
+	__u32 lock_type;
+	__u32 reserved;
+	__s64 start;
+	__s64 end;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_mm: dumpable, /proc/PID/coredump_filter, the rest */
+#define CR_MM_DUMPABLE_MASK	0x3
+#define CR_MM_DUMP_FILTER_SHIFT	2
+#define CR_MM_DUMP_FILTER_MASK	(0x1ff << CR_MM_DUMP_FILTER_SHIFT)
+#define CR_MM_THP_DISABLE	0x10000	/* prctl(PR_SET_THP_DISABLE) */
+#define CR_MM_MERGE_ANY		0x20000	/* prctl(PR_SET_MEMORY_MERGE) */
+#define CR_MM_MDWE		0x40000	/* prctl(PR_SET_MDWE) */
+#define CR_MM_MDWE_NO_INHERIT	0x80000
+#define CR_MM_LOCK_FUTURE	0x100000	/* mlockall(MCL_FUTURE) */
+#define CR_MM_LOCK_ONFAULT	0x200000	/* ... with MCL_ONFAULT */
+
+/**
+ * struct cr_hdr_mm - an address space; CR_HDR_MM_CONTEXT, CR_HDR_AUXV and
+ *	@nr_vmas CR_HDR_VMA follow
+ * @start_code: as in struct prctl_mm_map, and so are the next 10
+ * @end_code: likewise
+ * @start_data: likewise
+ * @end_data: likewise
+ * @start_brk: likewise
+ * @brk: likewise
+ * @start_stack: likewise
+ * @arg_start: likewise
+ * @arg_end: likewise
+ * @env_start: likewise
+ * @env_end: likewise
+ * @flags: CR_MM_*
+ * @exe: objref of the CR_FILE_PATH that /proc/PID/exe shows
+ * @nr_vmas: mappings
+ * @auxv_len: bytes of CR_HDR_AUXV, a multiple of 16
+ * @reserved: 0
+ */
+struct cr_hdr_mm {
+	__u64 start_code;
+	__u64 end_code;
+	__u64 start_data;
+	__u64 end_data;
+	__u64 start_brk;
+	__u64 brk;
+	__u64 start_stack;
+	__u64 arg_start;
+	__u64 arg_end;
+	__u64 env_start;
+	__u64 env_end;
+	__u64 flags;
+	__u32 exe;
+	__u32 nr_vmas;
+	__u32 auxv_len;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_mm_context - what the architecture knows of an address space
+ * @vdso: address of the vDSO's text, 0 if it is not mapped
+ * @vdso_size: bytes of it
+ * @vdso_crc: CRC-32C of it: code of another kernel is not restored
+ * @pkeys: protection keys that are allocated, bit 0 is key 0
+ * @reserved: 0
+ */
+struct cr_hdr_mm_context {
+	__u64 vdso;
+	__u32 vdso_size;
+	__u32 vdso_crc;
+	__u32 pkeys;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_vma */
+#define CR_VMA_READ		0x1
+#define CR_VMA_WRITE		0x2
+#define CR_VMA_EXEC		0x4
+#define CR_VMA_SHARED		0x8
+#define CR_VMA_GROWSDOWN	0x10
+#define CR_VMA_LOCKED		0x20
+#define CR_VMA_LOCKONFAULT	0x40
+#define CR_VMA_DONTFORK		0x80
+#define CR_VMA_WIPEONFORK	0x100
+#define CR_VMA_DONTDUMP		0x200
+#define CR_VMA_HUGEPAGE		0x400
+#define CR_VMA_NOHUGEPAGE	0x800
+#define CR_VMA_MERGEABLE	0x1000
+#define CR_VMA_NORESERVE	0x2000
+#define CR_VMA_SEQ_READ		0x4000
+#define CR_VMA_RAND_READ	0x8000
+#define CR_VMA_SEALED		0x10000
+#define CR_VMA_ACCOUNT		0x20000	/* counted as memory that may be needed */
+
+/* kind of struct cr_hdr_vma */
+#define CR_MAPPING_ANON		1	/* private memory without a file */
+#define CR_MAPPING_FILE		2	/* of the CR_HDR_FILE @objref */
+#define CR_MAPPING_VDSO		3	/* the kernel's code */
+#define CR_MAPPING_VVAR		4	/* the kernel's data */
+
+/**
+ * struct cr_hdr_vma - a mapping, ascending by @start; a CR_HDR_STRING with its
+ *	name follows if @name_len is not 0
+ * @start: first byte
+ * @end: byte behind the last
+ * @flags: CR_VMA_*
+ * @pgoff: offset in the file, in pages
+ * @kind: CR_MAPPING_*
+ * @objref: its CR_HDR_FILE, 0 if it has none
+ * @pkey: protection key
+ * @name_len: bytes of the name that prctl(PR_SET_VMA_ANON_NAME) gave
+ */
+struct cr_hdr_vma {
+	__u64 start;
+	__u64 end;
+	__u64 flags;
+	__u64 pgoff;
+	__u32 kind;
+	__u32 objref;
+	__u32 pkey;
+	__u32 name_len;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_extent */
+#define CR_EXTENT_HUGE		0x1	/* one huge page */
+
+/**
+ * struct cr_extent - some pages in a row
+ * @start: address of the first
+ * @nr_pages: how many
+ * @flags: CR_EXTENT_*
+ */
+struct cr_extent {
+	__u64 start;
+	__u32 nr_pages;
+	__u32 flags;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_pages - announces private pages of the address space
+ * @nr_extents: CR_HDR_EXTENTS, which follows, has a struct cr_extent for each
+ * @nr_pages: pages in all of them
+ * @crc: CRC-32C of the pages
+ * @reserved: 0
+ *
+ * Behind CR_HDR_EXTENTS the image is filled by CR_HDR_PAD up to a multiple of
+ * the page size, unless it ends at one; then come the pages.
+ */
+struct cr_hdr_pages {
+	__u32 nr_extents;
+	__u32 nr_pages;
+	__u32 crc;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_data - announces contents of a pipe or of shared memory
+ * @objref: the object
+ * @crc: CRC-32C of the bytes
+ * @offset: where in the object they are; for a pipe, bytes before these
+ * @len: how many, without the zeros behind them up to a multiple of 8
+ *
+ * CR_HDR_PAD may follow, as for struct cr_hdr_pages, and then the bytes.
+ */
+struct cr_hdr_data {
+	__u32 objref;
+	__u32 crc;
+	__u64 offset;
+	__u64 len;
 } __attribute__((aligned(8)));
 
 /**

@@ -9,24 +9,20 @@
 
 use ckpt_image::{
     image::{
-        Checker,
-        Encoder,
         Expect,
-        Header,
-        Item,
-        Refusal,
-        Text, //
+        Extent, //
     },
     reseal,
+    rewrite,
     uapi,
     verify,
+    BulkData,
     ImageBuilder,
     Reader,
     SAMPLE_KERNEL, //
 };
 use libfuzzer_sys::fuzz_target;
 use std::{
-    convert::Infallible,
     env,
     fs,
     path::PathBuf, //
@@ -46,7 +42,7 @@ fuzz_target!(init: seed(), |bytes: &[u8]| {
             match verify(image, expect) {
                 Ok(summary) => {
                     let taken = &image[..summary.bytes as usize];
-                    assert_eq!(written_again(taken, expect).unwrap(), taken);
+                    assert_eq!(rewrite(taken, expect).unwrap(), taken);
                 }
                 // What the log would say.
                 Err(error) => drop(error.to_string()),
@@ -75,32 +71,24 @@ fn seed() {
         let image = ImageBuilder::new().comm(comm).build();
         fs::write(folder.join(name), image).unwrap();
     }
-}
 
-/// Writes what is read from `image`.
-fn written_again(image: &[u8], expect: Expect<'_>) -> Result<Vec<u8>, Refusal> {
-    let mut written = Vec::new();
-    let mut sink = |bytes: &[u8]| -> Result<(), Infallible> {
-        written.extend_from_slice(bytes);
-        Ok(())
+    // With all that a process has, and parts of it, so that a mutation need not remove them.
+    let process = ImageBuilder::process();
+    fs::write(folder.join("process"), process.build()).unwrap();
+    let mut small = process;
+    small.bulk.clear();
+    fs::write(folder.join("no-bulk"), small.build()).unwrap();
+    // Bulk data that fits into what the fuzzer tries: any power of two is the size of a page.
+    small.head.page_size = 64;
+    let extent = |start| Extent {
+        start,
+        nr_pages: 1,
+        flags: 0,
     };
-
-    let mut checker = Checker::new(expect);
-    let mut encoder = Encoder::new();
-    let mut rest = image;
-    while !checker.done() {
-        let (header, payload) = rest.split_first_chunk::<{ Header::SIZE }>().unwrap();
-        let (payload, next) = payload.split_at(checker.header(header)?.padded_len());
-        let result = match checker.payload(payload)? {
-            Item::Head(head) => encoder.record(0, &head, &mut sink),
-            Item::Task(task) => encoder.record(0, &task, &mut sink),
-            Item::Text(text) => encoder.text(0, Text::new(text).unwrap(), &mut sink),
-            Item::TaskStats(stats) => encoder.record(0, &stats, &mut sink),
-            Item::Tail(_) => Ok(()),
-        };
-        let Ok(()) = result;
-        rest = next;
-    }
-    let Ok(_) = encoder.tail(&mut sink);
-    Ok(written)
+    small.bulk = vec![
+        BulkData::Data(1, 0, b"in the pipe".to_vec()),
+        BulkData::Pages(vec![extent(0x40_3000), extent(0x100_0040)], vec![1; 128]),
+        BulkData::Pages(vec![extent(0x7ffd_0000_0000)], vec![2; 64]),
+    ];
+    fs::write(folder.join("small-pages"), small.build()).unwrap();
 }

@@ -4,12 +4,13 @@
 //!
 //! What an image is, [`image`] tells: the code that the kernel is built of. The rest of this crate
 //! is what the host needs around it: a [`Reader`] that walks over records without judging them,
-//! [`verify`] which makes every check that restart(2) makes, and an [`ImageBuilder`] for tests.
+//! [`verify`] which makes every check that needs no kernel, and an [`ImageBuilder`] for tests.
 
 #![forbid(unsafe_code)]
 
 mod build;
 mod read;
+mod refer;
 
 #[path = "../../../checkpoint/image/mod.rs"]
 pub mod image;
@@ -46,18 +47,26 @@ pub mod uapi {
 
 pub use build::{
     reseal,
+    rewrite,
+    BulkData,
     ImageBuilder,
+    Mapping,
+    Object,
+    Process,
     SAMPLE_KERNEL, //
 };
 pub use ckpt_macros::Record;
 pub use read::{
     verify,
     Error,
+    RawBulk,
     RawRecord,
     Reader,
     Summary,
-    TaskSummary, //
+    TaskSummary,
+    Totals, //
 };
+pub use refer::References;
 
 /// Returns the CRC-32C of some bytes and then `bytes`, where `crc` is that of the bytes before.
 pub fn crc32c(crc: u32, bytes: &[u8]) -> u32 {

@@ -4,15 +4,12 @@
 //!
 //! A record has a section titled `NAME (number)`, in which the first `list-table` has a row for
 //! each field: offset, size, type, name, meaning. There are more tables: of `struct cr_hdr`, of
-//! the constants, and of the record types that are reserved.
+//! the limits, and of flags and kinds, which are held against the C header.
 
 use ckpt_image::{
-    image::{
-        name_of,
-        FieldKind,
-        Kind, //
-    },
-    uapi, //
+    image::Kind,
+    uapi,
+    ImageBuilder, //
 };
 use std::{
     fs,
@@ -92,6 +89,16 @@ fn table(lines: &[&str]) -> Option<Vec<Vec<String>>> {
     Some(rows)
 }
 
+/// Returns the rows of every `list-table` of the document, without the heads.
+fn all_rows(document: &str) -> Vec<Vec<String>> {
+    let lines: Vec<_> = document.lines().collect();
+    (0..lines.len())
+        .filter(|&at| lines[at].trim().starts_with(".. list-table::"))
+        .filter_map(|at| table(&lines[at..]))
+        .flatten()
+        .collect()
+}
+
 /// Compares a table of the document, but for its last column, which tells what it means.
 fn compare(document: &str, title: &str, expected: &[Vec<String>], wrong: &mut Vec<String>) {
     let Some(lines) = section(document, title) else {
@@ -145,9 +152,9 @@ fn check(document: &str) -> Vec<String> {
             .fields()
             .iter()
             .map(|field| {
-                let size: &dyn ToString = match field.kind {
-                    FieldKind::Rest => &"len",
-                    _ => &field.size,
+                let size: &dyn ToString = match field.kind.is_rest() {
+                    true => &"len",
+                    false => &field.size,
                 };
                 row([&field.offset, size, &field.c_type(), &field.name])
             })
@@ -156,15 +163,67 @@ fn check(document: &str) -> Vec<String> {
         compare(document, &title, &rows, &mut wrong);
     }
 
-    let reserved: Vec<_> = (0..=i16::MAX)
-        .filter(|&number| Kind::from_number(number).is_none())
-        .filter_map(|number| Some(row([&number, &name_of(number)?])))
+    let extent = [
+        row([&0, &8, &"__u64", &"start"]),
+        row([&8, &4, &"__u32", &"nr_pages"]),
+        row([&12, &4, &"__u32", &"flags"]),
+    ];
+    // The second table of its section.
+    let title = format!("EXTENTS ({})", Kind::Extents.number());
+    let rows = section(document, &title).and_then(|lines| {
+        let first = lines.iter().position(|l| l.contains("list-table::"))?;
+        table(&lines[first + 1..])
+    });
+    let rows: Vec<_> = rows
+        .unwrap_or_default()
+        .into_iter()
+        .map(|mut row| {
+            row.pop();
+            row
+        })
         .collect();
-    assert_eq!(reserved.len(), 5);
-    compare(document, "Reserved record types", &reserved, &mut wrong);
+    if rows != extent {
+        wrong.push(format!("{title}: {rows:?} should be {extent:?}"));
+    }
 
     check_constants(document, &mut wrong);
+    check_header(document, &mut wrong);
     wrong
+}
+
+/// Every number that the C header defines has a row with its value and meaning.
+fn check_header(document: &str, wrong: &mut Vec<String>) {
+    let path = repository().join("include/uapi/linux/checkpoint_hdr.h");
+    let header = fs::read_to_string(&path).unwrap();
+    let rows = all_rows(document);
+    let mut found = 0;
+    for line in header.lines() {
+        let mut words = line.split_whitespace();
+        let (Some("#define"), Some(name), Some(value)) = (words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        // What is calculated of others is in the text.
+        let Some(value) = number(value) else {
+            if name.starts_with("CR_") && !document.contains(name) {
+                wrong.push(format!("{name} is not in the document"));
+            }
+            continue;
+        };
+        if name.ends_with("_SHIFT") {
+            continue;
+        }
+        found += 1;
+        match rows.iter().find(|row| row[0] == name) {
+            Some(row) if row.len() == 3 && !row[2].is_empty() => {
+                if number(&row[1]) != Some(value) {
+                    wrong.push(format!("{row:?} should be {value} ({value:#x})"));
+                }
+            }
+            _ => wrong.push(format!("no row for {name} with its meaning")),
+        }
+    }
+    assert!(found > 60, "{found}");
 }
 
 /// The constants may stand in any order and be written as it suits them.
@@ -180,6 +239,17 @@ fn check_constants(document: &str, wrong: &mut Vec<String>) {
         ("CR_ALIGN", uapi::CR_ALIGN.into()),
         ("CR_LEN_MAX", uapi::CR_LEN_MAX.into()),
         ("CR_COMM_LEN_MAX", uapi::CR_COMM_LEN_MAX.into()),
+        ("CR_PATH_LEN_MAX", uapi::CR_PATH_LEN_MAX.into()),
+        ("CR_NAME_LEN_MAX", uapi::CR_NAME_LEN_MAX.into()),
+        ("CR_EXTENTS_MAX", uapi::CR_EXTENTS_MAX.into()),
+        ("CR_PAGES_MAX", uapi::CR_PAGES_MAX.into()),
+        ("CR_DATA_LEN_MAX", uapi::CR_DATA_LEN_MAX.into()),
+        ("CR_OBJECTS_MAX", uapi::CR_OBJECTS_MAX.into()),
+        ("CR_FDS_MAX", uapi::CR_FDS_MAX.into()),
+        ("CR_LOCKS_MAX", uapi::CR_LOCKS_MAX.into()),
+        ("CR_VMAS_MAX", uapi::CR_VMAS_MAX.into()),
+        ("CR_PENDING_MAX", uapi::CR_PENDING_MAX.into()),
+        ("CR_GROUPS_MAX", uapi::CR_GROUPS_MAX.into()),
         ("CHECKPOINT_MAGIC_HEAD", uapi::CHECKPOINT_MAGIC_HEAD),
         ("CHECKPOINT_MAGIC_TAIL", uapi::CHECKPOINT_MAGIC_TAIL),
     ] {
@@ -220,7 +290,16 @@ fn every_wrong_row_is_seen() {
         ("exit_signal", "exitsignal"),
         ("char[64]", "char[65]"),
         ("4096", "4097"),
-        ("THREAD", "THRAED"),
+        ("THREAD (102)", "THRAED (102)"),
+        ("struct cr_extent[]", "struct cr_extent[1]"),
+        ("nr_pages\n     - How many", "pages\n     - How many"),
+        (
+            "``CR_VMA_SEALED``\n     - 0x10000",
+            "``CR_VMA_SEALED``\n     - 0x1000",
+        ),
+        ("``CR_FILE_INHERIT``\n", "``CR_FILE_OTHER``\n"),
+        ("CR_NO_TIMEOUT", "CR_NOTIMEOUT"),
+        ("65536", "65537"),
     ] {
         assert!(document.contains(right), "no {right} in {FILE}");
         assert!(
@@ -262,4 +341,25 @@ fn magic_numbers_are_those_of_the_kernel() {
             .collect();
         assert_eq!(found, [value], "{name}");
     }
+}
+
+/// The example is an image.
+#[test]
+fn example_is_the_smallest_image() {
+    let document = document();
+    let example = section(&document, "Example").unwrap();
+    let mut bytes = Vec::new();
+    for line in example {
+        let Some((offset, rest)) = line.trim().split_once("  ") else {
+            continue;
+        };
+        let Some((hex, _)) = rest.split_once('|') else {
+            continue;
+        };
+        assert_eq!(usize::from_str_radix(offset, 16), Ok(bytes.len()), "{line}");
+        for byte in hex.split_whitespace() {
+            bytes.push(u8::from_str_radix(byte, 16).unwrap());
+        }
+    }
+    assert_eq!(bytes, ImageBuilder::new().build());
 }

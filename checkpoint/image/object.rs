@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Objects: what has a number in an image, because others refer to it.
+//!
+//! An open file description, a pipe and shared memory can be reached in several ways. Each is in the
+//! image once, and before everything that refers to it.
+
+use zerocopy_derive::{
+    FromBytes,
+    Immutable,
+    IntoBytes,
+    KnownLayout, //
+};
+
+use super::{
+    Context,
+    Reason,
+    Validate, //
+};
+use crate::{
+    uapi,
+    Record, //
+};
+
+const S_IFMT: u32 = 0o170_000;
+const S_IFIFO: u32 = 0o010_000;
+const S_IFCHR: u32 = 0o020_000;
+const S_IFDIR: u32 = 0o040_000;
+const S_IFREG: u32 = 0o100_000;
+
+/// Permissions, and the bits for set-user-ID, set-group-ID and sticky.
+const PERMISSIONS: u32 = 0o7777;
+
+/// The `O_*` of a file that is open. Not those which only make open(2) do something: `O_CREAT`,
+/// `O_EXCL`, `O_NOCTTY`, `O_TRUNC` and `O_TMPFILE`.
+const OPEN_FLAGS: u32 = 0o17_776_003;
+
+const O_PATH: u32 = 0o10_000_000;
+
+/// `F_SEAL_SEAL` to `F_SEAL_EXEC`.
+const SEALS: u32 = 0x3f;
+
+/// The largest number of a descriptor that stands for one of the restarter's standard streams.
+const STDERR: u32 = 2;
+
+/// An open file description; a `CR_HDR_STRING` with its path follows if `path_len` is not 0, then
+/// `CR_HDR_TTY` if it is a terminal.
+///
+/// C: `struct cr_hdr_file`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_FILE, abi = cr_hdr_file)]
+pub struct File {
+    /// Number of this object: 1 more than that of the object before.
+    pub objref: u32,
+    /// `CR_FILE_*`
+    pub kind: u32,
+    /// `O_*` as fcntl(`F_GETFL`) reports them, with `O_DIRECTORY` and `O_NOFOLLOW`.
+    pub flags: u32,
+    /// Bytes of the path, which is absolute from the checkpointer's root.
+    pub path_len: u32,
+    /// Offset.
+    pub pos: i64,
+    /// Device of the inode, as statx(2) has it: `major << 32 | minor`.
+    pub dev: u64,
+    /// Number of the inode.
+    pub ino: u64,
+    /// Bytes of a regular file.
+    pub size: u64,
+    /// Type and permissions of the inode.
+    pub mode: u32,
+    /// The objref of a pipe or shared memory; number of the restarter's descriptor for `CR_FILE_TTY`
+    /// and `CR_FILE_INHERIT`; otherwise 0.
+    pub target: u32,
+}
+
+impl File {
+    /// Returns how many bytes the path has that follows.
+    pub fn path_len(&self) -> usize {
+        self.path_len as usize
+    }
+
+    /// Returns whether the file is opened by its path.
+    pub const fn is_by_path(&self) -> bool {
+        matches!(
+            self.kind,
+            uapi::CR_FILE_REG
+                | uapi::CR_FILE_DIR
+                | uapi::CR_FILE_CHR
+                | uapi::CR_FILE_FIFO
+                | uapi::CR_FILE_PATH
+        )
+    }
+
+    /// Returns the number of the pipe or shared memory that this is an open file of.
+    pub const fn target_object(&self) -> Option<u32> {
+        match self.kind {
+            uapi::CR_FILE_FIFO | uapi::CR_FILE_PIPE | uapi::CR_FILE_SHM => Some(self.target),
+            _ => None,
+        }
+    }
+
+    /// Returns whether a restart has an open file of its own for this one, so that locks on it go
+    /// when the restart fails.
+    pub const fn can_be_locked(&self) -> bool {
+        matches!(
+            self.kind,
+            uapi::CR_FILE_REG
+                | uapi::CR_FILE_DIR
+                | uapi::CR_FILE_CHR
+                | uapi::CR_FILE_FIFO
+                | uapi::CR_FILE_PIPE
+                | uapi::CR_FILE_SHM
+        )
+    }
+
+    /// Refuses a `target` that this kind of file does not have.
+    fn check_target(&self, context: &Context<'_>) -> Result<(), Reason> {
+        match self.kind {
+            uapi::CR_FILE_FIFO | uapi::CR_FILE_PIPE | uapi::CR_FILE_SHM => {
+                context.unless_object("target", self.target)
+            }
+            uapi::CR_FILE_TTY => Reason::unless_in("target", self.target, 0, i64::from(i32::MAX)),
+            uapi::CR_FILE_INHERIT => Reason::unless_in("target", self.target, 0, STDERR),
+            _ => Reason::unless_equal("target", self.target, 0u32),
+        }
+    }
+}
+
+impl Validate for File {
+    fn validate(&self, context: &Context<'_>) -> Result<(), Reason> {
+        context.unless_next_object(self.objref)?;
+        let (file_type, min, max) = match self.kind {
+            uapi::CR_FILE_REG => (Some(S_IFREG), 1, uapi::CR_PATH_LEN_MAX),
+            uapi::CR_FILE_DIR => (Some(S_IFDIR), 1, uapi::CR_PATH_LEN_MAX),
+            uapi::CR_FILE_CHR => (Some(S_IFCHR), 1, uapi::CR_PATH_LEN_MAX),
+            uapi::CR_FILE_FIFO => (Some(S_IFIFO), 1, uapi::CR_PATH_LEN_MAX),
+            uapi::CR_FILE_PATH => (None, 1, uapi::CR_PATH_LEN_MAX),
+            uapi::CR_FILE_PIPE | uapi::CR_FILE_SHM | uapi::CR_FILE_IMAGE => (None, 0, 0),
+            uapi::CR_FILE_TTY | uapi::CR_FILE_INHERIT => (None, 0, uapi::CR_PATH_LEN_MAX),
+            found => return Err(Reason::unknown("kind", found)),
+        };
+        Reason::unless_in("path_len", self.path_len, min, max)?;
+        Reason::unless_bits("mode", self.mode, S_IFMT | PERMISSIONS)?;
+        if file_type.is_some_and(|file_type| self.mode & S_IFMT != file_type) {
+            return Err(Reason::FileType { found: self.mode });
+        }
+
+        let flags = match self.kind {
+            uapi::CR_FILE_PATH => OPEN_FLAGS,
+            _ => OPEN_FLAGS & !O_PATH,
+        };
+        Reason::unless_bits("flags", self.flags, flags)?;
+        Reason::unless_in("pos", self.pos, 0, i64::MAX)?;
+        Reason::unless_max("size", self.size, i64::MAX as u64)?;
+        self.check_target(context)
+    }
+}
+
+/// A pipe; its contents are in `CR_HDR_DATA`.
+///
+/// C: `struct cr_hdr_pipe`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_PIPE, abi = cr_hdr_pipe)]
+pub struct Pipe {
+    /// Number of this object: 1 more than that of the object before.
+    pub objref: u32,
+    /// Bytes it can hold, as fcntl(`F_GETPIPE_SZ`) reports them.
+    pub size: u32,
+    /// `CR_PIPE_*`
+    pub flags: u32,
+    /// 0
+    pub reserved: u32,
+}
+
+impl Validate for Pipe {
+    fn validate(&self, context: &Context<'_>) -> Result<(), Reason> {
+        context.unless_next_object(self.objref)?;
+        Reason::unless_in("size", self.size, 1, i64::from(i32::MAX))?;
+        Reason::unless_multiple("size", self.size, context.page_size)?;
+        Reason::unless_bits("flags", self.flags, uapi::CR_PIPE_PACKETS)
+    }
+}
+
+/// Shared memory without a path; a `CR_HDR_STRING` with its name follows if `name_len` is not 0;
+/// its contents are in `CR_HDR_DATA`.
+///
+/// C: `struct cr_hdr_shm`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_SHM, abi = cr_hdr_shm)]
+pub struct Shm {
+    /// Number of this object: 1 more than that of the object before.
+    pub objref: u32,
+    /// `CR_SHM_*`
+    pub flags: u32,
+    /// Bytes.
+    pub size: u64,
+    /// `F_SEAL_*`
+    pub seals: u32,
+    /// Bytes of the name.
+    pub name_len: u32,
+    /// Permissions of the inode.
+    pub mode: u32,
+    /// 0
+    pub reserved: u32,
+}
+
+impl Shm {
+    /// Returns how many bytes the name has that follows.
+    pub fn name_len(&self) -> usize {
+        self.name_len as usize
+    }
+}
+
+impl Validate for Shm {
+    fn validate(&self, context: &Context<'_>) -> Result<(), Reason> {
+        context.unless_next_object(self.objref)?;
+        Reason::unless_bits(
+            "flags",
+            self.flags,
+            uapi::CR_SHM_MEMFD | uapi::CR_SHM_NORESERVE,
+        )?;
+        Reason::unless_max("size", self.size, i64::MAX as u64)?;
+        Reason::unless_bits("seals", self.seals, SEALS)?;
+        Reason::unless_in("name_len", self.name_len, 0, uapi::CR_NAME_LEN_MAX)?;
+        Reason::unless_bits("mode", self.mode, PERMISSIONS)
+    }
+}
+
+/// Settings of a terminal.
+///
+/// C: `struct cr_hdr_tty`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_TTY, abi = cr_hdr_tty)]
+pub struct Tty {
+    /// `c_iflag` of `struct termios2`
+    pub iflag: u32,
+    /// `c_oflag`
+    pub oflag: u32,
+    /// `c_cflag`
+    pub cflag: u32,
+    /// `c_lflag`
+    pub lflag: u32,
+    /// `c_ispeed`
+    pub ispeed: u32,
+    /// `c_ospeed`
+    pub ospeed: u32,
+    /// `c_line`
+    pub line: u8,
+    /// `c_cc`
+    pub cc: [u8; 19],
+    /// 0
+    pub reserved: [u8; 4],
+}
+
+impl Validate for Tty {
+    fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
+        // tcsetattr(3) takes any settings, and makes what it can of them.
+        Ok(())
+    }
+}
