@@ -72,9 +72,9 @@ fn begin(call: &'static str, flags: c_ulong, known: u32, logfd: c_int) -> Result
 }
 
 /// Turns a result into what a system call returns.
-fn syscall_result(result: Result<i32>) -> c_long {
+fn syscall_result(result: Result<c_long>) -> c_long {
     match result {
-        Ok(value) => value as c_long,
+        Ok(value) => value,
         Err(e) => e.to_errno() as c_long,
     }
 }
@@ -85,7 +85,7 @@ fn syscall_result(result: Result<i32>) -> c_long {
 pub extern "C" fn do_checkpoint(pid: c_int, fd: c_int, flags: c_ulong, logfd: c_int) -> c_long {
     syscall_result(
         begin("checkpoint", flags, uapi::CHECKPOINT_FLAGS, logfd)
-            .and_then(|mut log| save::checkpoint(pid, fd, flags, &mut log)),
+            .and_then(|mut log| save::checkpoint(pid, fd, flags, &mut log).map(|id| id as c_long)),
     )
 }
 
@@ -95,6 +95,6 @@ pub extern "C" fn do_checkpoint(pid: c_int, fd: c_int, flags: c_ulong, logfd: c_
 pub extern "C" fn do_restart(crid: c_int, fd: c_int, flags: c_ulong, logfd: c_int) -> c_long {
     syscall_result(
         begin("restart", flags, uapi::RESTART_FLAGS, logfd)
-            .and_then(|mut log| restore::restart(crid, fd, &mut log).map(|()| 0)),
+            .and_then(|mut log| restore::restart(crid, fd, flags, &mut log)),
     )
 }

@@ -15,6 +15,7 @@ use core::fmt;
 use kernel::{
     alloc::AllocError,
     fs::rw::StreamFile,
+    mm::batch::PageBatch,
     page::PAGE_SIZE,
     prelude::*,
     uts::{
@@ -23,21 +24,34 @@ use kernel::{
     }, //
 };
 
-use crate::image::{
-    Checker,
-    Encoder,
-    Errno,
-    Expect,
-    Header,
-    Item,
-    Kernel,
-    Record,
-    Refusal,
-    Text, //
+use crate::{
+    crc32c,
+    image::{
+        bulk_padding,
+        Bulk,
+        BulkKind,
+        Checker,
+        Encoder,
+        Errno,
+        Expect,
+        Extents,
+        Header,
+        Item,
+        Kernel,
+        Kind,
+        Payload,
+        Reason,
+        Record,
+        Refusal,
+        Text, //
+    }, //
 };
 
 /// Bytes of records that are gathered before they are written.
 const BUFFER: usize = 64 * 1024;
+
+/// Bulk data from this many bytes on is not gathered, which would copy it once more.
+const DIRECT: usize = 16 * 1024;
 
 /// Returns what the images of the running kernel say of it.
 pub(crate) fn running_kernel(uts: &UtsName) -> Kernel<'_> {
@@ -58,6 +72,12 @@ pub(crate) trait Transport {
     /// Writes some bytes; `EAGAIN` if [`Self::wait`] is next.
     fn write(&self, from: &[u8]) -> Result<usize>;
 
+    /// Reads some bytes into `pages` from their byte `at` on; otherwise as [`Self::read`].
+    fn read_pages(&self, pages: &mut PageBatch, at: usize) -> Result<usize>;
+
+    /// Writes some bytes of `pages` from their byte `at` on; otherwise as [`Self::write`].
+    fn write_pages(&self, pages: &PageBatch, at: usize) -> Result<usize>;
+
     /// Sleeps until the next transfer is worth a try; `EINTR` on a fatal signal.
     fn wait(&self) -> Result;
 }
@@ -71,18 +91,32 @@ impl Transport for StreamFile {
         StreamFile::write(self, from)
     }
 
+    fn read_pages(&self, pages: &mut PageBatch, at: usize) -> Result<usize> {
+        StreamFile::read_pages(self, pages, at)
+    }
+
+    fn write_pages(&self, pages: &PageBatch, at: usize) -> Result<usize> {
+        StreamFile::write_pages(self, pages, at)
+    }
+
     fn wait(&self) -> Result {
         StreamFile::wait(self)
     }
 }
 
-/// Writes all of `from`. An error comes with the number of bytes that were written before it.
-pub(crate) fn write_all<T: Transport>(file: &T, from: &[u8]) -> Result<(), (usize, Error)> {
-    let mut moved = 0;
+/// Moves `len` bytes in steps of `transfer`, which is told how many were moved before. A step of 0
+/// bytes is the error `none`. An error comes with the number of bytes that were moved before it.
+fn move_all<T: Transport>(
+    file: &T,
+    len: usize,
+    none: Error,
+    mut transfer: impl FnMut(usize) -> Result<usize>,
+) -> Result<(), (usize, Error)> {
+    let mut moved = 0usize;
 
-    while let Some(rest) = from.get(moved..).filter(|rest| !rest.is_empty()) {
-        match file.write(rest) {
-            Ok(0) => return Err((moved, EIO)),
+    while moved < len {
+        match transfer(moved) {
+            Ok(0) => return Err((moved, none)),
             Ok(n) => moved = moved.saturating_add(n),
             Err(e) if e == EAGAIN => file.wait().map_err(|e| (moved, e))?,
             Err(e) => return Err((moved, e)),
@@ -91,19 +125,18 @@ pub(crate) fn write_all<T: Transport>(file: &T, from: &[u8]) -> Result<(), (usiz
     Ok(())
 }
 
+/// Writes all of `from`. An error comes with the number of bytes that were written before it.
+pub(crate) fn write_all<T: Transport>(file: &T, from: &[u8]) -> Result<(), (usize, Error)> {
+    move_all(file, from.len(), EIO, |at| {
+        file.write(from.get(at..).unwrap_or(&[]))
+    })
+}
+
 /// Fills all of `to`. An error comes with the number of bytes that were read before it.
 pub(crate) fn read_all<T: Transport>(file: &T, to: &mut [u8]) -> Result<(), (usize, Error)> {
-    let mut moved = 0;
-
-    while let Some(rest) = to.get_mut(moved..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest) {
-            Ok(0) => return Err((moved, EPIPE)),
-            Ok(n) => moved = moved.saturating_add(n),
-            Err(e) if e == EAGAIN => file.wait().map_err(|e| (moved, e))?,
-            Err(e) => return Err((moved, e)),
-        }
-    }
-    Ok(())
+    move_all(file, to.len(), EPIPE, |at| {
+        file.read(to.get_mut(at..).unwrap_or(&mut []))
+    })
 }
 
 /// Why an image could not be written or read.
@@ -119,13 +152,15 @@ pub(crate) enum Failure {
     Refused(Refusal),
     /// Something failed that has nothing to do with the image, such as an allocation.
     Other(Error),
+    /// Likewise, and the log has a line about it.
+    Logged(Error),
 }
 
 impl Failure {
     /// Returns the errno that the system call answers.
     pub(crate) fn error(&self) -> Error {
         match self {
-            Self::Io { error, .. } | Self::Other(error) => *error,
+            Self::Io { error, .. } | Self::Other(error) | Self::Logged(error) => *error,
             Self::Refused(refusal) => match refusal.errno() {
                 Errno::Inval => EINVAL,
                 Errno::Pipe => EPIPE,
@@ -142,7 +177,7 @@ impl fmt::Display for Failure {
             }
             Self::Io { offset, error } => write!(f, "image offset {offset}: {error:?}"),
             Self::Refused(refusal) => refusal.fmt(f),
-            Self::Other(error) => write!(f, "{error:?}"),
+            Self::Other(error) | Self::Logged(error) => write!(f, "{error:?}"),
         }
     }
 }
@@ -213,14 +248,64 @@ impl<'a, T: Transport> ImageWriter<'a, T> {
         self.flush_above(0)
     }
 
+    /// Writes a record of which the payload has any length, such as the extended registers.
+    pub(crate) fn bytes(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Failure> {
+        let payload = Payload::new(kind, payload).ok_or(EINVAL)?;
+        let buffer = &mut self.buffer;
+
+        self.encoder
+            .bytes(0, payload, |bytes| gather(buffer, bytes))?;
+        self.flush_above(BUFFER)
+    }
+
+    /// Writes the pages that the records before announce, without a copy.
+    pub(crate) fn bulk_pages(&mut self, pages: &PageBatch) -> Result<(), Failure> {
+        let len = pages.bytes();
+
+        self.pad()?;
+        self.flush_above(0)?;
+        move_all(self.file, len, EIO, |at| self.file.write_pages(pages, at))
+            .map_err(|error| self.failed(error))?;
+        self.encoder.skip(len as u64);
+        self.written = self.written.saturating_add(len as u64);
+        Ok(())
+    }
+
+    /// Writes the bytes that the record before announces, and zeros up to a multiple of 8.
+    pub(crate) fn bulk_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.pad()?;
+        if bytes.len() < DIRECT {
+            gather(&mut self.buffer, bytes)?;
+        } else {
+            self.flush_above(0)?;
+            write_all(self.file, bytes).map_err(|error| self.failed(error))?;
+            self.written = self.written.saturating_add(bytes.len() as u64);
+        }
+        gather(&mut self.buffer, bulk_padding(bytes.len() as u64))?;
+        self.encoder.skip(bytes.len() as u64);
+        self.flush_above(BUFFER)
+    }
+
+    fn pad(&mut self) -> Result<(), Failure> {
+        let buffer = &mut self.buffer;
+
+        self.encoder
+            .pad(PAGE_SIZE as u32, |bytes| gather(buffer, bytes))?;
+        Ok(())
+    }
+
+    fn failed(&self, (moved, error): (usize, Error)) -> Failure {
+        Failure::Io {
+            offset: self.written.saturating_add(moved as u64),
+            error,
+        }
+    }
+
     fn flush_above(&mut self, limit: usize) -> Result<(), Failure> {
         if self.buffer.len() <= limit {
             return Ok(());
         }
-        write_all(self.file, &self.buffer).map_err(|(moved, error)| Failure::Io {
-            offset: self.written.saturating_add(moved as u64),
-            error,
-        })?;
+        write_all(self.file, &self.buffer).map_err(|error| self.failed(error))?;
         self.written = self.written.saturating_add(self.buffer.len() as u64);
         self.buffer.clear();
         Ok(())
@@ -240,6 +325,8 @@ pub(crate) struct ImageReader<'a, T: Transport> {
     checker: Checker<'a>,
     /// The payload of one record, and its padding.
     payload: KVVec<u8>,
+    /// The payload of the last EXTENTS: it is needed when padding has been read behind it.
+    extents: KVVec<u8>,
 }
 
 impl<'a, T: Transport> ImageReader<'a, T> {
@@ -249,7 +336,25 @@ impl<'a, T: Transport> ImageReader<'a, T> {
             file,
             checker: Checker::new(expect),
             payload: KVVec::new(),
+            extents: KVVec::new(),
         }
+    }
+
+    /// Tells whether bulk data comes next, so that [`Self::bulk`] has to be called.
+    pub(crate) fn at_bulk(&self) -> bool {
+        self.checker.bulk().is_some()
+    }
+
+    /// Returns the bulk data that comes next, if it does.
+    pub(crate) fn bulk(&mut self) -> Option<BulkReader<'_, 'a, T>> {
+        let bulk = self.checker.bulk()?;
+
+        Some(BulkReader {
+            reader: self,
+            bulk,
+            crc: 0,
+            moved: 0,
+        })
     }
 
     /// Reads the next record; `None` behind the last one.
@@ -264,7 +369,123 @@ impl<'a, T: Transport> ImageReader<'a, T> {
         self.payload
             .resize(header.padded_len(), 0, GFP_KERNEL_ACCOUNT)?;
         fill(self.file, &mut self.checker, &mut self.payload)?;
-        Ok(Some(self.checker.payload(&self.payload)?))
+        let item = self.checker.payload(&self.payload)?;
+        if let Item::Extents(extents) = item {
+            self.extents.clear();
+            self.extents
+                .extend_from_slice(extents.bytes(), GFP_KERNEL_ACCOUNT)?;
+        }
+        Ok(Some(item))
+    }
+}
+
+/// A run of bulk data, of which all has to be read.
+pub(crate) struct BulkReader<'r, 'a, T: Transport> {
+    reader: &'r mut ImageReader<'a, T>,
+    bulk: Bulk,
+    /// CRC-32C of what has been read.
+    crc: u32,
+    /// How much that is.
+    moved: u64,
+}
+
+impl<T: Transport> BulkReader<'_, '_, T> {
+    /// Returns what the data is.
+    pub(crate) fn bulk(&self) -> Bulk {
+        self.bulk
+    }
+
+    /// Returns where the pages belong, if the data is pages.
+    pub(crate) fn extents(&self) -> Extents<'_> {
+        Extents::new(&self.reader.extents)
+    }
+
+    /// Fills all of `pages`, without a copy.
+    pub(crate) fn read_pages(&mut self, pages: &mut PageBatch) -> Result<(), Failure> {
+        let len = pages.bytes();
+        let file = self.reader.file;
+
+        self.claim(len)?;
+        let moved = move_all(file, len, EPIPE, |at| file.read_pages(pages, at));
+        self.moved(len, moved)?;
+        self.crc = pages.crc32c(self.crc);
+        Ok(())
+    }
+
+    /// Fills all of `to`.
+    pub(crate) fn read(&mut self, to: &mut [u8]) -> Result<(), Failure> {
+        self.claim(to.len())?;
+        let moved = read_all(self.reader.file, to);
+        self.moved(to.len(), moved)?;
+        self.crc = crc32c(self.crc, to);
+        Ok(())
+    }
+
+    /// Checks that all has been read, and is what was written.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        let mut padding = [0; 8];
+        let padding = padding
+            .get_mut(..self.bulk.padding_len())
+            .ok_or(Failure::Other(EINVAL))?;
+
+        if self.moved != self.bulk.len {
+            return Err(self.unclaimed());
+        }
+        let moved = read_all(self.reader.file, padding);
+        self.moved(padding.len(), moved)?;
+        Ok(self.reader.checker.bulk_done(self.crc, padding)?)
+    }
+
+    /// Refuses data that is for nobody, or more of it than there is room for.
+    pub(crate) fn unclaimed(&mut self) -> Failure {
+        let reason = match self.bulk.kind {
+            BulkKind::Pages { .. } => Reason::OutsideMapping {
+                start: self.extents().iter().next().map_or(0, |e| e.start),
+            },
+            BulkKind::Data { objref, .. } => Reason::WrongObject {
+                field: "objref",
+                found: objref,
+                expected: "pipe or shared memory",
+            },
+        };
+        self.refuse(reason)
+    }
+
+    /// Refuses the data for a reason that only its resource can know.
+    pub(crate) fn refuse(&mut self, reason: Reason) -> Failure {
+        self.reader.checker.refuse_last(reason).into()
+    }
+
+    /// Refuses to read more than there is.
+    fn claim(&self, len: usize) -> Result {
+        match self.moved.checked_add(len as u64) {
+            Some(end) if end <= self.bulk.len => Ok(()),
+            _ => Err(EINVAL),
+        }
+    }
+
+    /// Counts what has been read, or says why it has not.
+    fn moved(&mut self, len: usize, result: Result<(), (usize, Error)>) -> Result<(), Failure> {
+        let checker = &mut self.reader.checker;
+
+        match result {
+            Ok(()) => {
+                self.moved = self.moved.saturating_add(len as u64);
+                Ok(())
+            }
+            Err((moved, error)) => {
+                let found = self.moved.saturating_add(moved as u64);
+
+                Err(if error == EPIPE {
+                    Failure::Refused(checker.truncated(found as usize))
+                } else {
+                    Failure::Io {
+                        offset: checker.offset().saturating_add(found),
+                        error,
+                    }
+                })
+            }
+        }
     }
 }
 
@@ -364,6 +585,20 @@ mod tests {
             Ok(len)
         }
 
+        fn read_pages(&self, pages: &mut PageBatch, at: usize) -> Result<usize> {
+            let mut copy = KVVec::from_elem(0, pages.bytes() - at, GFP_KERNEL)?;
+            let len = self.read(&mut copy)?;
+
+            Ok(pages.copy_from(at, copy.get(..len).unwrap_or(&[])))
+        }
+
+        fn write_pages(&self, pages: &PageBatch, at: usize) -> Result<usize> {
+            let mut copy = KVVec::from_elem(0, pages.bytes() - at, GFP_KERNEL)?;
+            let len = pages.copy_to(at, &mut copy);
+
+            self.write(copy.get(..len).unwrap_or(&[]))
+        }
+
         fn wait(&self) -> Result {
             self.waits.set(self.waits.get() + 1);
             if let Some(Fail(error)) = self.steps.get(self.next.get()) {
@@ -414,14 +649,16 @@ mod tests {
     fn write_image(file: &Script<'_>) -> Result<(), Failure> {
         let mut to = ImageWriter::new(file);
 
-        to.record(&crate::image::Head::new(&KERNEL, 1, 0, 7))?;
+        to.record(&crate::image::Head::new(&KERNEL, 1, 0, 7, 9))?;
         to.record(&Task {
             state: 0,
             exit_state: 0,
             exit_code: 0,
             exit_signal: 17,
             task_comm_len: 5,
-            reserved: 0,
+            pid: 9,
+            pgid: 9,
+            sid: 9,
         })?;
         to.text(Text::new(b"comm\0").ok_or(EINVAL)?)?;
         to.record(&<crate::image::TaskStats as zerocopy::FromZeros>::new_zeroed())?;

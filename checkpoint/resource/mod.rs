@@ -10,42 +10,82 @@
 
 use kernel::{
     prelude::*,
-    task::{
-        CurrentTask,
-        Task, //
-    }, //
+    task::CurrentTask, //
 };
 
 use crate::{
     image::Item,
     stream::{
+        BulkReader,
         Failure,
         ImageWriter,
         Transport, //
     },
 };
 
+mod context;
+
+pub(crate) use context::{
+    Collect,
+    Prepare,
+    Saving, //
+};
+
 /// A kind of kernel state.
 ///
-/// The steps of a restart come in this order, each for all resources before the next begins:
-/// [`take`](Resource::take) for each record, [`prepare`](Resource::prepare),
-/// [`commit`](Resource::commit). An error in one of the first two ends the restart, and dropping
-/// what they made undoes them.
+/// The steps of a checkpoint come in this order, each for all resources before the next begins:
+/// [`collect`](Resource::collect), [`save`](Resource::save), [`save_bulk`](Resource::save_bulk).
+/// Those of a restart: [`take`](Resource::take) for each record, [`prepare`](Resource::prepare),
+/// [`fill`](Resource::fill) for each run of bulk data, [`complete`](Resource::complete),
+/// [`commit`](Resource::commit). An error in any but the last, which has none, ends the call, and
+/// dropping what they made undoes them.
 pub(crate) trait Resource {
+    /// What was found of a task: references, and copies of what may change.
+    type Found;
+
     /// What the image says about this resource, in memory of bounded size.
     type Image: Default;
 
     /// All that committing needs, acquired or allocated. Dropping it gives everything back.
     type Prepared;
 
-    /// Writes the records of `task`.
-    fn save<T: Transport>(task: &Task, to: &mut ImageWriter<'_, T>) -> Result<(), Failure>;
+    /// Looks at what the task has, and refuses what cannot be saved. Nothing is written yet.
+    fn collect(cx: &mut Collect<'_>) -> Result<Self::Found>;
+
+    /// Writes the records of what was found.
+    fn save<T: Transport>(
+        found: &Self::Found,
+        cx: &Saving<'_>,
+        to: &mut ImageWriter<'_, T>,
+    ) -> Result<(), Failure>;
+
+    /// Writes the bulk data of what was found.
+    fn save_bulk<T: Transport>(
+        _found: &Self::Found,
+        _cx: &Saving<'_>,
+        _to: &mut ImageWriter<'_, T>,
+    ) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Notes what a checked record says, if it is about this resource. Has no side effects.
     fn take(image: &mut Self::Image, item: &Item<'_>) -> Result;
 
-    /// Gets everything ready for the caller to become what the image says.
-    fn prepare(image: Self::Image) -> Result<Self::Prepared>;
+    /// Gets everything ready for the caller to become what the image says. Logs why it does not.
+    fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared>;
+
+    /// Reads a run of bulk data if it is for this resource; returns whether it was.
+    fn fill<T: Transport>(
+        _prepared: &mut Self::Prepared,
+        _bulk: &mut BulkReader<'_, '_, T>,
+    ) -> Result<bool, Failure> {
+        Ok(false)
+    }
+
+    /// Does, when all bulk data is there, the last steps that may fail. Logs why it does not.
+    fn complete(_prepared: &mut Self::Prepared, _cx: &mut Prepare<'_>) -> Result {
+        Ok(())
+    }
 
     /// Makes the caller what the image says. This cannot fail.
     fn commit(prepared: Self::Prepared, caller: &CurrentTask);
@@ -54,44 +94,96 @@ pub(crate) trait Resource {
 /// Makes of the list of resources what the pipelines call.
 macro_rules! resources {
     ($($(#[$doc:meta])* $module:ident::$resource:ident),* $(,)?) => {
-        $($(#[$doc])* mod $module;)*
+        $($(#[$doc])* pub(crate) mod $module;)*
+
+        /// What was found, by resource.
+        pub(crate) struct Found {
+            $($module: <$module::$resource as Resource>::Found,)*
+        }
 
         /// What an image says, by resource.
         #[derive(Default)]
         pub(crate) struct Images {
+            /// The image has more than the name of a task.
+            process: bool,
             $($module: <$module::$resource as Resource>::Image,)*
         }
 
-        /// What is ready to be committed, by resource.
+        /// What is ready to be committed, by resource. None depends on another, so they may be
+        /// dropped in any order.
         pub(crate) struct Prepared {
             $($module: <$module::$resource as Resource>::Prepared,)*
         }
 
-        /// Writes the records of all resources of `task`, in the order of the list.
-        pub(crate) fn save<T: Transport>(
-            task: &Task,
-            to: &mut ImageWriter<'_, T>,
-        ) -> Result<(), Failure> {
-            $($module::$resource::save(task, to)?;)*
-            Ok(())
+        /// Looks at all resources of a task, in the order of the list.
+        pub(crate) fn collect(cx: &mut Collect<'_>) -> Result<Found> {
+            let found = Found {
+                $($module: $module::$resource::collect(cx)?,)*
+            };
+            object::check(cx)?;
+            Ok(found)
+        }
+
+        impl Found {
+            /// Writes the records of all resources, in the order of the list.
+            pub(crate) fn save<T: Transport>(
+                &self,
+                cx: &Saving<'_>,
+                to: &mut ImageWriter<'_, T>,
+            ) -> Result<(), Failure> {
+                $($module::$resource::save(&self.$module, cx, to)?;)*
+                Ok(())
+            }
+
+            /// Writes the bulk data of all resources, in the order of the list.
+            pub(crate) fn save_bulk<T: Transport>(
+                &self,
+                cx: &Saving<'_>,
+                to: &mut ImageWriter<'_, T>,
+            ) -> Result<(), Failure> {
+                $($module::$resource::save_bulk(&self.$module, cx, to)?;)*
+                Ok(())
+            }
         }
 
         impl Images {
             /// Shows a checked record to all resources.
             pub(crate) fn take(&mut self, item: &Item<'_>) -> Result {
+                self.process |= matches!(item, Item::Mm(_));
                 $($module::$resource::take(&mut self.$module, item)?;)*
                 Ok(())
             }
 
+            /// Tells whether the image holds a process: more than the name of a task.
+            pub(crate) fn is_process(&self) -> bool {
+                self.process
+            }
+
             /// Gets all resources ready, in the order of the list.
-            pub(crate) fn prepare(self) -> Result<Prepared> {
-                Ok(Prepared {
-                    $($module: $module::$resource::prepare(self.$module)?,)*
-                })
+            pub(crate) fn prepare(self, cx: &mut Prepare<'_>) -> Result<Prepared> {
+                $(let $module = $module::$resource::prepare(self.$module, cx)?;)*
+                Ok(Prepared { $($module,)* })
             }
         }
 
         impl Prepared {
+            /// Hands a run of bulk data to the resource that it is for.
+            pub(crate) fn fill<T: Transport>(
+                &mut self,
+                mut bulk: BulkReader<'_, '_, T>,
+            ) -> Result<(), Failure> {
+                $(if $module::$resource::fill(&mut self.$module, &mut bulk)? {
+                    return bulk.finish();
+                })*
+                Err(bulk.unclaimed())
+            }
+
+            /// Does the last steps of all resources that may fail, in the order of the list.
+            pub(crate) fn complete(&mut self, cx: &mut Prepare<'_>) -> Result {
+                $($module::$resource::complete(&mut self.$module, cx)?;)*
+                Ok(())
+            }
+
             /// Commits all resources, in the order of the list.
             pub(crate) fn commit(self, caller: &CurrentTask) {
                 $($module::$resource::commit(self.$module, caller);)*
@@ -101,6 +193,20 @@ macro_rules! resources {
 }
 
 resources! {
+    /// What several others may refer to: open files, pipes, shared memory.
+    object::ObjectState,
     /// Name, life and statistics.
     task::TaskState,
+    /// Credentials.
+    creds::CredState,
+    /// Registers, and what the kernel knows of a thread.
+    cpu::CpuState,
+    /// Actions, masks, pending signals.
+    signals::SignalState,
+    /// Working directory, root, umask.
+    fs::FsState,
+    /// Descriptor table.
+    files::FileState,
+    /// Address space.
+    mm::MmState,
 }

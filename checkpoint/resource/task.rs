@@ -4,13 +4,22 @@
 //!
 //! Only the name is brought back. The statistics of an image are checked and shown by the tools:
 //! a caller that keeps running after restart(2) keeps its own, which resource limits and
-//! accounting count on.
+//! accounting count on. Its numbers, its parent, its process group and session are the caller's, as
+//! after execve(2), and by the same rule are resource limits, the processors it may run on, its
+//! control groups and namespaces, its priority for I/O and for the OOM killer.
+//!
+//! What a task may have, and no image holds, is refused here.
 
 use kernel::{
     prelude::*,
     task::{
-        state::Comm,
+        state::{
+            Comm,
+            Life,
+            Usage, //
+        },
         CurrentTask,
+        Pid,
         Task, //
     }, //
 };
@@ -21,7 +30,12 @@ use crate::{
         Item,
         Text, //
     },
-    resource::Resource,
+    resource::{
+        Collect,
+        Prepare,
+        Resource,
+        Saving, //
+    },
     stream::{
         Failure,
         ImageWriter,
@@ -31,30 +45,53 @@ use crate::{
 
 pub(crate) struct TaskState;
 
-impl Resource for TaskState {
-    type Image = Option<Comm>;
-    type Prepared = Option<Comm>;
+/// What was found.
+pub(crate) struct Found {
+    comm: Comm,
+    life: Life,
+    usage: Usage,
+    pid: Pid,
+    job_control: (Pid, Pid),
+}
 
-    fn save<T: Transport>(task: &Task, to: &mut ImageWriter<'_, T>) -> Result<(), Failure> {
-        let life = task.life();
-        let comm = task.comm();
-        let usage = task.usage();
+/// What an image says.
+#[derive(Default)]
+pub(crate) struct Image {
+    comm: Option<Comm>,
+    /// The record before was that of the task. Paths of files are texts, too.
+    name_is_next: bool,
+}
 
-        to.record(&image::Task {
-            state: life.state,
-            exit_state: life.exit_state,
-            // Until a task ends, this is where a tracer keeps a signal.
-            exit_code: if life.exit_state == 0 {
-                0
-            } else {
-                life.exit_code
-            },
-            exit_signal: life.exit_signal,
-            task_comm_len: comm.as_bytes().len() as i32,
-            reserved: 0,
-        })?;
-        to.text(Text::new(comm.as_bytes()).ok_or(EINVAL)?)?;
-        to.record(&image::TaskStats {
+impl Found {
+    fn of(task: &Task) -> Self {
+        Self {
+            comm: task.comm(),
+            life: task.life(),
+            usage: task.usage(),
+            pid: task.vpid(),
+            job_control: task.job_control(),
+        }
+    }
+
+    /// The state is not that of standing still for the checkpoint: where the task is at the edge of
+    /// user mode, it runs. That job control has stopped it is said with its signals.
+    fn task(&self) -> image::Task {
+        image::Task {
+            state: 0,
+            exit_state: 0,
+            exit_code: 0,
+            exit_signal: self.life.exit_signal,
+            task_comm_len: self.comm.as_bytes().len() as i32,
+            pid: self.pid,
+            pgid: self.job_control.0,
+            sid: self.job_control.1,
+        }
+    }
+
+    fn stats(&self) -> image::TaskStats {
+        let usage = &self.usage;
+
+        image::TaskStats {
             utime: usage.cputime.0,
             stime: usage.cputime.1,
             utimescaled: usage.cputime_scaled.0,
@@ -68,18 +105,60 @@ impl Resource for TaskState {
             start_boottime: usage.start_boottime,
             min_flt: usage.min_flt,
             maj_flt: usage.maj_flt,
-        })
+        }
+    }
+}
+
+impl Resource for TaskState {
+    type Found = Found;
+    type Image = Image;
+    type Prepared = Option<Comm>;
+
+    fn collect(cx: &mut Collect<'_>) -> Result<Self::Found> {
+        let task = cx.task;
+
+        if task.is_kernel() {
+            return Err(cx.refuse(format_args!("a kernel thread")));
+        }
+        if task.life().exit_state != 0 {
+            return Err(cx.refuse(format_args!("a zombie")));
+        }
+        if task.is_exiting() {
+            return Err(cx.fail(ESRCH, format_args!("the task is about to exit")));
+        }
+        let threads = task.thread_count();
+        if threads != 1 {
+            return Err(cx.refuse(format_args!("a process of {threads} threads")));
+        }
+        if let Some(child) = task.first_child() {
+            return Err(cx.refuse(format_args!("child {} ({})", child.vpid(), child.comm())));
+        }
+        if let Some(what) = task.obstacle() {
+            return Err(cx.refuse(format_args!("{what}")));
+        }
+        Ok(Found::of(task))
+    }
+
+    fn save<T: Transport>(
+        found: &Self::Found,
+        _cx: &Saving<'_>,
+        to: &mut ImageWriter<'_, T>,
+    ) -> Result<(), Failure> {
+        to.record(&found.task())?;
+        to.text(Text::new(found.comm.as_bytes()).ok_or(EINVAL)?)?;
+        to.record(&found.stats())
     }
 
     fn take(image: &mut Self::Image, item: &Item<'_>) -> Result {
-        if let Item::Text(name) = item {
-            *image = Some(Comm::new(name));
+        if let (true, Item::Text(name)) = (image.name_is_next, item) {
+            image.comm = Some(Comm::new(name));
         }
+        image.name_is_next = matches!(item, Item::Task(_));
         Ok(())
     }
 
-    fn prepare(image: Self::Image) -> Result<Self::Prepared> {
-        Ok(image)
+    fn prepare(image: Self::Image, _cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
+        Ok(image.comm)
     }
 
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
@@ -93,95 +172,30 @@ impl Resource for TaskState {
 #[kernel::macros::kunit_tests(checkpoint_task)]
 mod tests {
     use super::*;
-    use crate::{
-        image::{
-            Expect,
-            Head, //
-        },
-        stream::{
-            running_kernel,
-            ImageReader, //
-        },
-    };
-    use core::cell::{
-        Cell,
-        RefCell, //
-    };
-    use kernel::uts::UtsName;
-
-    /// A file in memory, with a position for reading.
-    #[derive(Default)]
-    struct Memory {
-        data: RefCell<KVVec<u8>>,
-        position: Cell<usize>,
-    }
-
-    impl Transport for Memory {
-        fn read(&self, to: &mut [u8]) -> Result<usize> {
-            let data = self.data.borrow();
-            let from = data.get(self.position.get()..).unwrap_or(&[]);
-            let len = to.len().min(from.len());
-
-            to[..len].copy_from_slice(&from[..len]);
-            self.position.set(self.position.get() + len);
-            Ok(len)
-        }
-
-        fn write(&self, from: &[u8]) -> Result<usize> {
-            self.data.borrow_mut().extend_from_slice(from, GFP_KERNEL)?;
-            Ok(from.len())
-        }
-
-        fn wait(&self) -> Result {
-            Err(EAGAIN)
-        }
-    }
 
     #[test]
-    fn saved_task_is_a_valid_image() -> Result {
-        let file = Memory::default();
-        let uts = UtsName::running();
-        let kernel = running_kernel(&uts);
+    fn found_task_is_the_caller() {
         let caller = current!();
-        let mut to = ImageWriter::new(&file);
+        let found = Found::of(caller);
 
-        let written = to
-            .record(&Head::new(&kernel, 0, 0, 1))
-            .and_then(|()| TaskState::save(caller, &mut to))
-            .and_then(|()| to.finish());
-        assert!(written.is_ok());
-
-        let mut from = ImageReader::new(
-            &file,
-            Expect {
-                kernel: Some(kernel),
-                crid: Some(1),
-                flags: 0,
-            },
-        );
-        let mut image = None;
-        let mut stats = None;
-        while let Some(item) = from.next().map_err(|f| f.error())? {
-            TaskState::take(&mut image, &item)?;
-            if let Item::TaskStats(seen) = item {
-                stats = Some(seen);
-            }
-        }
-        assert!(image == Some(caller.comm()));
+        assert!(found.task().pid == caller.vpid());
+        assert!(found.task().task_comm_len == 16);
         // Whoever runs this has been switched to, some time after the machine started.
-        assert!(stats.is_some_and(|s| s.start_time > 0 && s.start_boottime >= s.start_time));
-        Ok(())
+        let stats = found.stats();
+        assert!(stats.start_time > 0 && stats.start_boottime >= stats.start_time);
     }
 
     #[test]
-    fn only_the_name_is_taken() -> Result {
-        let mut image = None;
+    fn only_the_name_behind_the_task_is_taken() -> Result {
+        let mut image = Image::default();
 
+        TaskState::take(&mut image, &Item::Text(b"/a/path"))?;
+        assert!(image.comm.is_none());
         TaskState::take(&mut image, &Item::Task(image::Task::default()))?;
-        TaskState::take(&mut image, &Item::TaskStats(image::TaskStats::default()))?;
-        assert!(image.is_none());
         TaskState::take(&mut image, &Item::Text(b"name\0rest"))?;
-        assert!(image == Some(Comm::new(b"name")));
+        TaskState::take(&mut image, &Item::TaskStats(image::TaskStats::default()))?;
+        TaskState::take(&mut image, &Item::Text(b"[heap]"))?;
+        assert!(image.comm == Some(Comm::new(b"name")));
         Ok(())
     }
 

@@ -5,7 +5,11 @@
 #ifndef _LINUX_CHECKPOINT_H
 #define _LINUX_CHECKPOINT_H
 
+#include <linux/mm_types.h>
 #include <linux/types.h>
+#include <uapi/linux/checkpoint_hdr.h>
+
+#include <uapi/linux/checkpoint_hdr.h>
 
 /* kernel.checkpoint_unprivileged: 0 closes both calls to the unprivileged. */
 extern int sysctl_checkpoint_unprivileged;
@@ -13,5 +17,291 @@ extern int sysctl_checkpoint_unprivileged;
 /* In Rust: checkpoint/checkpoint.rs. */
 long do_checkpoint(pid_t pid, int fd, unsigned long flags, int logfd);
 long do_restart(int crid, int fd, unsigned long flags, int logfd);
+
+/* Memory: mm/checkpoint.c, and what it needs of its neighbours. */
+struct bio_vec;
+struct compat_robust_list_head;
+struct file;
+struct prctl_mm_map;
+struct robust_list_head;
+struct task_exec_state;
+struct task_struct;
+
+/**
+ * struct checkpoint_vdso - the vDSO of 64-bit processes
+ * @data: its code, as it is mapped
+ * @size: bytes of it
+ * @vvar_size: bytes of the kernel's data, which is mapped right before it
+ */
+struct checkpoint_vdso {
+	const void *data;
+	unsigned long size;
+	unsigned long vvar_size;
+};
+
+/**
+ * struct checkpoint_mapping - what is known of a mapping
+ * @vma: as in an image, with an @objref of 0
+ * @file: a reference on its file, NULL if it has none
+ * @refused: what makes it one that cannot be saved, NULL if nothing does
+ * @name: what PR_SET_VMA_ANON_NAME gave; not terminated, see @vma.name_len
+ */
+struct checkpoint_mapping {
+	struct cr_hdr_vma vma;
+	struct file *file;
+	const char *refused;
+	char name[80];
+};
+
+/**
+ * struct checkpoint_pages - pages that are collected, or that wait to be mapped
+ * @extents: where they are; room for CR_EXTENTS_MAX
+ * @bvecs: the pages; room for CR_PAGES_MAX. Each one that is in use has a
+ *	reference on its folio, of which it is some pages in a row
+ * @nr_extents: extents in use
+ * @nr_bvecs: bvecs in use
+ * @nr_pages: pages in all extents
+ * @next: where collecting goes on; TASK_SIZE_MAX behind the last page
+ */
+struct checkpoint_pages {
+	struct cr_extent *extents;
+	struct bio_vec *bvecs;
+	unsigned int nr_extents;
+	unsigned int nr_bvecs;
+	unsigned int nr_pages;
+	unsigned long next;
+};
+
+/**
+ * struct checkpoint_swap - the address space that restart(2) builds
+ * @mm: it; current->mm between begin and abort or commit
+ * @old: the caller's own, of which this is the caller's reference
+ * @exec_state: what the caller has with @mm: who may dump it
+ * @robust_list: what the caller has in @old
+ * @compat_robust_list: likewise
+ * @clear_child_tid: likewise
+ */
+struct checkpoint_swap {
+	struct mm_struct *mm;
+	struct mm_struct *old;
+	struct task_exec_state *exec_state;
+	struct robust_list_head __user *robust_list;
+	struct compat_robust_list_head __user *compat_robust_list;
+	int __user *clear_child_tid;
+};
+
+void checkpoint_vdso(struct checkpoint_vdso *vdso);
+
+const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm);
+void checkpoint_mm_describe(struct task_struct *task, struct mm_struct *mm,
+			    struct cr_hdr_mm *hdr, struct cr_hdr_mm_context *context,
+			    unsigned long auxv[AT_VECTOR_SIZE]);
+int checkpoint_mapping_find(struct mm_struct *mm, unsigned long addr,
+			    struct checkpoint_mapping *found);
+int checkpoint_pages_collect(struct mm_struct *mm, struct checkpoint_pages *to);
+void checkpoint_pages_put(struct bio_vec *bvecs, unsigned int nr);
+
+int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *hdr,
+			  const struct cr_hdr_mm_context *context, struct file *exe);
+void checkpoint_swap_abort(struct checkpoint_swap *swap);
+void checkpoint_swap_commit(struct checkpoint_swap *swap);
+
+int checkpoint_map_vdso(unsigned long addr);
+int checkpoint_map(const struct cr_hdr_vma *vma, struct file *file, const char *name);
+int checkpoint_layout(const struct cr_hdr_mm *hdr, const unsigned long *auxv,
+		      unsigned int nr_auxv);
+int checkpoint_pages_alloc(struct checkpoint_pages *pages);
+int checkpoint_pages_install(struct checkpoint_pages *pages);
+int checkpoint_protect(const struct cr_hdr_vma *vma);
+int checkpoint_lock(const struct cr_hdr_vma *vma);
+int checkpoint_seal(const struct cr_hdr_vma *vma);
+int checkpoint_mm_finish(const struct cr_hdr_mm *hdr);
+
+int do_mprotect_pkey(unsigned long start, size_t len, unsigned long prot, int pkey);
+int __must_check do_mlock(unsigned long start, size_t len, vma_flags_t *flags);
+int mseal_range(unsigned long start, unsigned long end);
+int set_anon_vma_name_kernel(unsigned long addr, unsigned long size, const char *name);
+int validate_prctl_map_addr(struct prctl_mm_map *prctl_map);
+void complete_vfork_done(struct task_struct *tsk);
+/*
+ * Of one task: registers, signals, and what else is its own.
+ */
+struct restart_block;
+struct sigqueue;
+struct task_struct;
+
+/* General registers in an image: struct cr_hdr_cpu, struct user_regs_struct. */
+#define CHECKPOINT_NR_REGS	27
+
+/* Words of a siginfo_t, and of an action: handler, flags, restorer, mask. */
+#define CHECKPOINT_SIGINFO_WORDS	16
+#define CHECKPOINT_SIGACTION_WORDS	4
+
+/* In arch/<arch>/kernel/checkpoint.c. */
+unsigned int checkpoint_regset_len(struct task_struct *task, unsigned int note);
+int checkpoint_regset_get(struct task_struct *task, unsigned int note,
+			  void *to, unsigned int len);
+int checkpoint_cpu_get(struct task_struct *task, u64 *to);
+const char *checkpoint_cpu_unfit(const u64 *from);
+void checkpoint_cpu_set(const u64 *from);
+const char *checkpoint_cpu_obstacle(struct task_struct *task);
+long checkpoint_syscall_result(struct task_struct *task);
+void checkpoint_syscall_again(void);
+bool checkpoint_syscall_idempotent(void);
+
+/* In arch/<arch>/kernel/fpu/checkpoint.c. */
+unsigned int checkpoint_xstate_len(struct task_struct *task);
+int checkpoint_xstate_get(struct task_struct *task, void *to, unsigned int len);
+const char *checkpoint_xstate_check(const void *from, unsigned int len);
+void checkpoint_xstate_set(const void *from);
+const char *checkpoint_xstate_obstacle(struct task_struct *task);
+
+/* In kernel/checkpoint.c. */
+bool checkpoint_shares_sighand(struct task_struct *task);
+bool checkpoint_uses_io_uring(struct task_struct *task);
+const char *checkpoint_task_obstacle(struct task_struct *task);
+struct task_struct *checkpoint_first_child(struct task_struct *task);
+int checkpoint_nr_threads(struct task_struct *task);
+void checkpoint_job_control(struct task_struct *task, pid_t *pgrp, pid_t *session);
+void checkpoint_task_reset(void);
+int checkpoint_creds_get(struct task_struct *task, struct cr_hdr_creds *to,
+			 u32 *groups, int max);
+const char *checkpoint_thread_get(struct task_struct *task,
+				  struct cr_hdr_thread *to);
+const char *checkpoint_thread_unfit(const struct cr_hdr_thread *from);
+void checkpoint_thread_set(const struct cr_hdr_thread *from);
+void checkpoint_reissue_interrupted(void);
+void checkpoint_finish_syscall(void);
+int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
+			   u32 *stop, u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
+			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max);
+struct sigqueue *checkpoint_sigqueue_alloc(const u64 *info);
+void checkpoint_sigqueue_free(struct sigqueue *q);
+void checkpoint_signals_set(const u64 *masks, u32 flags, u32 stop,
+			    const u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
+			    struct sigqueue **queue, const bool *shared, int nr);
+
+/* In kernel/rseq.c. */
+bool rseq_restorable(unsigned long rseq, u32 len);
+void rseq_restore(unsigned long rseq, u32 len, u32 sig);
+
+/* In kernel/signal.c. */
+struct sigqueue *sigqueue_alloc(int sig, struct task_struct *t, gfp_t gfp_flags,
+				int override_rlimit);
+void __sigqueue_free(struct sigqueue *q);
+
+/*
+ * Interrupted system calls: the function that goes on with each, and what is
+ * in its restart block where that is nobody else's business.
+ */
+long hrtimer_nanosleep_restart(struct restart_block *restart);
+long do_restart_poll(struct restart_block *restart);
+long futex_wait_restart(struct restart_block *restart);
+long do_restart_epoll(struct restart_block *restart);
+unsigned int futex_restart_op(const struct restart_block *restart);
+void futex_restart_set_op(struct restart_block *restart, unsigned int op);
+/*
+ * Open files: fs/checkpoint.c, for rust/kernel/fs/. What is not said here is
+ * said there.
+ */
+struct cr_hdr_tty;
+struct file;
+struct files_struct;
+struct fs_struct;
+struct ktermios;
+struct task_struct;
+struct tty_struct;
+
+/**
+ * struct checkpoint_file - what an open file is
+ * @kind: CR_FILE_*, 0 if there is none for it
+ * @flags: O_*
+ * @mode: type and permissions of the inode
+ * @shm_flags: CR_SHM_* of shared memory
+ * @seals: F_SEAL_* of shared memory
+ * @pipe_files: how many open files the pipe has
+ * @pipe_packets: how many packets wait in the pipe
+ * @name_len: bytes of @name
+ * @pos: offset
+ * @dev: device of the inode, as in struct cr_hdr_file
+ * @ino: number of the inode
+ * @size: bytes of a regular file
+ * @object: what tells a pipe or shared memory from others
+ * @object_size: bytes that a pipe can hold, or that shared memory has
+ * @what: why it is not supported, NULL if it is, or if its name says it
+ * @name: name of shared memory, or of what has no kind
+ * @pipe_bytes: whether bytes wait in the pipe that are no packets
+ * @stream: whether the restarter's will do if it is a standard stream
+ */
+struct checkpoint_file {
+	u32 kind;
+	u32 flags;
+	u32 mode;
+	u32 shm_flags;
+	u32 seals;
+	u32 pipe_files;
+	u32 pipe_packets;
+	u32 name_len;
+	s64 pos;
+	u64 dev;
+	u64 ino;
+	u64 size;
+	unsigned long object;
+	u64 object_size;
+	const char *what;
+	char name[256];
+	bool pipe_bytes;
+	bool stream;
+};
+
+int checkpoint_look(struct file *file, struct checkpoint_file *seen);
+const char *checkpoint_file_obstacle(struct file *file);
+int checkpoint_path(struct file *file, char *buf, int len);
+struct file *checkpoint_open_again(struct file *file, unsigned int flags);
+int checkpoint_set_flags(struct file *file, unsigned int flags);
+
+struct file *checkpoint_next_file(struct task_struct *task, unsigned int *fd,
+				  bool *cloexec);
+bool checkpoint_files_shared(struct task_struct *task);
+unsigned long checkpoint_max_fds(void);
+struct files_struct *checkpoint_files_alloc(void);
+struct files_struct *checkpoint_files_switch(struct files_struct *files);
+
+unsigned int checkpoint_locks(struct file *file, struct task_struct *task,
+			      struct cr_hdr_lock *to, unsigned int max);
+int checkpoint_relock(struct file *file, const struct cr_hdr_lock *lock);
+int checkpoint_relock_fd(struct files_struct *files, unsigned int fd,
+			 const struct cr_hdr_lock *lock);
+
+bool checkpoint_fs_look(struct task_struct *task, unsigned int *umask);
+struct file *checkpoint_fs_dir(struct task_struct *task, bool root);
+struct fs_struct *checkpoint_fs_alloc(struct file *cwd, struct file *root,
+				      unsigned int umask);
+void checkpoint_fs_switch(struct fs_struct *fs);
+
+unsigned long checkpoint_pipe_of(struct file *file);
+ssize_t checkpoint_pipe_peek(struct file *file, unsigned int slot, size_t skip,
+			     void *to, size_t room);
+ssize_t checkpoint_pipe_fill(struct file *file, const void *from, size_t len);
+int checkpoint_pipe_resize(struct file *file, unsigned int size);
+
+struct file *checkpoint_shm_create(const char *name, u64 size, unsigned int flags,
+				   unsigned int seals, umode_t mode);
+ssize_t checkpoint_shm_write(struct file *file, const void *from, size_t len,
+			     loff_t pos);
+int checkpoint_shm_seal(struct file *file, unsigned int seals);
+
+#define CHECKPOINT_TTY_LEN	48	/* bytes of struct cr_hdr_tty */
+int checkpoint_tty_get(struct file *file, struct cr_hdr_tty *settings);
+void checkpoint_tty_set(struct file *file, const struct cr_hdr_tty *settings);
+
+/* Of the rest of the kernel, for fs/checkpoint.c and rust/kernel/fs/. */
+int setfl(int fd, struct file *filp, unsigned int arg);
+int files_install(struct files_struct *files, unsigned int fd, struct file *file,
+		  bool cloexec);
+int create_pipe_files(struct file **res, int flags);
+void free_fs_struct(struct fs_struct *fs);
+struct tty_struct *tty_from_file(struct file *file);
+unsigned int tty_termios_input_baud_rate(const struct ktermios *termios);
 
 #endif /* _LINUX_CHECKPOINT_H */

@@ -88,3 +88,13 @@ __rust_helper u64 rust_helper_task_gtime(struct task_struct *t)
 {
 	return task_gtime(t);
 }
+
+__rust_helper void rust_helper_iov_iter_truncate(struct iov_iter *i, u64 count)
+{
+	iov_iter_truncate(i, count);
+}
+
+__rust_helper unsigned long rust_helper_current_return_value(void)
+{
+	return regs_return_value(current_pt_regs());
+}

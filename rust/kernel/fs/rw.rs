@@ -25,6 +25,7 @@ use super::{
 use crate::{
     bindings,
     error::to_result,
+    mm::batch::PageBatch,
     prelude::*,
     sync::aref::ARef,
     types::{
@@ -106,10 +107,13 @@ pub struct StreamFile {
     rwf: bindings::rwf_t,
 }
 
-/// Kernel memory at one end of a transfer.
+/// Kernel memory at one end of a transfer. For pages, the number is that of the bytes to leave out
+/// at their beginning.
 enum Memory<'a> {
     To(&'a mut [u8]),
     From(&'a [u8]),
+    ToPages(&'a mut PageBatch, usize),
+    FromPages(&'a PageBatch, usize),
 }
 
 impl StreamFile {
@@ -197,6 +201,17 @@ impl StreamFile {
         self.transfer(Memory::From(from))
     }
 
+    /// Reads some bytes into `pages`, from their byte `at` on; like [`Self::read`], without a copy
+    /// through other memory.
+    pub fn read_pages(&self, pages: &mut PageBatch, at: usize) -> Result<usize> {
+        self.transfer(Memory::ToPages(pages, at))
+    }
+
+    /// Writes some bytes of `pages`, from their byte `at` on; like [`Self::write`].
+    pub fn write_pages(&self, pages: &PageBatch, at: usize) -> Result<usize> {
+        self.transfer(Memory::FromPages(pages, at))
+    }
+
     /// Sleeps until the file is ready for its direction, or has an error or a hang-up to report.
     ///
     /// # Errors
@@ -255,33 +270,49 @@ impl StreamFile {
         limit: usize,
         rwf: bindings::rwf_t,
     ) -> Result<usize> {
-        let (base, len, source): (*mut c_void, usize, bool) = match memory {
-            Memory::To(to) => (to.as_mut_ptr().cast(), to.len(), false),
-            Memory::From(from) => (from.as_ptr().cast_mut().cast(), from.len(), true),
-        };
-        let mut vec = bindings::kvec {
-            iov_base: base,
-            iov_len: len.min(limit),
-        };
         let iter = Opaque::<bindings::iov_iter>::uninit();
+        let mut vec = bindings::kvec::default();
+        let source = matches!(memory, Memory::From(_) | Memory::FromPages(..));
+        let direction = if source {
+            bindings::ITER_SOURCE
+        } else {
+            bindings::ITER_DEST
+        };
+        let mut of_bytes = |base: *mut c_void, len: usize| {
+            vec = bindings::kvec {
+                iov_base: base,
+                iov_len: len.min(limit),
+            };
+            // SAFETY: `vec` describes memory that `memory` borrows: mutably if it is the
+            // destination. It and `iter` live until the end of the function, and nobody keeps them.
+            unsafe { bindings::iov_iter_kvec(iter.get(), direction, &raw mut vec, 1, vec.iov_len) };
+        };
+        let of_pages = |pages: &PageBatch, at: usize| {
+            let bvecs = pages.bvecs();
+
+            // SAFETY: The array has `bvecs.len()` members of `pages.bytes()` bytes in all. It and
+            // the pages, which `memory` borrows mutably if they are the destination, live longer
+            // than `iter`. The iterator is not advanced beyond its end.
+            unsafe {
+                bindings::iov_iter_bvec(
+                    iter.get(),
+                    direction,
+                    bvecs.as_ptr(),
+                    bvecs.len(),
+                    pages.bytes(),
+                );
+                bindings::iov_iter_advance(iter.get(), at.min(pages.bytes()));
+                bindings::iov_iter_truncate(iter.get(), limit as u64);
+            }
+        };
+        match memory {
+            Memory::To(to) => of_bytes(to.as_mut_ptr().cast(), to.len()),
+            Memory::From(from) => of_bytes(from.as_ptr().cast_mut().cast(), from.len()),
+            Memory::ToPages(pages, at) => of_pages(pages, at),
+            Memory::FromPages(pages, at) => of_pages(pages, at),
+        }
         let position = Position::lock(&self.file);
         let file = self.file.as_ptr();
-
-        // SAFETY: `vec` describes memory that `memory` borrows: mutably if it is the destination.
-        // It and `iter` live until the end of this function, and the calls below do not keep them.
-        unsafe {
-            bindings::iov_iter_kvec(
-                iter.get(),
-                if source {
-                    bindings::ITER_SOURCE
-                } else {
-                    bindings::ITER_DEST
-                },
-                &raw mut vec,
-                1,
-                vec.iov_len,
-            );
-        }
 
         // SAFETY: `file` is a valid file, `iter` was just initialized with the right direction, and
         // `position` is locked, or null for a file that has none.

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     bindings,
+    prelude::*,
     sync::aref::ARef, //
 };
 use core::{
@@ -157,6 +158,14 @@ impl Task {
         Comm::new(&comm)
     }
 
+    /// Tells whether the task has no user mode: a kernel thread, or a worker of a user task.
+    pub fn is_kernel_thread(&self) -> bool {
+        // SAFETY: `self` is a valid task; these flags never change.
+        let flags = unsafe { addr_of!((*self.as_ptr()).flags).read_volatile() };
+
+        flags & (bindings::PF_KTHREAD | bindings::PF_USER_WORKER) != 0
+    }
+
     /// Returns what the task is doing, or how it ended.
     pub fn life(&self) -> Life {
         let task = self.as_ptr();
@@ -212,6 +221,14 @@ impl CurrentTask {
     /// Returns the number of the current task's thread group in its own pid namespace.
     pub fn vtgid(&self) -> Pid {
         self.tgid_nr_ns(None)
+    }
+
+    /// Returns what the system call that the current task is in, or the one that its registers
+    /// have been set to, leaves in the register for return values.
+    #[doc(alias = "regs_return_value")]
+    pub fn return_value(&self) -> c_long {
+        // SAFETY: The registers of user mode of the current task are on its stack.
+        unsafe { bindings::current_return_value() as c_long }
     }
 
     /// Tells whether the current task is the only one in its thread group.

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What resources work with: the context of each step of a checkpoint and a restart.
+
+use core::fmt;
+
+use kernel::{
+    fs::File,
+    prelude::*,
+    task::{
+        CurrentTask,
+        Task, //
+    }, //
+};
+
+use crate::{
+    log::Log,
+    resource::object::{
+        Objects,
+        Opened, //
+    },
+    stream::Failure, //
+};
+
+/// The first half of a checkpoint: looking at everything that a task has.
+///
+/// Each resource notes what it is going to save, with references that keep it alive, and refuses
+/// what cannot be saved. Objects that may be shared, such as open files, are numbered when they are
+/// first met, so that each of them is in the image once.
+///
+/// The task stands still and cannot even be killed meanwhile, so nothing here waits for I/O. What
+/// comes after works on what was noted only.
+pub(crate) struct Collect<'a> {
+    /// The task, which stands still at the edge of user mode, or is the caller.
+    pub(crate) task: &'a Task,
+    /// The caller saves itself.
+    pub(crate) to_self: bool,
+    /// The file that the image is written to.
+    pub(crate) image: &'a File,
+    /// The objects met so far.
+    pub(crate) objects: Objects,
+    log: &'a mut Log,
+    /// The log has a line about why the call ends.
+    logged: bool,
+}
+
+impl<'a> Collect<'a> {
+    /// Begins to look at `task`.
+    pub(crate) fn new(task: &'a Task, to_self: bool, image: &'a File, log: &'a mut Log) -> Self {
+        Self {
+            task,
+            to_self,
+            image,
+            objects: Objects::new(),
+            log,
+            logged: false,
+        }
+    }
+
+    /// Logs that the task has something that cannot be saved, and returns the error for it.
+    pub(crate) fn refuse(&mut self, what: fmt::Arguments<'_>) -> Error {
+        self.fail(EOPNOTSUPP, format_args!("{what} is not supported"))
+    }
+
+    /// Logs what is wrong with the task, and returns `error`.
+    pub(crate) fn fail(&mut self, error: Error, what: fmt::Arguments<'_>) -> Error {
+        self.log.task(self.task, what);
+        self.logged = true;
+        error
+    }
+
+    /// Logs an error that nobody has logged: one that has nothing to do with what the task has,
+    /// such as that of an allocation.
+    pub(crate) fn ended(&mut self, error: Error) -> Error {
+        if self.logged {
+            return error;
+        }
+        self.fail(error, format_args!("{error:?}"))
+    }
+}
+
+/// The second half of a checkpoint: writing.
+pub(crate) struct Saving<'a> {
+    /// All objects.
+    pub(crate) objects: &'a Objects,
+}
+
+/// A restart, up to its commit.
+pub(crate) struct Prepare<'a> {
+    /// The caller, which becomes the process of the image.
+    pub(crate) caller: &'a CurrentTask,
+    /// `RESTART_*`
+    pub(crate) flags: u32,
+    /// The file that the image is read from.
+    pub(crate) image: &'a File,
+    /// What the objects of the image have become.
+    pub(crate) objects: Opened,
+    log: &'a mut Log,
+    /// The log has a line about why the call ends.
+    logged: bool,
+}
+
+impl<'a> Prepare<'a> {
+    /// Begins to get `caller` ready.
+    pub(crate) fn new(
+        caller: &'a CurrentTask,
+        flags: u32,
+        image: &'a File,
+        log: &'a mut Log,
+    ) -> Self {
+        Self {
+            caller,
+            flags,
+            image,
+            objects: Opened::default(),
+            log,
+            logged: false,
+        }
+    }
+
+    /// Logs why the restart ends, and returns `error`.
+    pub(crate) fn fail(&mut self, error: Error, what: fmt::Arguments<'_>) -> Error {
+        self.log.line(what);
+        self.logged = true;
+        error
+    }
+
+    /// Logs an error that nobody has logged, and returns it as one that is.
+    pub(crate) fn ended(&mut self, error: Error) -> Failure {
+        if !self.logged {
+            self.log.line(format_args!("{error:?}"));
+        }
+        Failure::Logged(error)
+    }
+}

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A thread of execution: its registers, and what the kernel keeps for it.
+//!
+//! A task that is saved is at the edge of user mode. If something interrupted its system call, the
+//! register for the result says how the call goes on afterwards, as it does for a signal; this is
+//! saved with the other registers, and the exit to user mode sees to it after a restart.
+//!
+//! | result | what is saved | after a restart |
+//! |---|---|---|
+//! | `ERESTARTSYS`, `ERESTARTNOINTR`, `ERESTARTNOHAND` | registers | the call is done again |
+//! | `ERESTART_RESTARTBLOCK` | restart block, with the time that is left | it goes on |
+//! | any other | registers | that is the result |
+//!
+//! A caller that saves itself returns 0 from checkpoint(2) after a restart.
+//!
+//! The record of the thread comes before the registers, because it says how long they are.
+
+use kernel::{
+    prelude::*,
+    task::{
+        regs::{
+            Registers,
+            XState, //
+        },
+        thread::Thread,
+        CurrentTask, //
+    },
+};
+
+use zerocopy::transmute;
+
+use crate::{
+    image::{
+        self,
+        Item,
+        Kind, //
+    },
+    resource::{
+        Collect,
+        Prepare,
+        Resource,
+        Saving, //
+    },
+    stream::{
+        Failure,
+        ImageWriter,
+        Transport, //
+    },
+    uapi, //
+};
+
+pub(crate) struct CpuState;
+
+/// What was found.
+pub(crate) struct Found {
+    thread: image::Thread,
+    cpu: image::Cpu,
+    xstate: KVVec<u64>,
+}
+
+/// What an image says: nothing, or all of it.
+#[derive(Default)]
+pub(crate) struct Image {
+    thread: Option<image::Thread>,
+    cpu: Option<image::Cpu>,
+    xstate: KVVec<u64>,
+}
+
+/// What is committed.
+pub(crate) struct Prepared {
+    thread: Thread,
+    registers: Registers,
+    xstate: XState,
+}
+
+/// Makes a record of what the kernel says.
+fn record(from: &uapi::cr_hdr_thread, xstate_len: u32) -> image::Thread {
+    image::Thread {
+        clear_child_tid: from.clear_child_tid,
+        robust_list: from.robust_list,
+        rseq: from.rseq,
+        rseq_len: from.rseq_len,
+        rseq_sig: from.rseq_sig,
+        altstack_sp: from.altstack_sp,
+        altstack_size: from.altstack_size,
+        altstack_flags: from.altstack_flags,
+        restart_kind: from.restart_kind,
+        restart_args: from.restart_args,
+        restart_left: from.restart_left,
+        personality: from.personality,
+        xstate_len,
+    }
+}
+
+/// The other way round.
+fn thread(from: &image::Thread) -> uapi::cr_hdr_thread {
+    uapi::cr_hdr_thread {
+        clear_child_tid: from.clear_child_tid,
+        robust_list: from.robust_list,
+        rseq: from.rseq,
+        rseq_len: from.rseq_len,
+        rseq_sig: from.rseq_sig,
+        altstack_sp: from.altstack_sp,
+        altstack_size: from.altstack_size,
+        altstack_flags: from.altstack_flags,
+        restart_kind: from.restart_kind,
+        restart_args: from.restart_args,
+        restart_left: from.restart_left,
+        personality: from.personality,
+        xstate_len: from.xstate_len,
+    }
+}
+
+impl Resource for CpuState {
+    type Found = Found;
+    type Image = Image;
+    type Prepared = Option<Prepared>;
+
+    fn collect(cx: &mut Collect<'_>) -> Result<Self::Found> {
+        let regs = cx
+            .task
+            .registers()
+            .map_err(|e| cx.fail(e, format_args!("registers: {e:?}")))?;
+        if let Err(register) = Registers::new(regs) {
+            return Err(cx.refuse(format_args!("the value of register {register}")));
+        }
+        let mut cpu: image::Cpu = transmute!(regs);
+        if cx.to_self {
+            // The call is over, and this is what it returned.
+            cpu.ax = 0;
+            cpu.orig_ax = u64::MAX;
+        }
+
+        let xstate = cx.task.xstate().map_err(|e| {
+            if e == ENODEV {
+                cx.refuse(format_args!("a processor without XSAVE"))
+            } else {
+                cx.fail(e, format_args!("extended registers: {e:?}"))
+            }
+        })?;
+        let len = xstate.as_slice().as_bytes().len();
+        if len > uapi::CR_LEN_MAX as usize {
+            return Err(cx.refuse(format_args!("having {len} bytes of registers")));
+        }
+
+        let thread = cx
+            .task
+            .thread()
+            .map_err(|what| cx.refuse(format_args!("{what}")))?;
+        Ok(Found {
+            thread: record(&thread, len as u32),
+            cpu,
+            xstate,
+        })
+    }
+
+    fn save<T: Transport>(
+        found: &Self::Found,
+        _cx: &Saving<'_>,
+        to: &mut ImageWriter<'_, T>,
+    ) -> Result<(), Failure> {
+        to.record(&found.thread)?;
+        to.record(&found.cpu)?;
+        to.bytes(Kind::XState, found.xstate.as_slice().as_bytes())
+    }
+
+    fn take(image: &mut Self::Image, item: &Item<'_>) -> Result {
+        match item {
+            Item::Thread(thread) => image.thread = Some(*thread),
+            Item::Cpu(cpu) => image.cpu = Some(*cpu),
+            Item::XState(bytes) => {
+                image.xstate.reserve(bytes.len() / 8, GFP_KERNEL_ACCOUNT)?;
+                for word in image::u64s(bytes) {
+                    image.xstate.push(word, GFP_KERNEL_ACCOUNT)?;
+                }
+            }
+            _ => (),
+        }
+        Ok(())
+    }
+
+    fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
+        let (Some(saved), Some(cpu)) = (image.thread, image.cpu) else {
+            return Ok(None);
+        };
+
+        let thread = Thread::new(thread(&saved)).map_err(|field| {
+            cx.fail(
+                EINVAL,
+                format_args!("thread: {field}: a value that no thread has"),
+            )
+        })?;
+        let registers = Registers::new(transmute!(cpu)).map_err(|register| {
+            cx.fail(
+                EINVAL,
+                format_args!("register {register}: a value that it does not have in user mode"),
+            )
+        })?;
+        let xstate = XState::new(image.xstate)
+            .map_err(|what| cx.fail(EINVAL, format_args!("extended registers: {what}")))?;
+
+        Ok(Some(Prepared {
+            thread,
+            registers,
+            xstate,
+        }))
+    }
+
+    fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
+        if let Some(prepared) = prepared {
+            caller.reset();
+            caller.set_thread(&prepared.thread);
+            caller.set_registers(&prepared.registers, &prepared.xstate);
+        }
+    }
+}
+
+#[cfg(all(CONFIG_CHECKPOINT_RESTART_KUNIT_TEST, CONFIG_X86_64))]
+#[kernel::macros::kunit_tests(checkpoint_cpu)]
+mod tests {
+    use super::*;
+
+    /// `__USER_CS` and `__USER_DS`; `X86_EFLAGS_IF` and the bit that is always set.
+    const USER_CS: u64 = 0x33;
+    const USER_DS: u64 = 0x2b;
+    const FLAGS: u64 = 0x202;
+
+    fn user() -> image::Cpu {
+        image::Cpu {
+            ip: 0x40_1000,
+            cs: USER_CS,
+            flags: FLAGS,
+            sp: 0x7fff_ffff_eff8,
+            ss: USER_DS,
+            fs_base: 0x7f00_0000_0740,
+            ..Default::default()
+        }
+    }
+
+    fn unfit(change: impl FnOnce(&mut image::Cpu)) -> Option<&'static str> {
+        let mut cpu = user();
+
+        change(&mut cpu);
+        Registers::new(transmute!(cpu)).err()
+    }
+
+    #[test]
+    fn registers_of_user_mode_are_taken() {
+        assert!(unfit(|_| ()).is_none());
+        // Whatever a program computes with.
+        assert!(unfit(|cpu| cpu.ax = u64::MAX).is_none());
+        assert!(unfit(|cpu| cpu.bp = u64::MAX).is_none());
+        // All that POPF sets.
+        assert!(unfit(|cpu| cpu.flags |= 0x25_4dd5).is_none());
+        assert!(unfit(|cpu| cpu.ds = USER_DS).is_none());
+    }
+
+    #[test]
+    fn addresses_of_the_kernel_are_refused() {
+        // With page tables of four levels and of five.
+        for address in [1 << 56, 1 << 63, u64::MAX] {
+            assert!(unfit(|cpu| cpu.ip = address) == Some("ip"));
+            assert!(unfit(|cpu| cpu.sp = address) == Some("sp"));
+            assert!(unfit(|cpu| cpu.fs_base = address) == Some("fs_base"));
+            assert!(unfit(|cpu| cpu.gs_base = address) == Some("gs_base"));
+        }
+    }
+
+    #[test]
+    fn selectors_of_the_kernel_are_refused() {
+        for selector in [0, 0x10, 0x18, 0x23, 0x1_0033] {
+            assert!(unfit(|cpu| cpu.cs = selector) == Some("cs"));
+        }
+        for selector in [0, 0x10, 0x18, 0x1_002b] {
+            assert!(unfit(|cpu| cpu.ss = selector) == Some("ss"));
+        }
+        for selector in [0x10, 0x18, 0x60, 0x1_0000] {
+            assert!(unfit(|cpu| cpu.ds = selector) == Some("ds"));
+            assert!(unfit(|cpu| cpu.es = selector) == Some("es"));
+            assert!(unfit(|cpu| cpu.fs = selector) == Some("fs"));
+            assert!(unfit(|cpu| cpu.gs = selector) == Some("gs"));
+        }
+    }
+
+    #[test]
+    fn flags_of_the_kernel_are_refused() {
+        // Interrupts off; IOPL; virtual 8086 mode; bits that do not exist.
+        assert!(unfit(|cpu| cpu.flags &= !0x200) == Some("flags"));
+        assert!(unfit(|cpu| cpu.flags |= 0x3000) == Some("flags"));
+        assert!(unfit(|cpu| cpu.flags |= 0x2_0000) == Some("flags"));
+        assert!(unfit(|cpu| cpu.flags |= 1 << 32) == Some("flags"));
+    }
+
+    #[test]
+    fn a_thread_has_what_system_calls_set() {
+        let refused = |change: &dyn Fn(&mut uapi::cr_hdr_thread)| {
+            let mut thread = uapi::cr_hdr_thread::default();
+
+            change(&mut thread);
+            Thread::new(thread).err()
+        };
+
+        assert!(refused(&|_| ()).is_none());
+        assert!(refused(&|t| t.rseq = 8) == Some("rseq"));
+        assert!(
+            refused(&|t| {
+                t.rseq = 1 << 63;
+                t.rseq_len = 32;
+            }) == Some("rseq")
+        );
+        assert!(refused(&|t| t.altstack_flags = 3) == Some("altstack_flags"));
+        assert!(
+            refused(&|t| {
+                t.altstack_sp = 0x1000;
+                t.altstack_size = 16;
+            }) == Some("altstack_size")
+        );
+        assert!(refused(&|t| t.restart_kind = 99) == Some("restart_args"));
+        assert!(
+            refused(&|t| {
+                t.restart_kind = uapi::CR_RESTART_NANOSLEEP;
+                t.restart_args[0] = 2;
+            }) == Some("restart_args")
+        );
+        assert!(refused(&|t| {
+            t.restart_kind = uapi::CR_RESTART_NANOSLEEP;
+            t.restart_args[0] = 1;
+        })
+        .is_none());
+    }
+
+    #[test]
+    fn short_extended_registers_are_refused() {
+        assert!(XState::new(KVVec::new()).is_err());
+    }
+}

@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The address space: how it is laid out, its mappings, and the pages that are nowhere else.
+//!
+//! Of all pages only those are in an image that a restart cannot get elsewhere: private pages that
+//! have been written to. What a file holds, or the page of zeros, comes back by itself.
+//!
+//! A restart builds the new address space as that of the caller, by what the system calls of the
+//! caller would do: no image gets more memory, or other files or protections, than the caller could
+//! have. The caller's own address space is put aside meanwhile, and comes back if anything fails.
+
+use kernel::{
+    crc32::crc32c,
+    fs::File,
+    mm::{
+        batch::PageBatch,
+        rebuild::{
+            self,
+            Rebuild, //
+        },
+        snapshot::{
+            AddressSpace,
+            Vdso, //
+        }, //
+    },
+    prelude::*,
+    str::CString,
+    sync::aref::ARef,
+    task::CurrentTask, //
+};
+use zerocopy::{
+    FromBytes,
+    IntoBytes, //
+};
+
+use crate::{
+    image::{
+        self,
+        BulkKind,
+        Item,
+        Kind,
+        Mm,
+        MmContext,
+        Pages,
+        Reason,
+        Text,
+        Vma, //
+    },
+    resource::{
+        object,
+        Collect,
+        Prepare,
+        Resource,
+        Saving, //
+    },
+    stream::{
+        BulkReader,
+        Failure,
+        ImageWriter,
+        Transport, //
+    },
+    uapi, //
+};
+
+pub(crate) struct MmState;
+
+/// Mappings in the order of their addresses, with the names that some of them have.
+#[derive(Default)]
+struct Mappings {
+    vmas: KVVec<Vma>,
+    /// One after the other, each as long as its mapping says.
+    names: KVVec<u8>,
+}
+
+impl Mappings {
+    /// Adds a mapping. Its name comes next, if it has one.
+    fn push(&mut self, vma: Vma) -> Result {
+        Ok(self.vmas.push(vma, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    fn push_name(&mut self, name: &[u8]) -> Result {
+        Ok(self.names.extend_from_slice(name, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Iterates over the mappings and their names, which are empty if there are none.
+    fn iter(&self) -> impl Iterator<Item = (&Vma, &[u8])> {
+        let mut names: &[u8] = &self.names;
+
+        self.vmas.iter().map(move |vma| {
+            let (name, rest) = names
+                .split_at_checked(vma.name_len())
+                .unwrap_or((names, &[]));
+
+            names = rest;
+            (vma, name)
+        })
+    }
+
+    /// Tells whether the kernel's own mappings are where the kernel makes them: nowhere, or the code
+    /// at `context.vdso` and the data right before it.
+    fn vdso_is_whole(&self, context: &MmContext, vdso: &Vdso) -> bool {
+        let own = || {
+            self.vmas
+                .iter()
+                .filter(|vma| matches!(vma.kind, uapi::CR_MAPPING_VDSO | uapi::CR_MAPPING_VVAR))
+        };
+        if context.vdso == 0 {
+            return own().next().is_none();
+        }
+        let Some(mut end) = context.vdso.checked_sub(vdso.vvar_size) else {
+            return false;
+        };
+
+        for vma in own() {
+            let is_code = vma.kind == uapi::CR_MAPPING_VDSO;
+            if vma.start != end || (vma.start == context.vdso) != is_code {
+                return false;
+            }
+            end = vma.end;
+        }
+        context.vdso.checked_add(vdso.code.len() as u64) == Some(end)
+    }
+}
+
+/// What was found of an address space.
+pub(crate) struct Found {
+    space: AddressSpace,
+    mm: Mm,
+    context: MmContext,
+    auxv: KVec<u8>,
+    mappings: Mappings,
+}
+
+/// What an image says about an address space; nothing if it has no process.
+#[derive(Default)]
+pub(crate) struct Image {
+    mm: Option<Mm>,
+    context: MmContext,
+    auxv: KVec<c_ulong>,
+    mappings: Mappings,
+    /// The next text is the name of the last mapping.
+    name_follows: bool,
+}
+
+/// The new address space, which the caller has while this lives.
+pub(crate) struct Prepared {
+    space: Rebuild,
+    layout: rebuild::Layout,
+    mappings: Mappings,
+    batch: PageBatch,
+}
+
+/// Adds what is known of each mapping.
+fn collect_mappings(cx: &mut Collect<'_>, space: &AddressSpace) -> Result<Mappings> {
+    let mut mappings = Mappings::default();
+    let mut end = 0;
+
+    while let Some(found) = space.mapping_above(end)? {
+        let start = found.start();
+        end = found.end();
+
+        if let Some(what) = found.refused() {
+            return Err(cx.refuse(format_args!("mapping {start:x}-{end:x}: {what}")));
+        }
+        if mappings.vmas.len() >= uapi::CR_VMAS_MAX as usize {
+            return Err(cx.refuse(format_args!("more than {} mappings", uapi::CR_VMAS_MAX)));
+        }
+        let mut vma = Vma::read_from_bytes(found.vma()).map_err(|_| EINVAL)?;
+        if let Some(file) = found.file() {
+            vma.objref =
+                object::collect_file(cx, file, object::Use::Mapping(start as usize, end as usize))?;
+        }
+        mappings.push(vma)?;
+        mappings.push_name(found.name())?;
+    }
+    Ok(mappings)
+}
+
+/// Opens the mappings that are not the kernel's own.
+fn map_all(cx: &mut Prepare<'_>, space: &mut Rebuild, mappings: &Mappings) -> Result {
+    for (vma, name) in mappings.iter() {
+        let (start, end) = (vma.start, vma.end);
+        let file: Option<ARef<File>> = match vma.kind {
+            uapi::CR_MAPPING_VDSO | uapi::CR_MAPPING_VVAR => continue,
+            uapi::CR_MAPPING_FILE => match cx.objects.file(vma.objref) {
+                None => {
+                    return Err(cx.fail(
+                        EINVAL,
+                        format_args!(
+                            "mapping {start:x}-{end:x}: object {} is not a file",
+                            vma.objref
+                        ),
+                    ))
+                }
+                file => file,
+            },
+            _ => None,
+        };
+        let name = if name.is_empty() {
+            None
+        } else {
+            let name = core::str::from_utf8(name)
+                .map_err(|_| cx.fail(EINVAL, format_args!("mapping {start:x}-{end:x}: name")))?;
+            Some(CString::try_from_fmt(fmt!("{name}"))?)
+        };
+
+        space
+            .map(
+                &rebuild::Vma::from_bytes(vma.as_bytes())?,
+                file.as_deref(),
+                name.as_deref(),
+            )
+            .map_err(|e| cx.fail(e, format_args!("mapping {start:x}-{end:x}: {e:?}")))?;
+    }
+    Ok(())
+}
+
+impl Resource for MmState {
+    type Found = Found;
+    type Image = Image;
+    type Prepared = Option<Prepared>;
+
+    fn collect(cx: &mut Collect<'_>) -> Result<Found> {
+        let Some(space) = AddressSpace::of(cx.task) else {
+            return Err(cx.fail(ESRCH, format_args!("it has no memory any more")));
+        };
+        if let Some(what) = space.refused(cx.task) {
+            return Err(cx.refuse(format_args!("{what}")));
+        }
+        let Some(exe) = space.exe() else {
+            return Err(cx.refuse(format_args!("a process that executes no file")));
+        };
+
+        let description = space.describe(cx.task);
+        let mut mm = Mm::read_from_bytes(description.mm()).map_err(|_| EINVAL)?;
+        let mut context = MmContext::read_from_bytes(description.context()).map_err(|_| EINVAL)?;
+        let mut auxv = KVec::new();
+        auxv.extend_from_slice(description.auxv(), GFP_KERNEL_ACCOUNT)?;
+
+        mm.exe = object::collect_file(cx, &exe, object::Use::Exe)?;
+        let mappings = collect_mappings(cx, &space)?;
+        mm.nr_vmas = mappings.vmas.len() as u32;
+        mm.auxv_len = auxv.len() as u32;
+
+        let vdso = Vdso::running();
+        if mappings
+            .vmas
+            .iter()
+            .any(|vma| vma.kind == uapi::CR_MAPPING_VDSO)
+        {
+            context.vdso_crc = crc32c(0, vdso.code);
+        } else {
+            context.vdso = 0;
+            context.vdso_size = 0;
+        }
+        if !mappings.vdso_is_whole(&context, &vdso) {
+            return Err(cx.refuse(format_args!("a vDSO of which a part is moved or missing")));
+        }
+
+        Ok(Found {
+            space,
+            mm,
+            context,
+            auxv,
+            mappings,
+        })
+    }
+
+    fn save<T: Transport>(
+        found: &Found,
+        _cx: &Saving<'_>,
+        to: &mut ImageWriter<'_, T>,
+    ) -> Result<(), Failure> {
+        to.record(&found.mm)?;
+        to.record(&found.context)?;
+        to.bytes(Kind::Auxv, &found.auxv)?;
+        for (vma, name) in found.mappings.iter() {
+            to.record(vma)?;
+            if !name.is_empty() {
+                to.text(Text::new(name).ok_or(EINVAL)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn save_bulk<T: Transport>(
+        found: &Found,
+        _cx: &Saving<'_>,
+        to: &mut ImageWriter<'_, T>,
+    ) -> Result<(), Failure> {
+        let mut batch = PageBatch::new()?;
+        let mut next = 0;
+
+        loop {
+            next = found.space.collect_pages(next, &mut batch)?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            to.record(&Pages {
+                nr_extents: batch.nr_extents(),
+                nr_pages: batch.nr_pages(),
+                crc: batch.crc32c(0),
+                reserved: 0,
+            })?;
+            to.bytes(Kind::Extents, batch.extent_bytes())?;
+            to.bulk_pages(&batch)?;
+        }
+    }
+
+    fn take(image: &mut Image, item: &Item<'_>) -> Result {
+        let name_follows = core::mem::take(&mut image.name_follows);
+
+        match item {
+            Item::Mm(mm) => image.mm = Some(*mm),
+            Item::MmContext(context) => image.context = *context,
+            Item::Auxv(auxv) => {
+                for word in image::u64s(auxv) {
+                    image.auxv.push(word as c_ulong, GFP_KERNEL_ACCOUNT)?;
+                }
+            }
+            Item::Vma(vma) => {
+                image.mappings.push(*vma)?;
+                image.name_follows = vma.name_len() != 0;
+            }
+            Item::Text(name) if name_follows => image.mappings.push_name(name)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn prepare(image: Image, cx: &mut Prepare<'_>) -> Result<Option<Prepared>> {
+        let Some(mm) = image.mm else {
+            return Ok(None);
+        };
+        let context = image.context;
+        let vdso = Vdso::running();
+
+        // A request in flight would write to the new memory.
+        if cx.caller.uses_io_uring() {
+            return Err(cx.fail(EINVAL, format_args!("the caller has used io_uring")));
+        }
+        if !image.mappings.vdso_is_whole(&context, &vdso) {
+            return Err(cx.fail(
+                EINVAL,
+                format_args!("the vDSO is not where the kernel can map it"),
+            ));
+        }
+        if context.vdso != 0 && context.vdso_crc != crc32c(0, vdso.code) {
+            return Err(cx.fail(EINVAL, format_args!("the vDSO is that of another kernel")));
+        }
+        let Some(exe) = cx.objects.file(mm.exe) else {
+            return Err(cx.fail(EINVAL, format_args!("exe: object {} is not a file", mm.exe)));
+        };
+
+        // What can fail for lack of memory comes before the switch.
+        let batch = PageBatch::new()?;
+        let layout = rebuild::Layout::from_bytes(mm.as_bytes())?;
+        let kernel_context = rebuild::Context::from_bytes(context.as_bytes())?;
+        let mut space = Rebuild::begin(cx.caller, &layout, &kernel_context, &exe)
+            .map_err(|e| cx.fail(e, format_args!("new address space: {e:?}")))?;
+
+        if context.vdso != 0 {
+            space
+                .map_vdso(context.vdso)
+                .map_err(|e| cx.fail(e, format_args!("mapping of the vDSO: {e:?}")))?;
+        }
+        map_all(cx, &mut space, &image.mappings)?;
+        space
+            .layout(&layout, &image.auxv)
+            .map_err(|e| cx.fail(e, format_args!("layout of the address space: {e:?}")))?;
+
+        Ok(Some(Prepared {
+            space,
+            layout,
+            mappings: image.mappings,
+            batch,
+        }))
+    }
+
+    fn fill<T: Transport>(
+        prepared: &mut Option<Prepared>,
+        bulk: &mut BulkReader<'_, '_, T>,
+    ) -> Result<bool, Failure> {
+        let (Some(prepared), BulkKind::Pages { .. }) = (prepared, bulk.bulk().kind) else {
+            return Ok(false);
+        };
+        let batch = &mut prepared.batch;
+        let mut start = None;
+
+        batch.clear();
+        for extent in bulk.extents().iter() {
+            start = start.or(Some(extent.start));
+            batch.push_extent(extent.start, extent.nr_pages, extent.flags)?;
+        }
+        let outside = Reason::OutsideMapping {
+            start: start.unwrap_or(0),
+        };
+
+        match prepared.space.alloc(batch) {
+            Err(e) if e == EINVAL => return Err(bulk.refuse(outside)),
+            result => result?,
+        }
+        bulk.read_pages(batch)?;
+        match prepared.space.install(batch) {
+            Err(e) if e == EINVAL => return Err(bulk.refuse(outside)),
+            result => result?,
+        }
+        Ok(true)
+    }
+
+    fn complete(prepared: &mut Option<Prepared>, cx: &mut Prepare<'_>) -> Result {
+        let Some(prepared) = prepared else {
+            return Ok(());
+        };
+        let space = &mut prepared.space;
+        type Step = fn(&mut Rebuild, &rebuild::Vma) -> Result;
+        // Each for all mappings: none may find what a later one does to its neighbours.
+        let steps: [(Step, &str); 3] = [
+            (Rebuild::protect, "protecting"),
+            (Rebuild::lock, "locking"),
+            (Rebuild::seal, "sealing"),
+        ];
+
+        for (step, doing) in steps {
+            for (vma, _) in prepared.mappings.iter() {
+                let own = matches!(vma.kind, uapi::CR_MAPPING_VDSO | uapi::CR_MAPPING_VVAR);
+                if own && doing != "sealing" {
+                    continue;
+                }
+                step(space, &rebuild::Vma::from_bytes(vma.as_bytes())?).map_err(|e| {
+                    let (start, end) = (vma.start, vma.end);
+
+                    cx.fail(e, format_args!("mapping {start:x}-{end:x}: {doing}: {e:?}"))
+                })?;
+            }
+        }
+        space
+            .finish(&prepared.layout)
+            .map_err(|e| cx.fail(e, format_args!("flags of the address space: {e:?}")))
+    }
+
+    fn commit(prepared: Option<Prepared>, caller: &CurrentTask) {
+        if let Some(Prepared { space, .. }) = prepared {
+            space.commit(caller);
+        }
+    }
+}
+
+#[cfg(CONFIG_CHECKPOINT_RESTART_KUNIT_TEST)]
+#[kernel::macros::kunit_tests(checkpoint_mm)]
+mod tests {
+    use super::*;
+
+    const PAGE: u64 = kernel::page::PAGE_SIZE as u64;
+
+    fn vma(kind: u32, start: u64, end: u64, name_len: u32) -> Vma {
+        Vma {
+            start,
+            end,
+            kind,
+            name_len,
+            ..Vma::default()
+        }
+    }
+
+    #[test]
+    fn names_follow_their_mappings() -> Result {
+        let mut image = Image::default();
+        let anon =
+            |i: u64, name_len| vma(uapi::CR_MAPPING_ANON, i * PAGE, (i + 1) * PAGE, name_len);
+
+        for item in [
+            Item::Text(b"/of/another/record"),
+            Item::Vma(anon(1, 3)),
+            Item::Text(b"one"),
+            Item::Vma(anon(2, 0)),
+            Item::Vma(anon(3, 5)),
+            Item::Text(b"three"),
+            Item::Text(b"of none"),
+        ] {
+            MmState::take(&mut image, &item)?;
+        }
+
+        let mut found = image.mappings.iter();
+        assert!(found.next() == Some((&anon(1, 3), &b"one"[..])));
+        assert!(found.next() == Some((&anon(2, 0), &b""[..])));
+        assert!(found.next() == Some((&anon(3, 5), &b"three"[..])));
+        assert!(found.next().is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn vdso_has_one_layout() -> Result {
+        let vdso = Vdso::running();
+        let code = 0x7fff_0000_0000;
+        let end = code + vdso.code.len() as u64;
+        let data = code - vdso.vvar_size;
+        let fits = |address, vmas: &[Vma]| -> Result<bool> {
+            let mut mappings = Mappings::default();
+            for vma in vmas {
+                mappings.push(*vma)?;
+            }
+            let context = MmContext {
+                vdso: address,
+                ..MmContext::default()
+            };
+            Ok(mappings.vdso_is_whole(&context, &vdso))
+        };
+        let vvar = vma(uapi::CR_MAPPING_VVAR, data, data + PAGE, 0);
+        let clock = vma(uapi::CR_MAPPING_VVAR, data + PAGE, code, 0);
+        let text = vma(uapi::CR_MAPPING_VDSO, code, end, 0);
+        let other = vma(uapi::CR_MAPPING_ANON, PAGE, 2 * PAGE, 0);
+
+        assert!(fits(code, &[other, vvar, clock, text])?);
+        assert!(fits(0, &[other])?);
+        assert!(!fits(0, &[vvar, clock])?);
+        assert!(!fits(code, &[other])?);
+        assert!(!fits(code, &[vvar, clock])?);
+        assert!(!fits(code, &[clock, text])?);
+        assert!(!fits(code, &[vvar, text])?);
+        assert!(!fits(code, &[text])?);
+        assert!(!fits(code + PAGE, &[vvar, clock, text])?);
+        assert!(!fits(PAGE, &[vvar, clock, text])?);
+        Ok(())
+    }
+}

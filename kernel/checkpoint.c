@@ -1,0 +1,802 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What belongs to one task, as checkpoint(2) saves and restart(2) restores it:
+ * credentials, signals, and what the kernel keeps for a thread. Registers are in
+ * arch/.
+ */
+#include <linux/checkpoint.h>
+#include <linux/cred.h>
+#include <linux/futex.h>
+#include <linux/hrtimer.h>
+#include <linux/io_uring.h>
+#include <linux/ipc_namespace.h>
+#include <linux/nsproxy.h>
+#include <linux/personality.h>
+#include <linux/pid_namespace.h>
+#include <linux/posix-timers.h>
+#include <linux/prctl.h>
+#include <linux/ptrace.h>
+#include <linux/rseq.h>
+#include <linux/sched/jobctl.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/sched/task_stack.h>
+#include <linux/seccomp.h>
+#include <linux/signal.h>
+#include <linux/syscall_user_dispatch.h>
+#include <linux/task_work.h>
+#include <linux/time_namespace.h>
+#include <linux/timekeeping.h>
+#include <linux/uprobes.h>
+#include <linux/user_namespace.h>
+
+/*
+ * What is checked and not restored
+ */
+
+static const char *checkpoint_sched_obstacle(struct task_struct *task)
+{
+	if (task->policy != SCHED_NORMAL)
+		return "a scheduling policy other than SCHED_OTHER";
+	if (task_nice(task))
+		return "a nice value";
+	if (task->se.custom_slice)
+		return "a time slice of its own";
+#ifdef CONFIG_UCLAMP_TASK
+	if (task->uclamp_req[UCLAMP_MIN].user_defined ||
+	    task->uclamp_req[UCLAMP_MAX].user_defined)
+		return "a clamped utilization";
+#endif
+#ifdef CONFIG_SCHED_CORE
+	if (task->core_cookie)
+		return "prctl(PR_SCHED_CORE)";
+#endif
+#ifdef CONFIG_NUMA
+	if (task->mempolicy)
+		return "a memory policy";
+#endif
+	if (task->timer_slack_ns != task->default_timer_slack_ns)
+		return "prctl(PR_SET_TIMERSLACK)";
+	return NULL;
+}
+
+static const char *checkpoint_timer_obstacle(struct signal_struct *signal)
+{
+#ifdef CONFIG_POSIX_TIMERS
+	if (!hlist_empty(&signal->posix_timers))
+		return "a POSIX timer";
+	if (hrtimer_active(&signal->real_timer) || signal->it_real_incr)
+		return "an armed ITIMER_REAL";
+	if (signal->it[CPUCLOCK_PROF].expires)
+		return "an armed ITIMER_PROF";
+	if (signal->it[CPUCLOCK_VIRT].expires)
+		return "an armed ITIMER_VIRTUAL";
+#endif
+	return NULL;
+}
+
+/* A task sees the namespaces of the restarter afterwards. */
+static const char *checkpoint_ns_obstacle(struct task_struct *task)
+{
+	const struct nsproxy *own = current->nsproxy;
+	const char *obstacle = NULL;
+	const struct nsproxy *ns;
+
+	if (task_active_pid_ns(task) != task_active_pid_ns(current))
+		return "another pid namespace than the caller's";
+
+	task_lock(task);
+	ns = task->nsproxy;
+	if (!ns || ns == own)
+		;
+	else if (ns->uts_ns != own->uts_ns)
+		obstacle = "another UTS namespace than the caller's";
+	else if (ns->ipc_ns != own->ipc_ns)
+		obstacle = "another IPC namespace than the caller's";
+	else if (ns->mnt_ns != own->mnt_ns)
+		obstacle = "another mount namespace than the caller's";
+	else if (ns->net_ns != own->net_ns)
+		obstacle = "another network namespace than the caller's";
+	else if (ns->time_ns != own->time_ns)
+		obstacle = "another time namespace than the caller's";
+	else if (ns->cgroup_ns != own->cgroup_ns)
+		obstacle = "another cgroup namespace than the caller's";
+	if (!obstacle && ns && ns->pid_ns_for_children != task_active_pid_ns(task))
+		obstacle = "a pid namespace for its children";
+	if (!obstacle && ns && ns->time_ns_for_children != ns->time_ns)
+		obstacle = "a time namespace for its children";
+	task_unlock(task);
+	return obstacle;
+}
+
+/* Tells whether @task shares its signal handlers, by clone(CLONE_SIGHAND). */
+bool checkpoint_shares_sighand(struct task_struct *task)
+{
+	struct sighand_struct *sighand;
+	bool ret = false;
+
+	rcu_read_lock();
+	sighand = rcu_dereference(task->sighand);
+	if (sighand)
+		ret = refcount_read(&sighand->count) > 1;
+	rcu_read_unlock();
+	return ret;
+}
+
+/* Keys that a session or a user shares are the restarter's. */
+static const char *checkpoint_key_obstacle(struct task_struct *task)
+{
+	const char *obstacle = NULL;
+
+#ifdef CONFIG_KEYS
+	rcu_read_lock();
+	if (__task_cred(task)->thread_keyring || __task_cred(task)->process_keyring)
+		obstacle = "a keyring of its own";
+	rcu_read_unlock();
+#endif
+	return obstacle;
+}
+
+/* Tells whether @task has, or had, a ring that may write to its memory later. */
+bool checkpoint_uses_io_uring(struct task_struct *task)
+{
+#ifdef CONFIG_IO_URING
+	return task->io_uring || task->io_uring_restrict;
+#else
+	return false;
+#endif
+}
+
+/*
+ * A name for something about @task that no image has, NULL if there is nothing.
+ * @task stands still, so that what it alone can change does not.
+ */
+const char *checkpoint_task_obstacle(struct task_struct *task)
+{
+	struct signal_struct *signal = task->signal;
+	const char *obstacle;
+
+	if (task->ptrace)
+		return "a traced task";
+	if (seccomp_mode(&task->seccomp) != SECCOMP_MODE_DISABLED)
+		return "seccomp";
+	if (test_task_syscall_work(task, SYSCALL_USER_DISPATCH))
+		return "prctl(PR_SET_SYSCALL_USER_DISPATCH)";
+	if (checkpoint_uses_io_uring(task))
+		return "io_uring";
+#ifdef CONFIG_PERF_EVENTS
+	if (task->perf_event_ctxp)
+		return "a perf event";
+#endif
+#ifdef CONFIG_UPROBES
+	if (task->utask && (task->utask->active_uprobe || task->utask->depth))
+		return "an active uprobe";
+#endif
+#ifdef CONFIG_SYSVIPC
+	if (task->sysvsem.undo_list)
+		return "SEM_UNDO";
+#endif
+	if (checkpoint_shares_sighand(task))
+		return "sharing signal handlers with another process";
+	if (task->pdeath_signal)
+		return "prctl(PR_SET_PDEATHSIG)";
+	if (signal->is_child_subreaper)
+		return "prctl(PR_SET_CHILD_SUBREAPER)";
+	if (task->flags & PF_MCE_PROCESS)
+		return "prctl(PR_MCE_KILL)";
+	if (!(~task->flags & (PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE)))
+		return "prctl(PR_SET_IO_FLUSHER)";
+	if (task_spec_ssb_disable(task) || task_spec_ssb_noexec(task) ||
+	    task_spec_ib_disable(task))
+		return "prctl(PR_SET_SPECULATION_CTRL)";
+	obstacle = checkpoint_timer_obstacle(signal);
+	if (!obstacle)
+		obstacle = checkpoint_sched_obstacle(task);
+	if (!obstacle)
+		obstacle = checkpoint_ns_obstacle(task);
+	if (!obstacle)
+		obstacle = checkpoint_key_obstacle(task);
+	if (!obstacle)
+		obstacle = checkpoint_cpu_obstacle(task);
+	return obstacle;
+}
+
+/* A child of @task with a reference, NULL if it has none. */
+struct task_struct *checkpoint_first_child(struct task_struct *task)
+{
+	struct task_struct *child;
+
+	read_lock(&tasklist_lock);
+	child = list_first_entry_or_null(&task->children, struct task_struct, sibling);
+	if (child)
+		get_task_struct(child);
+	read_unlock(&tasklist_lock);
+	return child;
+}
+
+int checkpoint_nr_threads(struct task_struct *task)
+{
+	return get_nr_threads(task);
+}
+
+/* The process group and the session of @task, in the namespace of the caller. */
+void checkpoint_job_control(struct task_struct *task, pid_t *pgrp, pid_t *session)
+{
+	*pgrp = task_pgrp_vnr(task);
+	*session = task_session_vnr(task);
+}
+
+/* Ends what the current task has and the restored process has not. */
+void checkpoint_task_reset(void)
+{
+	struct signal_struct *signal = current->signal;
+
+#ifdef CONFIG_POSIX_TIMERS
+	exit_itimers(current);
+	hrtimer_cancel(&signal->real_timer);
+	spin_lock_irq(&current->sighand->siglock);
+	signal->it_real_incr = 0;
+	memset(signal->it, 0, sizeof(signal->it));
+	spin_unlock_irq(&current->sighand->siglock);
+#endif
+	clear_syscall_work_syscall_user_dispatch(current);
+	current->pdeath_signal = 0;
+	signal->is_child_subreaper = 0;
+	current->timer_slack_ns = current->default_timer_slack_ns;
+}
+
+/*
+ * Credentials
+ */
+
+static bool checkpoint_ids_mapped(const struct cr_hdr_creds *creds)
+{
+	return creds->uid != (u32)-1 && creds->euid != (u32)-1 &&
+	       creds->suid != (u32)-1 && creds->fsuid != (u32)-1 &&
+	       creds->gid != (u32)-1 && creds->egid != (u32)-1 &&
+	       creds->sgid != (u32)-1 && creds->fsgid != (u32)-1;
+}
+
+/**
+ * checkpoint_creds_get - read the credentials of a task
+ * @task: the task
+ * @to: gets all but @ngroups, as the user namespace of the caller has them
+ * @groups: gets the groups, ascending, likewise
+ * @max: places in @groups
+ *
+ * Return: how many groups there are, which may be more than @max; -EOVERFLOW if
+ * an id has no number in the namespace of the caller; -EXDEV if @task is of
+ * another user namespace.
+ */
+int checkpoint_creds_get(struct task_struct *task, struct cr_hdr_creds *to,
+			 u32 *groups, int max)
+{
+	struct user_namespace *ns = current_user_ns();
+	const struct cred *cred = get_task_cred(task);
+	int ret, i;
+
+	to->uid = from_kuid(ns, cred->uid);
+	to->euid = from_kuid(ns, cred->euid);
+	to->suid = from_kuid(ns, cred->suid);
+	to->fsuid = from_kuid(ns, cred->fsuid);
+	to->gid = from_kgid(ns, cred->gid);
+	to->egid = from_kgid(ns, cred->egid);
+	to->sgid = from_kgid(ns, cred->sgid);
+	to->fsgid = from_kgid(ns, cred->fsgid);
+	to->securebits = cred->securebits;
+	to->cap_inheritable = cred->cap_inheritable.val;
+	to->cap_permitted = cred->cap_permitted.val;
+	to->cap_effective = cred->cap_effective.val;
+	to->cap_bset = cred->cap_bset.val;
+	to->cap_ambient = cred->cap_ambient.val;
+	to->no_new_privs = task_no_new_privs(task);
+
+	ret = cred->group_info->ngroups;
+	if (cred->user_ns != ns)
+		ret = -EXDEV;
+	else if (!checkpoint_ids_mapped(to))
+		ret = -EOVERFLOW;
+	for (i = 0; i < min(ret, max); i++) {
+		groups[i] = from_kgid(ns, cred->group_info->gid[i]);
+		if (groups[i] == (u32)-1)
+			ret = -EOVERFLOW;
+	}
+	put_cred(cred);
+	return ret;
+}
+
+/*
+ * Threads of execution
+ */
+
+static ktime_t checkpoint_clock(clockid_t clock)
+{
+	switch (clock) {
+	case CLOCK_REALTIME:
+		return ktime_get_real();
+	case CLOCK_BOOTTIME:
+		return ktime_get_boottime();
+	case CLOCK_TAI:
+		return ktime_get_clocktai();
+	default:
+		return ktime_get();
+	}
+}
+
+static s64 checkpoint_time_left(ktime_t expires, clockid_t clock)
+{
+	return max(0, ktime_to_ns(ktime_sub(expires, checkpoint_clock(clock))));
+}
+
+static ktime_t checkpoint_expires(s64 left, clockid_t clock)
+{
+	return ktime_add_safe(checkpoint_clock(clock), ns_to_ktime(left));
+}
+
+/* The clock that an interrupted wait for a futex looks at. */
+static clockid_t checkpoint_futex_clock(unsigned int op)
+{
+	return op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+}
+
+static const char *checkpoint_restart_get(struct task_struct *task,
+					  struct cr_hdr_thread *to)
+{
+	const struct restart_block *restart = &task->restart_block;
+	unsigned int op;
+
+	to->restart_kind = CR_RESTART_NONE;
+	if (checkpoint_syscall_result(task) != -ERESTART_RESTARTBLOCK)
+		return NULL;
+
+	if (restart->fn == do_no_restart_syscall) {
+		;
+	} else if (restart->fn == hrtimer_nanosleep_restart) {
+		if (restart->nanosleep.type == TT_COMPAT)
+			return "a 32-bit sleep";
+		to->restart_kind = CR_RESTART_NANOSLEEP;
+		to->restart_args[0] = restart->nanosleep.clockid;
+		if (restart->nanosleep.type == TT_NATIVE)
+			to->restart_args[2] = (uintptr_t)restart->nanosleep.rmtp;
+		to->restart_left = checkpoint_time_left(restart->nanosleep.expires,
+							restart->nanosleep.clockid);
+#ifdef CONFIG_FUTEX
+	} else if (restart->fn == futex_wait_restart) {
+		op = futex_restart_op(restart);
+		to->restart_kind = CR_RESTART_FUTEX;
+		to->restart_args[0] = (uintptr_t)restart->futex.uaddr;
+		to->restart_args[1] = restart->futex.val;
+		to->restart_args[2] = op;
+		to->restart_args[3] = restart->futex.bitset;
+		to->restart_left = checkpoint_time_left(restart->futex.time,
+							checkpoint_futex_clock(op));
+#endif
+	} else if (restart->fn == do_restart_poll) {
+		to->restart_kind = CR_RESTART_POLL;
+		to->restart_args[0] = (uintptr_t)restart->poll.ufds;
+		to->restart_args[1] = (u32)restart->poll.nfds;
+		to->restart_left = restart->poll.has_timeout ?
+			checkpoint_time_left(timespec64_to_ktime(restart->poll.end_time),
+					     CLOCK_MONOTONIC) : CR_NO_TIMEOUT;
+#ifdef CONFIG_EPOLL
+	} else if (restart->fn == do_restart_epoll) {
+		to->restart_kind = CR_RESTART_EPOLL;
+		to->restart_args[0] = restart->futex.val;
+		to->restart_args[1] = (uintptr_t)restart->futex.uaddr;
+		to->restart_args[2] = restart->futex.flags;
+		to->restart_left = checkpoint_time_left(restart->futex.time,
+							CLOCK_MONOTONIC);
+#endif
+	} else {
+		return "the system call that was interrupted";
+	}
+	return NULL;
+}
+
+/**
+ * checkpoint_thread_get - read what the kernel keeps for a task
+ * @task: the task, which is current or does not run
+ * @to: zeros; gets all but @xstate_len
+ *
+ * Return: NULL, or a name for what no image has.
+ */
+const char *checkpoint_thread_get(struct task_struct *task,
+				  struct cr_hdr_thread *to)
+{
+	to->clear_child_tid = (uintptr_t)task->clear_child_tid;
+	to->altstack_sp = task->sas_ss_sp;
+	to->altstack_size = task->sas_ss_size;
+	to->altstack_flags = task->sas_ss_flags;
+	to->personality = task->personality;
+#ifdef CONFIG_FUTEX
+	to->robust_list = (uintptr_t)task->futex.robust_list;
+#ifdef CONFIG_COMPAT
+	if (task->futex.compat_robust_list)
+		return "a 32-bit list of robust futexes";
+#endif
+#endif
+#ifdef CONFIG_RSEQ
+	to->rseq = (uintptr_t)task->rseq.usrptr;
+	to->rseq_len = task->rseq.len;
+	to->rseq_sig = task->rseq.sig;
+#ifdef CONFIG_RSEQ_SLICE_EXTENSION
+	if (task->rseq.slice.state.enabled)
+		return "prctl(PR_RSEQ_SLICE_EXTENSION)";
+#endif
+#endif
+	return checkpoint_restart_get(task, to);
+}
+
+static bool checkpoint_restart_unfit(const struct cr_hdr_thread *from)
+{
+	const u64 *args = from->restart_args;
+
+	switch (from->restart_kind) {
+	case CR_RESTART_NONE:
+		return false;
+	case CR_RESTART_NANOSLEEP:
+		return (args[0] != CLOCK_MONOTONIC && args[0] != CLOCK_REALTIME &&
+			args[0] != CLOCK_BOOTTIME && args[0] != CLOCK_TAI) ||
+		       args[1] || args[3] || from->restart_left < 0;
+#ifdef CONFIG_FUTEX
+	case CR_RESTART_FUTEX:
+		return args[1] > U32_MAX ||
+		       args[2] & ~(u64)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME) ||
+		       args[3] > U32_MAX || from->restart_left < 0;
+#endif
+	case CR_RESTART_POLL:
+		return args[1] > U32_MAX || args[2] || args[3];
+#ifdef CONFIG_EPOLL
+	case CR_RESTART_EPOLL:
+		return args[0] > INT_MAX || args[2] > INT_MAX || args[3] ||
+		       from->restart_left < 0;
+#endif
+	}
+	return true;
+}
+
+/**
+ * checkpoint_thread_unfit - find what the current task cannot have
+ * @from: what an image says
+ *
+ * The rules are those of the system calls that set each of these.
+ *
+ * Return: the name of a field, NULL if all are fit for
+ * checkpoint_thread_set().
+ */
+const char *checkpoint_thread_unfit(const struct cr_hdr_thread *from)
+{
+	const unsigned int mode = from->altstack_flags & ~SS_FLAG_BITS;
+	bool fits = true;
+
+	if (from->rseq) {
+#ifdef CONFIG_RSEQ
+		if (!rseq_restorable(from->rseq, from->rseq_len))
+			return "rseq";
+#else
+		return "rseq";
+#endif
+	}
+	if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0)
+		return "altstack_flags";
+	if (from->altstack_size || from->altstack_sp) {
+		if (mode == SS_DISABLE || from->altstack_size < MINSIGSTKSZ)
+			return "altstack_size";
+#ifdef CONFIG_DYNAMIC_SIGFRAME
+		spin_lock_irq(&current->sighand->siglock);
+		fits = sigaltstack_size_valid(from->altstack_size);
+		spin_unlock_irq(&current->sighand->siglock);
+#endif
+		if (!fits)
+			return "altstack_size";
+	}
+	if (checkpoint_restart_unfit(from))
+		return "restart_args";
+	return NULL;
+}
+
+static void checkpoint_restart_set(const struct cr_hdr_thread *from)
+{
+	struct restart_block *restart = &current->restart_block;
+	const u64 *args = from->restart_args;
+	const s64 left = from->restart_left;
+
+	switch (from->restart_kind) {
+	case CR_RESTART_NANOSLEEP:
+		restart->nanosleep.clockid = args[0];
+		restart->nanosleep.type = args[2] ? TT_NATIVE : TT_NONE;
+		restart->nanosleep.rmtp = u64_to_user_ptr(args[2]);
+		restart->nanosleep.expires = checkpoint_expires(left, args[0]);
+		set_restart_fn(restart, hrtimer_nanosleep_restart);
+		break;
+#ifdef CONFIG_FUTEX
+	case CR_RESTART_FUTEX:
+		restart->futex.uaddr = u64_to_user_ptr(args[0]);
+		restart->futex.val = args[1];
+		restart->futex.bitset = args[3];
+		restart->futex.time =
+			checkpoint_expires(left, checkpoint_futex_clock(args[2]));
+		futex_restart_set_op(restart, args[2]);
+		set_restart_fn(restart, futex_wait_restart);
+		break;
+#endif
+	case CR_RESTART_POLL:
+		restart->poll.ufds = u64_to_user_ptr(args[0]);
+		restart->poll.nfds = args[1];
+		restart->poll.has_timeout = left >= 0;
+		if (left >= 0)
+			restart->poll.end_time =
+				ktime_to_timespec64(checkpoint_expires(left, CLOCK_MONOTONIC));
+		set_restart_fn(restart, do_restart_poll);
+		break;
+#ifdef CONFIG_EPOLL
+	case CR_RESTART_EPOLL:
+		restart->futex.val = args[0];
+		restart->futex.uaddr = u64_to_user_ptr(args[1]);
+		restart->futex.flags = args[2];
+		restart->futex.time = checkpoint_expires(left, CLOCK_MONOTONIC);
+		set_restart_fn(restart, do_restart_epoll);
+		break;
+#endif
+	default:
+		restart->fn = do_no_restart_syscall;
+	}
+}
+
+/* Gives the current task what checkpoint_thread_unfit() let pass. */
+void checkpoint_thread_set(const struct cr_hdr_thread *from)
+{
+	struct task_struct *t = current;
+
+	t->clear_child_tid = u64_to_user_ptr(from->clear_child_tid);
+	t->personality = from->personality;
+#ifdef CONFIG_FUTEX
+	t->futex.robust_list = u64_to_user_ptr(from->robust_list);
+#ifdef CONFIG_COMPAT
+	t->futex.compat_robust_list = NULL;
+#endif
+#endif
+	spin_lock_irq(&t->sighand->siglock);
+	t->sas_ss_sp = from->altstack_sp;
+	t->sas_ss_size = from->altstack_size;
+	t->sas_ss_flags = from->altstack_flags;
+	spin_unlock_irq(&t->sighand->siglock);
+#ifdef CONFIG_RSEQ
+	rseq_restore(from->rseq, from->rseq_len, from->rseq_sig);
+#endif
+	checkpoint_restart_set(from);
+}
+
+/*
+ * Lets the current task do its system call again if nothing but task work
+ * interrupted it and a program is not to see that.
+ */
+void checkpoint_reissue_interrupted(void)
+{
+	if (!task_sigpending(current) &&
+	    checkpoint_syscall_result(current) == -EINTR &&
+	    checkpoint_syscall_idempotent())
+		checkpoint_syscall_again();
+}
+
+/*
+ * Lets the exit to user mode see to a system call that is to be done again, and
+ * to a mask of signals that is to be put back.
+ */
+void checkpoint_finish_syscall(void)
+{
+	set_notify_signal(current);
+}
+
+/*
+ * Signals
+ */
+
+static void checkpoint_pending_get(struct sigpending *pending, u64 shared,
+				   u64 (*to)[1 + CHECKPOINT_SIGINFO_WORDS],
+				   int max, int *nr)
+{
+	sigset_t rest = pending->signal;
+	struct sigqueue *q;
+	siginfo_t info;
+	int sig;
+
+	list_for_each_entry(q, &pending->list, list) {
+		sigdelset(&rest, q->info.si_signo);
+		if (*nr < max) {
+			copy_siginfo_to_external(&info, &q->info);
+			to[*nr][0] = shared;
+			memcpy(&to[*nr][1], &info, sizeof(info));
+		}
+		++*nr;
+	}
+
+	/* No memory was left for what is known of these: see collect_signal(). */
+	for (sig = 1; sig <= _NSIG; sig++) {
+		if (!sigismember(&rest, sig))
+			continue;
+		if (*nr < max) {
+			memset(&info, 0, sizeof(info));
+			info.si_signo = sig;
+			info.si_code = SI_USER;
+			to[*nr][0] = shared;
+			memcpy(&to[*nr][1], &info, sizeof(info));
+		}
+		++*nr;
+	}
+}
+
+/**
+ * checkpoint_signals_get - read the signal state of a task
+ * @task: the task, which is current or does not run
+ * @masks: gets the blocked signals, and those to be blocked after the call
+ * @flags: gets CR_SIGNALS_*
+ * @stop: gets the signal that stopped the process, or 0
+ * @actions: gets _NSIG actions
+ * @pending: gets the pending signals, each behind whether it is shared
+ * @max: places in @pending
+ *
+ * Return: how many signals are pending, which may be more than @max; -ESRCH if
+ * the task is about to die.
+ */
+int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
+			   u32 *stop, u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
+			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max)
+{
+	struct sighand_struct *sighand;
+	unsigned long irq;
+	int nr = 0;
+	int i;
+
+	BUILD_BUG_ON(sizeof(siginfo_t) != CHECKPOINT_SIGINFO_WORDS * sizeof(u64));
+	BUILD_BUG_ON(sizeof(sigset_t) != sizeof(u64));
+
+	sighand = lock_task_sighand(task, &irq);
+	if (!sighand)
+		return -ESRCH;
+
+	*flags = 0;
+	*stop = 0;
+	masks[0] = task->blocked.sig[0];
+	masks[1] = 0;
+	if (test_tsk_restore_sigmask(task)) {
+		*flags |= CR_SIGNALS_RESTORE_MASK;
+		masks[1] = task->saved_sigmask.sig[0];
+	}
+	if (task->signal->flags & SIGNAL_STOP_STOPPED ||
+	    task->jobctl & JOBCTL_STOP_PENDING) {
+		*flags |= CR_SIGNALS_STOPPED;
+		*stop = (task->jobctl & JOBCTL_STOP_SIGMASK) ?: SIGSTOP;
+	}
+	for (i = 0; i < _NSIG; i++) {
+		const struct sigaction *sa = &sighand->action[i].sa;
+
+		actions[i][0] = (uintptr_t)sa->sa_handler;
+		actions[i][1] = sa->sa_flags & UAPI_SA_FLAGS;
+		actions[i][2] = (uintptr_t)sa->sa_restorer;
+		actions[i][3] = sa->sa_mask.sig[0];
+	}
+	checkpoint_pending_get(&task->pending, 0, pending, max, &nr);
+	checkpoint_pending_get(&task->signal->shared_pending, 1, pending, max, &nr);
+	if (sigismember(&task->pending.signal, SIGKILL) ||
+	    task->signal->flags & SIGNAL_GROUP_EXIT || task->flags & PF_EXITING)
+		nr = -ESRCH;
+	unlock_task_sighand(task, &irq);
+	return nr;
+}
+
+/* A signal that can be queued to the current task; NULL if it has too many. */
+struct sigqueue *checkpoint_sigqueue_alloc(const u64 *info)
+{
+	struct sigqueue *q;
+	siginfo_t from;
+
+	memcpy(&from, info, sizeof(from));
+	q = sigqueue_alloc(from.si_signo, current, GFP_KERNEL_ACCOUNT, 0);
+	if (q) {
+		clear_siginfo(&q->info);
+		/* The kernel's has the user's at its beginning. */
+		memcpy(&q->info, &from, sizeof_field(struct sigqueue, info));
+	}
+	return q;
+}
+
+void checkpoint_sigqueue_free(struct sigqueue *q)
+{
+	__sigqueue_free(q);
+}
+
+static void checkpoint_drop_pending(struct sigpending *pending, struct list_head *to)
+{
+	bool kill = sigismember(&pending->signal, SIGKILL);
+
+	list_splice_tail_init(&pending->list, to);
+	sigemptyset(&pending->signal);
+	if (kill)
+		sigaddset(&pending->signal, SIGKILL);
+}
+
+static void checkpoint_set_action(struct k_sigaction *to, const u64 *from)
+{
+	if (to->sa.sa_flags & SA_IMMUTABLE)
+		return;
+	to->sa.sa_handler = (__sighandler_t)u64_to_user_ptr(from[0]);
+	to->sa.sa_flags = from[1] & UAPI_SA_FLAGS;
+	to->sa.sa_restorer = (__sigrestore_t)u64_to_user_ptr(from[2]);
+	to->sa.sa_mask.sig[0] = from[3];
+	sigdelsetmask(&to->sa.sa_mask, sigmask(SIGKILL) | sigmask(SIGSTOP));
+}
+
+/* Stops the current task before it is back in user mode: as do_signal_stop(). */
+static void checkpoint_stop(int sig)
+{
+	struct signal_struct *signal = current->signal;
+
+	lockdep_assert_held(&current->sighand->siglock);
+	if (!task_set_jobctl_pending(current, sig | JOBCTL_STOP_PENDING |
+					      JOBCTL_STOP_CONSUME))
+		return;
+	signal->group_exit_code = sig;
+	signal->group_stop_count = 1;
+}
+
+/**
+ * checkpoint_signals_set - give the current task a signal state
+ * @masks: blocked signals, and those to be blocked after the call
+ * @flags: CR_SIGNALS_*
+ * @stop: the signal that stopped the process
+ * @actions: _NSIG actions
+ * @queue: signals that become pending, in order, NULL if there are none
+ * @shared: for each whether it is pending for the process
+ * @nr: how many
+ *
+ * Signals that are pending are dropped, except SIGKILL. The task is the only one
+ * of its process.
+ */
+void checkpoint_signals_set(const u64 *masks, u32 flags, u32 stop,
+			    const u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
+			    struct sigqueue **queue, const bool *shared, int nr)
+{
+	struct task_struct *t = current;
+	struct sigqueue *q, *next;
+	LIST_HEAD(dropped);
+	int i;
+
+	spin_lock_irq(&t->sighand->siglock);
+	checkpoint_drop_pending(&t->pending, &dropped);
+	checkpoint_drop_pending(&t->signal->shared_pending, &dropped);
+
+	for (i = 0; i < _NSIG; i++)
+		if (!sig_kernel_only(i + 1))
+			checkpoint_set_action(&t->sighand->action[i], actions[i]);
+
+	t->blocked.sig[0] = masks[0];
+	sigdelsetmask(&t->blocked, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	clear_restore_sigmask();
+	if (flags & CR_SIGNALS_RESTORE_MASK) {
+		t->saved_sigmask.sig[0] = masks[1];
+		sigdelsetmask(&t->saved_sigmask, sigmask(SIGKILL) | sigmask(SIGSTOP));
+		set_restore_sigmask();
+	}
+
+	for (i = 0; i < nr; i++) {
+		struct sigpending *pending =
+			shared[i] ? &t->signal->shared_pending : &t->pending;
+
+		list_add_tail(&queue[i]->list, &pending->list);
+		sigaddset(&pending->signal, queue[i]->info.si_signo);
+	}
+
+	if (flags & CR_SIGNALS_STOPPED)
+		checkpoint_stop(stop);
+	recalc_sigpending();
+	spin_unlock_irq(&t->sighand->siglock);
+
+	if (flags & CR_SIGNALS_RESTORE_MASK)
+		set_notify_signal(t);
+
+	list_for_each_entry_safe(q, next, &dropped, list) {
+		list_del_init(&q->list);
+		__sigqueue_free(q);
+	}
+}

@@ -1,0 +1,1419 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory of a process, for checkpoint(2) and restart(2).
+ *
+ * What is here needs macros, inline functions or locks that Rust has no view
+ * of; who calls it, in which order and with which data is decided in
+ * checkpoint/resource/mm.rs, by way of rust/kernel/mm/{snapshot,rebuild}.rs.
+ *
+ * Locking
+ *
+ * Saving: the process stands still, but its memory does not: reclaim, migration,
+ * khugepaged and KSM go on. Every look at a mapping is under mmap_lock for
+ * reading, every look at a page table entry under its page table lock, and a
+ * page that is noted has a reference on its folio, which keeps its contents
+ * whatever becomes of the entry. Nothing is held while an image is written.
+ *
+ * Restoring: the new address space is current->mm, so that all that builds it
+ * are the functions of the system calls, with their checks, their limits and
+ * their locks. Others may look at it (/proc, ptrace), so nothing relies on its
+ * being private: mmap_lock is held for reading while pages are allocated and
+ * mapped, and an entry that is not empty is an error. Nothing is held while an
+ * image is read.
+ *
+ * Switching: exec_update_lock, mmap_lock of the address space that is left (for
+ * reading), task_lock, interrupts off, in the order of exec_mmap(). The caller
+ * sleeps with none of them held. A signal that dumps core waits meanwhile: it is
+ * delivered at the exit to user mode, where current has one of both for good.
+ */
+#include <linux/binfmts.h>
+#include <linux/bvec.h>
+#include <linux/checkpoint.h>
+#include <linux/compat.h>
+#include <linux/fs.h>
+#include <linux/futex.h>
+#include <linux/huge_mm.h>
+#include <linux/hugetlb.h>
+#include <linux/khugepaged.h>
+#include <linux/ksm.h>
+#include <linux/leafops.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/mman.h>
+#include <linux/mmu_context.h>
+#include <linux/oom.h>
+#include <linux/pagewalk.h>
+#include <linux/personality.h>
+#include <linux/pgalloc.h>
+#include <linux/pkeys.h>
+#include <linux/prctl.h>
+#include <linux/rmap.h>
+#include <linux/rseq.h>
+#include <linux/sched.h>
+#include <linux/sched/coredump.h>
+#include <linux/sched/exec_state.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/secretmem.h>
+#include <linux/shmem_fs.h>
+#include <linux/swap.h>
+#include <linux/uprobes.h>
+#include <linux/userfaultfd_k.h>
+#include <linux/vdso_datastore.h>
+
+#include <asm/vdso.h>
+#include <asm/vdso/vsyscall.h>
+
+#include "internal.h"
+
+/* Flags that an image has, one for one. */
+static const struct {
+	vm_flags_t vm;
+	u64 cr;
+} vma_flags[] = {
+	{ VM_READ,		CR_VMA_READ },
+	{ VM_WRITE,		CR_VMA_WRITE },
+	{ VM_EXEC,		CR_VMA_EXEC },
+	/* VM_SHARED is not set if the file is open for reading only. */
+	{ VM_MAYSHARE,		CR_VMA_SHARED },
+	{ VM_GROWSDOWN,		CR_VMA_GROWSDOWN },
+	{ VM_LOCKED,		CR_VMA_LOCKED },
+	{ VM_LOCKONFAULT,	CR_VMA_LOCKONFAULT },
+	{ VM_DONTCOPY,		CR_VMA_DONTFORK },
+	{ VM_WIPEONFORK,	CR_VMA_WIPEONFORK },
+	{ VM_DONTDUMP,		CR_VMA_DONTDUMP },
+	{ VM_HUGEPAGE,		CR_VMA_HUGEPAGE },
+	{ VM_NOHUGEPAGE,	CR_VMA_NOHUGEPAGE },
+	{ VM_MERGEABLE,		CR_VMA_MERGEABLE },
+	{ VM_NORESERVE,		CR_VMA_NORESERVE },
+	{ VM_SEQ_READ,		CR_VMA_SEQ_READ },
+	{ VM_RAND_READ,		CR_VMA_RAND_READ },
+	{ VM_SEALED,		CR_VMA_SEALED },
+	{ VM_ACCOUNT,		CR_VMA_ACCOUNT },
+};
+
+/* Flags that follow from others, or from the file. */
+#define VM_IMPLIED	(VM_SHARED | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | \
+			 VM_SOFTDIRTY | ARCH_VM_PKEY_FLAGS)
+
+/* Flags that _install_special_mapping() and its callers add. */
+#define VM_OF_SPECIAL	(VM_DONTEXPAND | VM_PFNMAP | VM_IO | VM_MIXEDMAP)
+
+/* Flags with a name of their own in the log. */
+static const struct {
+	vm_flags_t vm;
+	const char *what;
+} refused_flags[] = {
+	{ VM_HUGETLB,					"hugetlb memory" },
+	{ VM_UFFD_MISSING | VM_UFFD_WP | VM_UFFD_MINOR | VM_UFFD_RWP,
+							"userfaultfd memory" },
+	{ VM_SHADOW_STACK,				"a shadow stack" },
+	{ VM_DROPPABLE,					"droppable memory" },
+	{ VM_MAYBE_GUARD,				"memory with guard regions" },
+	{ VM_SYNC,					"memory mapped with MAP_SYNC" },
+	{ VM_PFNMAP | VM_IO | VM_MIXEDMAP,		"memory of a device" },
+	{ VM_DONTEXPAND,				"memory of a driver" },
+};
+
+static u64 vma_flags_to_cr(vm_flags_t flags)
+{
+	u64 cr = 0;
+
+	for (int i = 0; i < ARRAY_SIZE(vma_flags); i++) {
+		if (flags & vma_flags[i].vm)
+			cr |= vma_flags[i].cr;
+	}
+	return cr;
+}
+
+static vm_flags_t vma_flags_known(void)
+{
+	vm_flags_t known = VM_IMPLIED;
+
+	for (int i = 0; i < ARRAY_SIZE(vma_flags); i++)
+		known |= vma_flags[i].vm;
+	return known;
+}
+
+/* Whether some pages of @vma may be nowhere but in this address space. */
+static bool vma_has_private_pages(struct vm_area_struct *vma)
+{
+	return !(vma->vm_flags & (VM_MAYSHARE | VM_SHARED | VM_PFNMAP | VM_IO |
+				  VM_MIXEDMAP | VM_HUGETLB | VM_DROPPABLE |
+				  VM_SHADOW_STACK));
+}
+
+/**
+ * checkpoint_vdso() - Describe the vDSO of 64-bit processes.
+ * @vdso: what is filled in
+ */
+void checkpoint_vdso(struct checkpoint_vdso *vdso)
+{
+	vdso->data = vdso64_image.data;
+	vdso->size = vdso64_image.size;
+	vdso->vvar_size = __VDSO_PAGES * PAGE_SIZE;
+}
+
+/* Whether a process that @task does not share its signals with has @mm, too. */
+static bool mm_is_shared(struct task_struct *task, struct mm_struct *mm)
+{
+	struct task_struct *process, *thread;
+	bool shared = false;
+
+	/* One is @task's, one the caller's: most often that is all. */
+	if (atomic_read(&mm->mm_users) <= 2)
+		return false;
+
+	rcu_read_lock();
+	for_each_process_thread(process, thread) {
+		if (!same_thread_group(thread, task) && READ_ONCE(thread->mm) == mm) {
+			shared = true;
+			goto out;
+		}
+	}
+out:
+	rcu_read_unlock();
+	return shared;
+}
+
+/**
+ * checkpoint_mm_refused() - Look for what keeps an address space from being saved.
+ * @task: a task that stands still
+ * @mm: its address space, on which the caller has a reference
+ *
+ * Mappings are looked at by checkpoint_mapping_find().
+ *
+ * Return: what is in the way, NULL if nothing is.
+ */
+const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm)
+{
+	if (test_tsk_thread_flag(task, TIF_ADDR32))
+		return "a 32-bit process";
+	if (mm_is_shared(task, mm))
+		return "memory that is shared with another process";
+#ifdef CONFIG_MODIFY_LDT_SYSCALL
+	if (READ_ONCE(mm->context.ldt))
+		return "a local descriptor table";
+#endif
+#ifdef CONFIG_ADDRESS_MASKING
+	if (READ_ONCE(mm->context.lam_cr3_mask))
+		return "linear address masking";
+#endif
+#ifdef CONFIG_X86_USER_SHADOW_STACK
+	if (READ_ONCE(task->thread.features) & ARCH_SHSTK_SHSTK)
+		return "a shadow stack";
+#endif
+#ifdef CONFIG_AIO
+	if (rcu_access_pointer(mm->ioctx_table))
+		return "asynchronous I/O by io_setup(2)";
+#endif
+#ifdef CONFIG_MEMBARRIER
+	if (atomic_read(&mm->membarrier_state))
+		return "a registration for membarrier(2)";
+#endif
+	if (mm_flags_test(MMF_DISABLE_THP_EXCEPT_ADVISED, mm))
+		return "PR_SET_THP_DISABLE with PR_THP_DISABLE_EXCEPT_ADVISED";
+	return NULL;
+}
+
+/**
+ * checkpoint_mm_describe() - Describe an address space, but for its mappings.
+ * @task: a task that stands still
+ * @mm: its address space, on which the caller has a reference
+ * @hdr: filled in, but for @exe, @nr_vmas and @auxv_len
+ * @context: filled in, but for @vdso_crc
+ * @auxv: filled in
+ */
+void checkpoint_mm_describe(struct task_struct *task, struct mm_struct *mm,
+			    struct cr_hdr_mm *hdr, struct cr_hdr_mm_context *context,
+			    unsigned long auxv[AT_VECTOR_SIZE])
+{
+	vm_flags_t def_flags;
+
+	memset(hdr, 0, sizeof(*hdr));
+	memset(context, 0, sizeof(*context));
+
+	mmap_read_lock(mm);
+	spin_lock(&mm->arg_lock);
+	hdr->start_code = mm->start_code;
+	hdr->end_code = mm->end_code;
+	hdr->start_data = mm->start_data;
+	hdr->end_data = mm->end_data;
+	hdr->start_brk = mm->start_brk;
+	hdr->brk = mm->brk;
+	hdr->start_stack = mm->start_stack;
+	hdr->arg_start = mm->arg_start;
+	hdr->arg_end = mm->arg_end;
+	hdr->env_start = mm->env_start;
+	hdr->env_end = mm->env_end;
+	spin_unlock(&mm->arg_lock);
+	memcpy(auxv, mm->saved_auxv, sizeof(mm->saved_auxv));
+	def_flags = mm->def_flags;
+	context->vdso = (unsigned long)mm->context.vdso;
+#ifdef CONFIG_X86_INTEL_MEMORY_PROTECTION_KEYS
+	context->pkeys = mm->context.pkey_allocation_map;
+#endif
+	mmap_read_unlock(mm);
+	context->vdso_size = vdso64_image.size;
+
+	BUILD_BUG_ON(CR_MM_DUMP_FILTER_SHIFT != MMF_DUMP_FILTER_SHIFT);
+	BUILD_BUG_ON(CR_MM_DUMP_FILTER_MASK != MMF_DUMP_FILTER_MASK);
+	hdr->flags = task_exec_state_get_dumpable(task) & CR_MM_DUMPABLE_MASK;
+	hdr->flags |= __mm_flags_get_word(mm) & MMF_DUMP_FILTER_MASK;
+	if (mm_flags_test(MMF_DISABLE_THP_COMPLETELY, mm))
+		hdr->flags |= CR_MM_THP_DISABLE;
+	if (mm_flags_test(MMF_VM_MERGE_ANY, mm))
+		hdr->flags |= CR_MM_MERGE_ANY;
+	if (mm_flags_test(MMF_HAS_MDWE, mm))
+		hdr->flags |= CR_MM_MDWE;
+	if (mm_flags_test(MMF_HAS_MDWE_NO_INHERIT, mm))
+		hdr->flags |= CR_MM_MDWE_NO_INHERIT;
+	if (def_flags & VM_LOCKED)
+		hdr->flags |= CR_MM_LOCK_FUTURE;
+	if (def_flags & VM_LOCKONFAULT)
+		hdr->flags |= CR_MM_LOCK_ONFAULT;
+}
+
+/* The kind of a mapping that the kernel made by _install_special_mapping(). */
+static u32 special_kind(struct vm_area_struct *vma)
+{
+	const char *name;
+
+	if (vma->vm_file || !vma->vm_ops || !vma->vm_ops->name)
+		return 0;
+	name = vma->vm_ops->name(vma);
+	if (!name)
+		return 0;
+	if (!strcmp(name, "[vvar]") || !strcmp(name, "[vvar_vclock]"))
+		return CR_MAPPING_VVAR;
+	if (!strcmp(name, "[vdso]") && vma->vm_mm->context.vdso_image == &vdso64_image &&
+	    vma->vm_start == (unsigned long)vma->vm_mm->context.vdso)
+		return CR_MAPPING_VDSO;
+	return 0;
+}
+
+/* What makes @vma, which is not special, one that cannot be saved, or NULL. */
+static const char *vma_refused(struct vm_area_struct *vma)
+{
+	struct inode *inode;
+
+	if (vma_is_secretmem(vma))
+		return "secret memory";
+	for (int i = 0; i < ARRAY_SIZE(refused_flags); i++) {
+		if (vma->vm_flags & refused_flags[i].vm)
+			return refused_flags[i].what;
+	}
+#ifdef CONFIG_NUMA
+	if (vma->vm_policy)
+		return "memory with a policy of mbind(2)";
+#endif
+	if (vma->vm_flags & ~vma_flags_known())
+		return "memory with flags that an image does not know";
+	if (vma_is_anonymous(vma))
+		return NULL;
+	if (!vma->vm_file)
+		return "memory of the kernel";
+
+	inode = file_inode(vma->vm_file);
+	if (!S_ISREG(inode->i_mode) || IS_ANON_FILE(inode))
+		return "memory of a device or of a file without a path";
+	if (IS_DAX(inode))
+		return "memory of a DAX file";
+	/* shmat(2) puts a file of its own around one of shmem. */
+	if (shmem_mapping(vma->vm_file->f_mapping) && !vma_is_shmem(vma))
+		return "System V shared memory";
+	return NULL;
+}
+
+static void describe_mapping(struct vm_area_struct *vma, struct checkpoint_mapping *found)
+{
+	struct anon_vma_name *name = anon_vma_name(vma);
+
+	found->vma.start = vma->vm_start;
+	found->vma.end = vma->vm_end;
+	found->vma.flags = vma_flags_to_cr(vma->vm_flags);
+	found->vma.pkey = vma_pkey(vma);
+
+	found->vma.kind = special_kind(vma);
+	if (found->vma.kind)
+		return;
+	found->refused = vma_refused(vma);
+	if (found->refused)
+		return;
+
+	if (vma_is_anonymous(vma)) {
+		/* A private mapping of /dev/zero is that, too. */
+		found->vma.kind = CR_MAPPING_ANON;
+	} else {
+		found->vma.kind = CR_MAPPING_FILE;
+		found->vma.pgoff = vma->vm_pgoff;
+		found->file = get_file(vma->vm_file);
+	}
+	if (name) {
+		found->vma.name_len = strnlen(name->name, sizeof(found->name));
+		memcpy(found->name, name->name, found->vma.name_len);
+	}
+}
+
+/**
+ * checkpoint_mapping_find() - Describe the first mapping that ends above an address.
+ * @mm: the address space, on which the caller has a reference
+ * @addr: the address
+ * @found: filled in if there is one; the caller owns the reference on its file
+ *
+ * Return: 1 if there is one, 0 if there is none, -EINTR on a fatal signal.
+ */
+int checkpoint_mapping_find(struct mm_struct *mm, unsigned long addr,
+			    struct checkpoint_mapping *found)
+{
+	struct vm_area_struct *vma;
+
+	memset(found, 0, sizeof(*found));
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = find_vma(mm, addr);
+	if (vma)
+		describe_mapping(vma, found);
+	mmap_read_unlock(mm);
+	return !!vma;
+}
+
+/* Why a walk over page tables ended early. */
+#define WALK_FULL	1
+#define WALK_FAULT	2
+
+struct collect_walk {
+	struct checkpoint_pages *to;
+	/* The mapping of the last extent. */
+	struct vm_area_struct *vma;
+};
+
+/* Notes @nr pages of a folio, which are mapped at @addr. There is room. */
+static void collect_pages(struct collect_walk *state, struct vm_area_struct *vma,
+			  unsigned long addr, struct page *page, unsigned int nr, u32 flags)
+{
+	struct checkpoint_pages *to = state->to;
+	struct cr_extent *extent = to->nr_extents ? &to->extents[to->nr_extents - 1] : NULL;
+	struct bio_vec *bvec = to->nr_bvecs ? &to->bvecs[to->nr_bvecs - 1] : NULL;
+	struct folio *folio = page_folio(page);
+
+	if (bvec && page_folio(bvec->bv_page) == folio &&
+	    bvec->bv_page + (bvec->bv_len >> PAGE_SHIFT) == page) {
+		bvec->bv_len += nr << PAGE_SHIFT;
+	} else {
+		folio_get(folio);
+		bvec_set_page(&to->bvecs[to->nr_bvecs++], page, nr << PAGE_SHIFT, 0);
+	}
+
+	if (extent && !flags && !extent->flags && state->vma == vma &&
+	    extent->start + ((u64)extent->nr_pages << PAGE_SHIFT) == addr) {
+		extent->nr_pages += nr;
+	} else {
+		to->extents[to->nr_extents++] = (struct cr_extent) {
+			.start = addr,
+			.nr_pages = nr,
+			.flags = flags,
+		};
+		state->vma = vma;
+	}
+	to->nr_pages += nr;
+}
+
+static int collect_huge(pmd_t pmd, unsigned long addr, unsigned long next,
+			struct mm_walk *walk)
+{
+	struct collect_walk *state = walk->private;
+	unsigned int nr = (next - addr) >> PAGE_SHIFT;
+	struct folio *folio;
+
+	if (!pmd_present(pmd)) {
+		state->to->next = addr;
+		return WALK_FAULT;
+	}
+	if (is_huge_zero_pmd(pmd))
+		return 0;
+	folio = pmd_folio(pmd);
+	if (!folio_test_anon(folio))
+		return 0;
+	if (nr > CR_PAGES_MAX - state->to->nr_pages) {
+		state->to->next = addr;
+		return WALK_FULL;
+	}
+	collect_pages(state, walk->vma, addr,
+		      pmd_page(pmd) + ((addr & ~HPAGE_PMD_MASK) >> PAGE_SHIFT), nr,
+		      nr == HPAGE_PMD_NR ? CR_EXTENT_HUGE : 0);
+	return 0;
+}
+
+static int collect_pmd(pmd_t *pmd, unsigned long addr, unsigned long next,
+		       struct mm_walk *walk)
+{
+	struct collect_walk *state = walk->private;
+	struct vm_area_struct *vma = walk->vma;
+	pte_t *start, *pte;
+	spinlock_t *ptl;
+	int ret = 0;
+
+	ptl = pmd_trans_huge_lock(pmd, vma);
+	if (ptl) {
+		ret = collect_huge(*pmd, addr, next, walk);
+		spin_unlock(ptl);
+		return ret;
+	}
+
+	start = pte_offset_map_lock(walk->mm, pmd, addr, &ptl);
+	pte = start;
+	if (!pte) {
+		walk->action = ACTION_AGAIN;
+		return 0;
+	}
+	for (; addr != next; pte++, addr += PAGE_SIZE) {
+		pte_t entry = ptep_get(pte);
+		struct page *page;
+
+		if (pte_none(entry))
+			continue;
+		if (!pte_present(entry)) {
+			/* Swapped out, on the move, or broken. */
+			state->to->next = addr;
+			ret = WALK_FAULT;
+			break;
+		}
+		page = vm_normal_page(vma, addr, entry);
+		if (!page || !folio_test_anon(page_folio(page)))
+			continue;
+		if (state->to->nr_pages == CR_PAGES_MAX) {
+			state->to->next = addr;
+			ret = WALK_FULL;
+			break;
+		}
+		collect_pages(state, vma, addr, page, 1, 0);
+	}
+	pte_unmap_unlock(start, ptl);
+	cond_resched();
+	return ret;
+}
+
+static int collect_test(unsigned long start, unsigned long end, struct mm_walk *walk)
+{
+	return !vma_has_private_pages(walk->vma);
+}
+
+static const struct mm_walk_ops collect_ops = {
+	.pmd_entry = collect_pmd,
+	.test_walk = collect_test,
+	.walk_lock = PGWALK_RDLOCK,
+};
+
+/* Makes the page at @addr present, without a copy of it. May drop mmap_lock. */
+static int bring_in(struct mm_struct *mm, unsigned long addr, int *locked)
+{
+	struct page *page;
+	long ret;
+
+	/* Forced: what is mapped with PROT_NONE is saved as well. */
+	ret = get_user_pages_remote(mm, addr, 1, FOLL_FORCE, &page, locked);
+	if (ret < 0)
+		return ret;
+	if (!ret)
+		return -EFAULT;
+	put_page(page);
+	return 0;
+}
+
+/**
+ * checkpoint_pages_collect() - Collect pages that are nowhere but in an address space.
+ * @mm: the address space, on which the caller has a reference
+ * @to: empty, but for @next, from where pages are collected: until there is no
+ *	room for more, or there are no more. Then it stays empty
+ *
+ * The caller owns the references on what is collected, also after an error.
+ *
+ * Return: 0, or -EINTR on a fatal signal, or why a page cannot be brought in.
+ */
+int checkpoint_pages_collect(struct mm_struct *mm, struct checkpoint_pages *to)
+{
+	struct collect_walk state = { .to = to };
+	int ret = 0, locked;
+
+	if (to->next >= TASK_SIZE_MAX)
+		return 0;
+	do {
+		if (fatal_signal_pending(current) || mmap_read_lock_killable(mm))
+			return -EINTR;
+		locked = 1;
+		ret = walk_page_range(mm, to->next, TASK_SIZE_MAX, &collect_ops, &state);
+		if (!ret)
+			to->next = TASK_SIZE_MAX;
+		else if (ret == WALK_FAULT)
+			ret = bring_in(mm, to->next, &locked) ?: WALK_FAULT;
+		if (locked)
+			mmap_read_unlock(mm);
+		/* Another walk may find another mapping at the same place. */
+		state.vma = NULL;
+	} while (ret == WALK_FAULT);
+
+	return ret < 0 ? ret : 0;
+}
+
+/**
+ * checkpoint_pages_put() - Drop the references that some bvecs have.
+ * @bvecs: the first of them
+ * @nr: how many
+ */
+void checkpoint_pages_put(struct bio_vec *bvecs, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		folio_put(page_folio(bvecs[i].bv_page));
+}
+
+/*
+ * Makes @mm the address space of current, which keeps that of its other one.
+ * See exec_mmap(). With @first, @mm has been nobody's yet, and a fatal signal
+ * ends the call. With @exec_state, that is exchanged for the task's.
+ */
+static int switch_current_mm(struct mm_struct *mm, bool first,
+			     struct task_exec_state **exec_state)
+{
+	struct task_struct *tsk = current;
+	struct mm_struct *old = tsk->mm;
+	int ret = 0;
+
+	sched_mm_cid_before_execve(tsk);
+	if (first) {
+		ret = down_write_killable(&tsk->signal->exec_update_lock);
+		if (ret)
+			goto out;
+		ret = mmap_read_lock_killable(old);
+		if (ret) {
+			up_write(&tsk->signal->exec_update_lock);
+			goto out;
+		}
+	} else {
+		down_write(&tsk->signal->exec_update_lock);
+		mmap_read_lock(old);
+	}
+
+	task_lock(tsk);
+	if (first)
+		membarrier_exec_mmap(mm);
+	local_irq_disable();
+	tsk->active_mm = mm;
+	tsk->mm = mm;
+	sched_cache_exec_mmap(tsk, mm);
+	if (exec_state)
+		*exec_state = task_exec_state_replace(tsk, *exec_state);
+	if (first)
+		mm_init_cid(mm, tsk);
+	else
+		membarrier_update_current_mm(mm);
+	if (!IS_ENABLED(CONFIG_ARCH_WANT_IRQS_OFF_ACTIVATE_MM))
+		local_irq_enable();
+	activate_mm(old, mm);
+	if (IS_ENABLED(CONFIG_ARCH_WANT_IRQS_OFF_ACTIVATE_MM))
+		local_irq_enable();
+	if (first)
+		lru_gen_add_mm(mm);
+	task_unlock(tsk);
+	lru_gen_use_mm(mm);
+	mmap_read_unlock(old);
+	up_write(&tsk->signal->exec_update_lock);
+out:
+	sched_mm_cid_after_execve(tsk);
+	/* The concurrency id may be another one in this address space. */
+	rseq_force_update();
+	return ret;
+}
+
+/* Takes the pointers of current that are good in one address space only. */
+static void take_pointers(struct checkpoint_swap *swap)
+{
+	struct task_struct *tsk = current;
+
+	swap->robust_list = tsk->futex.robust_list;
+	tsk->futex.robust_list = NULL;
+#ifdef CONFIG_COMPAT
+	swap->compat_robust_list = tsk->futex.compat_robust_list;
+	tsk->futex.compat_robust_list = NULL;
+#endif
+	swap->clear_child_tid = tsk->clear_child_tid;
+	tsk->clear_child_tid = NULL;
+}
+
+/* Puts back what take_pointers() took. */
+static void put_pointers(const struct checkpoint_swap *swap)
+{
+	struct task_struct *tsk = current;
+
+	tsk->futex.robust_list = swap->robust_list;
+#ifdef CONFIG_COMPAT
+	tsk->futex.compat_robust_list = swap->compat_robust_list;
+#endif
+	tsk->clear_child_tid = swap->clear_child_tid;
+}
+
+/*
+ * Sets what /proc/PID/exe shows. By the rules of execve(2), which the caller
+ * might have used as well, and then ptrace(2), to become what the image says.
+ */
+static int set_exe(struct mm_struct *mm, struct file *path)
+{
+	struct file *exe;
+	int ret;
+
+	if (!S_ISREG(file_inode(path)->i_mode) || path_noexec(&path->f_path))
+		return -EACCES;
+	ret = file_permission(path, MAY_EXEC);
+	if (ret)
+		return ret;
+
+	exe = dentry_open(&path->f_path, O_LARGEFILE | O_RDONLY | __FMODE_EXEC,
+			  current_cred());
+	if (IS_ERR(exe))
+		return PTR_ERR(exe);
+	ret = set_mm_exe_file(mm, exe);
+	fput(exe);
+	return ret;
+}
+
+/* Sets the keys that are allocated. */
+static int set_pkeys(struct mm_struct *mm, u32 pkeys)
+{
+	if (pkeys >> arch_max_pkey())
+		return -EOPNOTSUPP;
+#ifdef CONFIG_X86_INTEL_MEMORY_PROTECTION_KEYS
+	/*
+	 * The key for memory that can only be executed is one of them from now
+	 * on: memory that has it keeps it, and new memory gets another one.
+	 */
+	if (arch_pkeys_enabled())
+		mm->context.pkey_allocation_map |= pkeys;
+#endif
+	return 0;
+}
+
+/**
+ * checkpoint_swap_begin() - Switch current to a new, empty address space.
+ * @swap: filled in
+ * @hdr: flags of the address space to build
+ * @context: what the architecture shall know of it
+ * @exe: a file, which may be open with O_PATH, that /proc/PID/exe shall show
+ *
+ * On success the caller owns @swap, which checkpoint_swap_abort() or
+ * checkpoint_swap_commit() takes. Until then, user memory of the caller's is out
+ * of reach.
+ *
+ * Return: 0, or an error, after which current is as it was.
+ */
+int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *hdr,
+			  const struct cr_hdr_mm_context *context, struct file *exe)
+{
+	struct mm_struct *old = current->mm, *mm;
+	struct task_exec_state *exec_state;
+	struct rlimit rlim_stack;
+	int ret;
+
+	if (!old || test_thread_flag(TIF_ADDR32))
+		return -EOPNOTSUPP;
+#ifdef CONFIG_X86_USER_SHADOW_STACK
+	if (current->thread.features & ARCH_SHSTK_SHSTK)
+		return -EOPNOTSUPP;
+#endif
+
+	/*
+	 * A process that shares its address space, such as a child of vfork(2),
+	 * shares this as well. Only current replaces it.
+	 */
+	exec_state = rcu_dereference_protected(current->exec_state, true);
+	exec_state = alloc_task_exec_state(exec_state->user_ns);
+	if (!exec_state)
+		return -ENOMEM;
+	/* As by prctl(PR_SET_DUMPABLE), which does not know the third value. */
+	if ((hdr->flags & CR_MM_DUMPABLE_MASK) == TASK_DUMPABLE_OWNER)
+		exec_state->dumpable = TASK_DUMPABLE_OWNER;
+
+	mm = mm_alloc();
+	if (!mm) {
+		put_task_exec_state(exec_state);
+		return -ENOMEM;
+	}
+
+	/* Of the caller's, MDWE is kept, as by execve(2). */
+	__mm_flags_set_mask_bits_word(mm, MMF_DUMP_FILTER_MASK | MMF_VM_MERGE_ANY_MASK |
+				      MMF_DISABLE_THP_MASK,
+				      hdr->flags & MMF_DUMP_FILTER_MASK);
+	/*
+	 * Until the end: khugepaged must not fill what is not there yet with
+	 * zeros.
+	 */
+	mm_flags_set(MMF_DISABLE_THP_COMPLETELY, mm);
+
+	task_lock(current->group_leader);
+	rlim_stack = current->signal->rlim[RLIMIT_STACK];
+	task_unlock(current->group_leader);
+	arch_pick_mmap_layout(mm, &rlim_stack);
+	mm->task_size = TASK_SIZE;
+	/* As set_personality_64bit() does. */
+	__set_bit(MM_CONTEXT_HAS_VSYSCALL, &mm->context.flags);
+	mm->binfmt = old->binfmt;
+	if (mm->binfmt)
+		__module_get(mm->binfmt->module);
+
+	ret = set_pkeys(mm, context->pkeys);
+	if (!ret)
+		ret = set_exe(mm, exe);
+	if (!ret)
+		ret = switch_current_mm(mm, true, NULL);
+	if (ret) {
+		mm_update_next_owner(mm);
+		mmput(mm);
+		put_task_exec_state(exec_state);
+		return ret;
+	}
+
+	swap->mm = mm;
+	swap->old = old;
+	swap->exec_state = exec_state;
+	/* Should the caller die now, they are not looked for in the new one. */
+	take_pointers(swap);
+	return 0;
+}
+
+/**
+ * checkpoint_swap_abort() - Switch current back, and drop the new address space.
+ * @swap: what checkpoint_swap_begin() filled in
+ */
+void checkpoint_swap_abort(struct checkpoint_swap *swap)
+{
+	switch_current_mm(swap->old, false, NULL);
+	put_pointers(swap);
+	mm_update_next_owner(swap->mm);
+	mmput(swap->mm);
+	put_task_exec_state(swap->exec_state);
+}
+
+/*
+ * What mm_exit_exec_release() does, but for the registers: those of the image
+ * are loaded already.
+ */
+static void release_old_mm(struct mm_struct *old)
+{
+	struct task_struct *tsk = current;
+
+	futex_exit_exec_release(tsk);
+	uprobe_free_utask(tsk);
+	if (tsk->clear_child_tid) {
+		if (atomic_read(&old->mm_users) > 1) {
+			put_user(0, tsk->clear_child_tid);
+			do_futex(tsk->clear_child_tid, FUTEX_WAKE, 1, NULL, NULL, 0, 0);
+		}
+		tsk->clear_child_tid = NULL;
+	}
+	if (tsk->vfork_done)
+		complete_vfork_done(tsk);
+}
+
+/**
+ * checkpoint_swap_commit() - Drop the address space that current came with.
+ * @swap: what checkpoint_swap_begin() filled in
+ *
+ * As in execve(2), futexes that the caller holds are marked, and its parent is
+ * woken if it waits in vfork(2). The caller's pointers may be those of the
+ * image already; they are kept.
+ */
+void checkpoint_swap_commit(struct checkpoint_swap *swap)
+{
+	struct checkpoint_swap image = {};
+
+	/* All of that is in the memory that is left. */
+	take_pointers(&image);
+	switch_current_mm(swap->old, false, NULL);
+	put_pointers(swap);
+	release_old_mm(swap->old);
+	switch_current_mm(swap->mm, false, &swap->exec_state);
+	put_task_exec_state(swap->exec_state);
+	futex_exec_done(current);
+	put_pointers(&image);
+
+	setmax_mm_hiwater_rss(&current->signal->maxrss, swap->old);
+	mm_update_next_owner(swap->old);
+	mmput(swap->old);
+}
+
+/**
+ * checkpoint_map_vdso() - Map the vDSO and its data.
+ * @addr: where the vDSO shall be, and its data before it
+ *
+ * Return: 0, -EINVAL if they cannot be there, or another error.
+ */
+int checkpoint_map_vdso(unsigned long addr)
+{
+	unsigned long vvar_size = __VDSO_PAGES * PAGE_SIZE;
+	int ret;
+
+	if (addr <= vvar_size)
+		return -EINVAL;
+	ret = map_vdso_once(&vdso64_image, addr - vvar_size);
+	if (ret)
+		return ret;
+	return (unsigned long)current->mm->context.vdso == addr ? 0 : -EINVAL;
+}
+
+static unsigned long cr_vma_prot(const struct cr_hdr_vma *vma)
+{
+	return (vma->flags & CR_VMA_READ ? PROT_READ : 0) |
+	       (vma->flags & CR_VMA_WRITE ? PROT_WRITE : 0) |
+	       (vma->flags & CR_VMA_EXEC ? PROT_EXEC : 0);
+}
+
+/* What @vma is mapped with, until checkpoint_protect(). */
+static unsigned long cr_vma_first_prot(const struct cr_hdr_vma *vma)
+{
+	unsigned long prot = cr_vma_prot(vma);
+
+	/* It was once written to, and is accounted for. */
+	if (vma->flags & CR_VMA_ACCOUNT && !(vma->flags & CR_VMA_SHARED))
+		prot |= PROT_WRITE;
+	/* That alone would take a protection key. */
+	if (prot == PROT_EXEC && arch_pkeys_enabled())
+		prot |= PROT_READ;
+	return prot;
+}
+
+/* The image says what is executable, not the personality of the caller. */
+static unsigned int begin_exact_prot(void)
+{
+	unsigned int personality = current->personality;
+
+	current->personality &= ~READ_IMPLIES_EXEC;
+	return personality;
+}
+
+static void end_exact_prot(unsigned int personality)
+{
+	current->personality = personality;
+}
+
+static int advise(const struct cr_hdr_vma *vma)
+{
+	static const struct {
+		u64 flag;
+		int advice;
+	} advices[] = {
+		{ CR_VMA_DONTFORK,	MADV_DONTFORK },
+		{ CR_VMA_WIPEONFORK,	MADV_WIPEONFORK },
+		{ CR_VMA_DONTDUMP,	MADV_DONTDUMP },
+		{ CR_VMA_HUGEPAGE,	MADV_HUGEPAGE },
+		{ CR_VMA_NOHUGEPAGE,	MADV_NOHUGEPAGE },
+		{ CR_VMA_MERGEABLE,	MADV_MERGEABLE },
+		{ CR_VMA_SEQ_READ,	MADV_SEQUENTIAL },
+		{ CR_VMA_RAND_READ,	MADV_RANDOM },
+	};
+
+	for (int i = 0; i < ARRAY_SIZE(advices); i++) {
+		int ret;
+
+		if (!(vma->flags & advices[i].flag))
+			continue;
+		ret = do_madvise(current->mm, vma->start, vma->end - vma->start,
+				 advices[i].advice);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/**
+ * checkpoint_map() - Make a mapping, as mmap(2), madvise(2) and prctl(2) do.
+ * @vma: the mapping: CR_MAPPING_ANON or CR_MAPPING_FILE
+ * @file: its file, NULL if it has none
+ * @name: its name, NULL if it has none
+ *
+ * Return: 0, or the error of one of these.
+ */
+int checkpoint_map(const struct cr_hdr_vma *vma, struct file *file, const char *name)
+{
+	unsigned long len = vma->end - vma->start;
+	unsigned long flags = MAP_FIXED | MAP_FIXED_NOREPLACE;
+	unsigned long addr;
+	unsigned int personality;
+	int ret;
+
+	if (!file)
+		flags |= MAP_ANONYMOUS;
+	flags |= vma->flags & CR_VMA_SHARED ? MAP_SHARED : MAP_PRIVATE;
+	if (vma->flags & CR_VMA_GROWSDOWN)
+		flags |= MAP_GROWSDOWN;
+	if (vma->flags & CR_VMA_NORESERVE)
+		flags |= MAP_NORESERVE;
+
+	personality = begin_exact_prot();
+	addr = vm_mmap_pgoff(file, vma->start, len, cr_vma_first_prot(vma), flags,
+			     file ? vma->pgoff : 0);
+	end_exact_prot(personality);
+	if (IS_ERR_VALUE(addr))
+		return (int)addr;
+	if (addr != vma->start)
+		return -EINVAL;
+
+	ret = advise(vma);
+#ifdef CONFIG_ANON_VMA_NAME
+	if (!ret && name) {
+		ret = set_anon_vma_name_kernel(vma->start, len, name);
+		/* What was anonymous shared memory is now that of a file. */
+		if (ret == -EBADF && vma->flags & CR_VMA_SHARED)
+			ret = 0;
+	}
+#endif
+	return ret;
+}
+
+/**
+ * checkpoint_layout() - Set what prctl(PR_SET_MM_MAP) sets, but for the file.
+ * @hdr: the addresses
+ * @auxv: the auxiliary vector
+ * @nr_auxv: entries of it
+ *
+ * Return: 0, or -EINVAL as by prctl(2), or -EINTR on a fatal signal.
+ */
+int checkpoint_layout(const struct cr_hdr_mm *hdr, const unsigned long *auxv,
+		      unsigned int nr_auxv)
+{
+	struct mm_struct *mm = current->mm;
+	struct prctl_mm_map map = {
+		.start_code	= hdr->start_code,
+		.end_code	= hdr->end_code,
+		.start_data	= hdr->start_data,
+		.end_data	= hdr->end_data,
+		.start_brk	= hdr->start_brk,
+		.brk		= hdr->brk,
+		.start_stack	= hdr->start_stack,
+		.arg_start	= hdr->arg_start,
+		.arg_end	= hdr->arg_end,
+		.env_start	= hdr->env_start,
+		.env_end	= hdr->env_end,
+	};
+	int ret;
+
+	if (nr_auxv > AT_VECTOR_SIZE)
+		return -EINVAL;
+	ret = validate_prctl_map_addr(&map);
+	if (ret)
+		return ret;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	spin_lock(&mm->arg_lock);
+	mm->start_code = map.start_code;
+	mm->end_code = map.end_code;
+	mm->start_data = map.start_data;
+	mm->end_data = map.end_data;
+	mm->start_brk = map.start_brk;
+	mm->brk = map.brk;
+	mm->start_stack = map.start_stack;
+	mm->arg_start = map.arg_start;
+	mm->arg_end = map.arg_end;
+	mm->env_start = map.env_start;
+	mm->env_end = map.env_end;
+	spin_unlock(&mm->arg_lock);
+	memcpy(mm->saved_auxv, auxv, nr_auxv * sizeof(*auxv));
+	/* The last entry must be AT_NULL. */
+	mm->saved_auxv[AT_VECTOR_SIZE - 2] = AT_NULL;
+	mm->saved_auxv[AT_VECTOR_SIZE - 1] = AT_NULL;
+	mmap_read_unlock(mm);
+	return 0;
+}
+
+/* The mapping that all of @extent is in, if private pages may be there. */
+static struct vm_area_struct *vma_of_extent(struct mm_struct *mm,
+					    const struct cr_extent *extent)
+{
+	unsigned long end = extent->start + ((u64)extent->nr_pages << PAGE_SHIFT);
+	struct vm_area_struct *vma = vma_lookup(mm, extent->start);
+
+	if (!vma || end > vma->vm_end || !vma_has_private_pages(vma) || userfaultfd_armed(vma))
+		return NULL;
+	if (vma->vm_file && !vma_is_anonymous(vma)) {
+		/* Behind its end, a file has no pages of any kind. */
+		pgoff_t pages = DIV_ROUND_UP(i_size_read(file_inode(vma->vm_file)), PAGE_SIZE);
+
+		if (linear_page_index(vma, end - PAGE_SIZE) >= pages)
+			return NULL;
+	}
+	return vma;
+}
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+/* A huge page for @addr; NULL if there shall be none, or is none. */
+static struct folio *alloc_huge(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct folio *folio;
+	gfp_t gfp;
+
+	/*
+	 * thp_vma_allowable_order() would see the flag that keeps khugepaged
+	 * away.
+	 */
+	if (vma->vm_flags & VM_NOHUGEPAGE || thp_disabled_by_hw() ||
+	    !thp_vma_suitable_order(vma, addr, HPAGE_PMD_ORDER))
+		return NULL;
+	if (!hugepage_global_always() &&
+	    !(vma->vm_flags & VM_HUGEPAGE && hugepage_global_enabled()))
+		return NULL;
+
+	gfp = vma_thp_gfp_mask(vma);
+	folio = vma_alloc_folio(gfp, HPAGE_PMD_ORDER, vma, addr);
+	if (!folio)
+		return NULL;
+	if (mem_cgroup_charge(folio, vma->vm_mm, gfp) || folio_memcg_alloc_deferred(folio)) {
+		folio_put(folio);
+		return NULL;
+	}
+	folio_throttle_swaprate(folio, gfp);
+	return folio;
+}
+
+/* Maps a huge page, whose reference becomes that of the entry. */
+static int install_huge(struct vm_area_struct *vma, pmd_t *pmd, unsigned long addr,
+			struct folio *folio)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	pgtable_t pgtable;
+	spinlock_t *ptl;
+	int ret;
+
+	pgtable = pte_alloc_one(mm);
+	if (!pgtable)
+		return -ENOMEM;
+
+	ptl = pmd_lock(mm, pmd);
+	if (!pmd_none(*pmd)) {
+		ret = -EINVAL;
+		goto out;
+	}
+	ret = check_stable_address_space(mm) ? -EFAULT : 0;
+	if (ret)
+		goto out;
+
+	__folio_mark_uptodate(folio);
+	pgtable_trans_huge_deposit(mm, pmd, pgtable);
+	map_anon_folio_pmd_nopf(folio, pmd, vma, addr);
+	add_mm_counter(mm, MM_ANONPAGES, HPAGE_PMD_NR);
+	mm_inc_nr_ptes(mm);
+	spin_unlock(ptl);
+	return 0;
+out:
+	spin_unlock(ptl);
+	pte_free(mm, pgtable);
+	return ret;
+}
+#else
+static struct folio *alloc_huge(struct vm_area_struct *vma, unsigned long addr)
+{
+	return NULL;
+}
+
+static int install_huge(struct vm_area_struct *vma, pmd_t *pmd, unsigned long addr,
+			struct folio *folio)
+{
+	return -EINVAL;
+}
+#endif /* CONFIG_TRANSPARENT_HUGEPAGE */
+
+/* Adds folios for all of @extent to @pages. None is filled with zeros. */
+static int alloc_extent(struct vm_area_struct *vma, const struct cr_extent *extent,
+			struct checkpoint_pages *pages)
+{
+	struct folio *folio;
+
+	if (extent->flags & CR_EXTENT_HUGE) {
+		folio = alloc_huge(vma, extent->start);
+		if (folio) {
+			bvec_set_folio(&pages->bvecs[pages->nr_bvecs++], folio,
+				       folio_size(folio), 0);
+			return 0;
+		}
+	}
+
+	for (unsigned int i = 0; i < extent->nr_pages; i++) {
+		unsigned long addr = extent->start + ((unsigned long)i << PAGE_SHIFT);
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		folio = vma_alloc_folio(GFP_HIGHUSER_MOVABLE, 0, vma, addr);
+		if (!folio)
+			return -ENOMEM;
+		if (mem_cgroup_charge(folio, vma->vm_mm, GFP_KERNEL)) {
+			folio_put(folio);
+			return -ENOMEM;
+		}
+		folio_throttle_swaprate(folio, GFP_KERNEL);
+		bvec_set_folio(&pages->bvecs[pages->nr_bvecs++], folio, PAGE_SIZE, 0);
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * checkpoint_pages_alloc() - Allocate pages for some extents.
+ * @pages: the extents, at most CR_PAGES_MAX pages in all; its bvecs are filled
+ *	in, one for each folio. The caller owns them, also after an error
+ *
+ * Return: 0, -EINVAL if private pages cannot be there, -ENOMEM, or -EINTR on a
+ * fatal signal.
+ */
+int checkpoint_pages_alloc(struct checkpoint_pages *pages)
+{
+	struct mm_struct *mm = current->mm;
+	int ret = 0;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	for (unsigned int i = 0; !ret && i < pages->nr_extents; i++) {
+		const struct cr_extent *extent = &pages->extents[i];
+		struct vm_area_struct *vma = vma_of_extent(mm, extent);
+
+		if (!vma || extent->nr_pages > CR_PAGES_MAX - pages->nr_pages) {
+			ret = -EINVAL;
+			break;
+		}
+		pages->nr_pages += extent->nr_pages;
+		ret = alloc_extent(vma, extent, pages);
+	}
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+static pmd_t *alloc_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	p4d_t *p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
+	pud_t *pud = p4d ? pud_alloc(mm, p4d, addr) : NULL;
+
+	return pud ? pmd_alloc(mm, pud, addr) : NULL;
+}
+
+/*
+ * Maps @nr folios of one page each at @addr, all by one page table. Sets @done to
+ * how many were; their references are now those of the entries.
+ */
+static int install_small(struct vm_area_struct *vma, pmd_t *pmd, unsigned long addr,
+			 const struct bio_vec *bvecs, unsigned int nr, unsigned int *done)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	pte_t *start, *pte;
+	spinlock_t *ptl;
+	int ret = 0;
+
+	*done = 0;
+	if (pte_alloc(mm, pmd))
+		return -ENOMEM;
+	start = pte_offset_map_lock(mm, pmd, addr, &ptl);
+	pte = start;
+	if (!pte)
+		return -EINVAL;
+	if (check_stable_address_space(mm)) {
+		ret = -EFAULT;
+		goto out;
+	}
+	for (; *done < nr; pte++, addr += PAGE_SIZE, (*done)++) {
+		struct folio *folio = page_folio(bvecs[*done].bv_page);
+		pte_t entry;
+
+		if (!pte_none(ptep_get(pte))) {
+			ret = -EINVAL;
+			break;
+		}
+		/* The contents must be seen before the entry. */
+		__folio_mark_uptodate(folio);
+		entry = pte_mkdirty(folio_mk_pte(folio, vma->vm_page_prot));
+		if (vma->vm_flags & VM_WRITE)
+			entry = pte_mkwrite(entry, vma);
+		folio_add_new_anon_rmap(folio, vma, addr, RMAP_EXCLUSIVE);
+		folio_add_lru_vma(folio, vma);
+		set_pte_at(mm, addr, pte, entry);
+		update_mmu_cache(vma, addr, pte);
+	}
+	add_mm_counter(mm, MM_ANONPAGES, *done);
+out:
+	pte_unmap_unlock(start, ptl);
+	return ret;
+}
+
+/* Maps the folios from @bvecs on at @extent. Sets @done to how many were. */
+static int install_extent(struct vm_area_struct *vma, const struct cr_extent *extent,
+			  const struct bio_vec *bvecs, unsigned int nr, unsigned int *done)
+{
+	unsigned long addr = extent->start;
+	unsigned long end = addr + ((unsigned long)extent->nr_pages << PAGE_SHIFT);
+	int ret;
+
+	*done = 0;
+	if (anon_vma_prepare(vma))
+		return -ENOMEM;
+	while (addr < end) {
+		pmd_t *pmd = alloc_pmd(vma->vm_mm, addr);
+		unsigned int run = (min(end, pmd_addr_end(addr, end)) - addr) >> PAGE_SHIFT;
+		unsigned int mapped;
+
+		if (!pmd)
+			return -ENOMEM;
+		if (*done >= nr)
+			return -EINVAL;
+		if (bvecs[*done].bv_len != PAGE_SIZE) {
+			ret = install_huge(vma, pmd, addr, page_folio(bvecs[*done].bv_page));
+			if (ret)
+				return ret;
+			(*done)++;
+			addr += HPAGE_PMD_SIZE;
+			continue;
+		}
+		run = min(run, nr - *done);
+		ret = install_small(vma, pmd, addr, bvecs + *done, run, &mapped);
+		*done += mapped;
+		if (ret)
+			return ret;
+		addr += (unsigned long)run << PAGE_SHIFT;
+	}
+	return 0;
+}
+
+/**
+ * checkpoint_pages_install() - Map pages that are filled.
+ * @pages: what checkpoint_pages_alloc() made. What is mapped is taken out of its
+ *	bvecs: all on success
+ *
+ * Return: 0, -EINVAL if private pages cannot be there or something is there
+ * already, -ENOMEM, -EFAULT if the process is being killed for its memory, or
+ * -EINTR on a fatal signal.
+ */
+int checkpoint_pages_install(struct checkpoint_pages *pages)
+{
+	struct mm_struct *mm = current->mm;
+	unsigned int mapped = 0;
+	int ret = 0;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	for (unsigned int i = 0; !ret && i < pages->nr_extents; i++) {
+		const struct cr_extent *extent = &pages->extents[i];
+		struct vm_area_struct *vma = vma_of_extent(mm, extent);
+		unsigned int done;
+
+		if (!vma) {
+			ret = -EINVAL;
+			break;
+		}
+		ret = install_extent(vma, extent, pages->bvecs + mapped,
+				     pages->nr_bvecs - mapped, &done);
+		mapped += done;
+	}
+	mmap_read_unlock(mm);
+
+	pages->nr_bvecs -= mapped;
+	memmove(pages->bvecs, pages->bvecs + mapped, pages->nr_bvecs * sizeof(*pages->bvecs));
+	return ret;
+}
+
+/**
+ * checkpoint_protect() - Give a mapping its last protection, as pkey_mprotect(2).
+ * @vma: the mapping, which checkpoint_map() made
+ *
+ * Return: 0, or the error of that call.
+ */
+int checkpoint_protect(const struct cr_hdr_vma *vma)
+{
+	unsigned long prot = cr_vma_prot(vma);
+	unsigned int personality;
+	int ret;
+
+	if (prot == cr_vma_first_prot(vma) && !vma->pkey)
+		return 0;
+	if (vma->pkey && !arch_pkeys_enabled())
+		return -EOPNOTSUPP;
+	personality = begin_exact_prot();
+	ret = do_mprotect_pkey(vma->start, vma->end - vma->start, prot,
+			       arch_pkeys_enabled() ? (int)vma->pkey : -1);
+	end_exact_prot(personality);
+	return ret;
+}
+
+/**
+ * checkpoint_lock() - Lock a mapping that was, as mlock2(2).
+ * @vma: the mapping
+ *
+ * Return: 0, or the error of that call.
+ */
+int checkpoint_lock(const struct cr_hdr_vma *vma)
+{
+	vma_flags_t flags = mk_vma_flags(VMA_LOCKED_BIT);
+	int ret;
+
+	if (!(vma->flags & CR_VMA_LOCKED))
+		return 0;
+	if (vma->flags & CR_VMA_LOCKONFAULT)
+		vma_flags_set(&flags, VMA_LOCKONFAULT_BIT);
+	ret = do_mlock(vma->start, vma->end - vma->start, &flags);
+	/* What is not accessible is locked, but not brought in. */
+	if (ret == -ENOMEM && !cr_vma_prot(vma) && !fatal_signal_pending(current))
+		ret = 0;
+	return ret;
+}
+
+/**
+ * checkpoint_seal() - Seal a mapping that was, as mseal(2).
+ * @vma: the mapping
+ *
+ * Return: 0, or the error of that call.
+ */
+int checkpoint_seal(const struct cr_hdr_vma *vma)
+{
+	return vma->flags & CR_VMA_SEALED ? mseal_range(vma->start, vma->end) : 0;
+}
+
+/**
+ * checkpoint_mm_finish() - Set what applies to all of an address space.
+ * @hdr: its flags
+ *
+ * Comes last: it changes what the other calls do.
+ *
+ * Return: 0, or the error of mlockall(2) or prctl(2).
+ */
+int checkpoint_mm_finish(const struct cr_hdr_mm *hdr)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	int ret = 0;
+
+	if (hdr->flags & CR_MM_LOCK_FUTURE && !can_do_mlock())
+		return -EPERM;
+
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	if (hdr->flags & CR_MM_LOCK_FUTURE) {
+		vma_flags_set(&mm->def_vma_flags, VMA_LOCKED_BIT);
+		if (hdr->flags & CR_MM_LOCK_ONFAULT)
+			vma_flags_set(&mm->def_vma_flags, VMA_LOCKONFAULT_BIT);
+	}
+	if (!(hdr->flags & CR_MM_THP_DISABLE)) {
+		VMA_ITERATOR(vmi, mm, 0);
+
+		mm_flags_clear(MMF_DISABLE_THP_COMPLETELY, mm);
+		for_each_vma(vmi, vma)
+			khugepaged_enter_vma(vma, vma->vm_flags);
+	}
+	if (hdr->flags & CR_MM_MERGE_ANY) {
+#ifdef CONFIG_KSM
+		ret = ksm_enable_merge_any(mm);
+#else
+		ret = -EINVAL;
+#endif
+	}
+	if (hdr->flags & CR_MM_MDWE) {
+		mm_flags_set(MMF_HAS_MDWE, mm);
+		if (hdr->flags & CR_MM_MDWE_NO_INHERIT)
+			mm_flags_set(MMF_HAS_MDWE_NO_INHERIT, mm);
+	}
+	mmap_write_unlock(mm);
+	return ret;
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Building an address space for the current task, as an image says.
+//!
+//! A [`Rebuild`] switches the current task to a new, empty address space, and back when it is
+//! dropped. In between, what the methods do is what system calls of the task would do there, with
+//! the same checks and limits.
+//!
+//! # Locking
+//!
+//! Each method takes the locks of the system call that it stands for, and holds none when it
+//! returns. Switching takes `exec_update_lock`, then `mmap_lock` of the address space that is left,
+//! then `task_lock()`, as execve(2) does. No method may be called with `mmap_lock` held.
+//!
+//! C header: [`include/linux/checkpoint.h`](srctree/include/linux/checkpoint.h)
+
+use super::{
+    batch::PageBatch,
+    snapshot::of_bytes, //
+};
+use crate::{
+    bindings,
+    error::to_result,
+    fs::File,
+    prelude::*,
+    task::CurrentTask,
+    types::NotThreadSafe, //
+};
+use core::{
+    mem::{
+        ManuallyDrop,
+        MaybeUninit, //
+    },
+    ptr, //
+};
+
+/// An address space as a whole: a `struct cr_hdr_mm`.
+pub struct Layout(bindings::cr_hdr_mm);
+
+impl Layout {
+    /// Makes one of the bytes of the structure.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Ok(Self(of_bytes(bytes)?))
+    }
+}
+
+/// What the architecture knows of an address space: a `struct cr_hdr_mm_context`.
+pub struct Context(bindings::cr_hdr_mm_context);
+
+impl Context {
+    /// Makes one of the bytes of the structure.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Ok(Self(of_bytes(bytes)?))
+    }
+}
+
+/// A mapping: a `struct cr_hdr_vma`.
+///
+/// # Invariants
+///
+/// The end is above the start.
+pub struct Vma(bindings::cr_hdr_vma);
+
+impl Vma {
+    /// Makes one of the bytes of the structure.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let vma: bindings::cr_hdr_vma = of_bytes(bytes)?;
+
+        if vma.end <= vma.start {
+            return Err(EINVAL);
+        }
+        // INVARIANT: Just checked.
+        Ok(Self(vma))
+    }
+}
+
+/// A new address space, which the current task has while it is built.
+///
+/// User memory of the task's is out of reach as long as this lives. Dropping it gives the task its
+/// own address space back, as if nothing had been.
+///
+/// # Invariants
+///
+/// `swap` is what `checkpoint_swap_begin()` filled in for the current task, and `swap.mm` is the
+/// address space of the task.
+pub struct Rebuild {
+    swap: bindings::checkpoint_swap,
+    /// It is about the current task.
+    _not_send: NotThreadSafe,
+}
+
+impl Rebuild {
+    /// Switches the caller to an address space without mappings, of which `/proc/PID/exe` shows
+    /// `exe`.
+    ///
+    /// # Errors
+    ///
+    /// - `EACCES` or `EPERM`: the caller could not execute the file.
+    /// - `EOPNOTSUPP`: there are protection keys that the processor has not, or the caller is a
+    ///   32-bit process or has a shadow stack.
+    /// - `EINTR`: a fatal signal arrived.
+    pub fn begin(
+        _caller: &CurrentTask,
+        layout: &Layout,
+        context: &Context,
+        exe: &File,
+    ) -> Result<Self> {
+        let mut swap = MaybeUninit::zeroed();
+
+        // SAFETY: All pointers are valid. The caller is the current task.
+        to_result(unsafe {
+            bindings::checkpoint_swap_begin(
+                swap.as_mut_ptr(),
+                &raw const layout.0,
+                &raw const context.0,
+                exe.as_ptr(),
+            )
+        })?;
+        // INVARIANT: The function has just filled it in. Nobody else switches address spaces.
+        Ok(Self {
+            // SAFETY: The function has filled it in, over zeros, which all members may be.
+            swap: unsafe { swap.assume_init() },
+            _not_send: NotThreadSafe,
+        })
+    }
+
+    /// Maps the vDSO at `addr`, and the kernel's data before it.
+    pub fn map_vdso(&mut self, addr: u64) -> Result {
+        // SAFETY: By the type invariants, this is about the new address space. The function checks
+        // the address.
+        to_result(unsafe { bindings::checkpoint_map_vdso(addr as usize) })
+    }
+
+    /// Makes a mapping, as mmap(2), madvise(2) and prctl(2) do.
+    pub fn map(&mut self, vma: &Vma, file: Option<&File>, name: Option<&CStr>) -> Result {
+        let file = file.map_or(ptr::null_mut(), |file| file.as_ptr());
+        let name = name.map_or(ptr::null(), |name| name.as_char_ptr());
+
+        // SAFETY: By the type invariants, this is about the new address space. The pointers are
+        // valid, or null. The calls that the function stands for check all values.
+        to_result(unsafe { bindings::checkpoint_map(&raw const vma.0, file, name) })
+    }
+
+    /// Sets the addresses that prctl(`PR_SET_MM_MAP`) sets, and the auxiliary vector.
+    pub fn layout(&mut self, layout: &Layout, auxv: &[c_ulong]) -> Result {
+        let entries = c_uint::try_from(auxv.len()).map_err(|_| EINVAL)?;
+
+        // SAFETY: By the type invariants, this is about the new address space. `auxv` is valid for
+        // reads of that many entries.
+        to_result(unsafe {
+            bindings::checkpoint_layout(&raw const layout.0, auxv.as_ptr(), entries)
+        })
+    }
+
+    /// Allocates pages for the extents of `batch`. Their contents are not defined: all of them have
+    /// to be filled before [`Self::install`].
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if an extent is not in a mapping of the kind that can have pages of its own.
+    pub fn alloc(&mut self, batch: &mut PageBatch) -> Result {
+        if !batch.is_empty() || batch.nr_pages() != 0 {
+            return Err(EINVAL);
+        }
+        // SAFETY: By the type invariants, this is about the new address space. The function counts
+        // what it has filled in, for which there is room, with a reference for each bvec, which is
+        // all of one folio.
+        unsafe { batch.with_raw(0, |raw| bindings::checkpoint_pages_alloc(raw)) }.0?;
+        // SAFETY: The function has just done that.
+        unsafe { batch.set_fresh() };
+        Ok(())
+    }
+
+    /// Maps the pages of `batch`, which [`Self::alloc`] made, and takes them out of it.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL` if the batch was not made so, an extent is not in a mapping of the kind that can
+    ///   have pages of its own, or there is a page already.
+    /// - `EFAULT` if the process is being killed for its memory.
+    pub fn install(&mut self, batch: &mut PageBatch) -> Result {
+        if !batch.is_fresh() {
+            return Err(EINVAL);
+        }
+        // SAFETY: By the type invariants, this is about the new address space, and by those of
+        // `batch` the pages are nobody's and fit the extents. The function takes the bvecs out whose references it uses up, and leaves the others.
+        unsafe { batch.with_raw(0, |raw| bindings::checkpoint_pages_install(raw)) }.0
+    }
+
+    /// Gives a mapping its last protection, as pkey_mprotect(2) does.
+    pub fn protect(&mut self, vma: &Vma) -> Result {
+        // SAFETY: By the type invariants, this is about the new address space.
+        to_result(unsafe { bindings::checkpoint_protect(&raw const vma.0) })
+    }
+
+    /// Locks a mapping that was locked, as mlock2(2) does.
+    pub fn lock(&mut self, vma: &Vma) -> Result {
+        // SAFETY: By the type invariants, this is about the new address space.
+        to_result(unsafe { bindings::checkpoint_lock(&raw const vma.0) })
+    }
+
+    /// Seals a mapping that was sealed, as mseal(2) does.
+    pub fn seal(&mut self, vma: &Vma) -> Result {
+        // SAFETY: By the type invariants, this is about the new address space.
+        to_result(unsafe { bindings::checkpoint_seal(&raw const vma.0) })
+    }
+
+    /// Sets what applies to all of the address space, as mlockall(2) and prctl(2) do.
+    pub fn finish(&mut self, layout: &Layout) -> Result {
+        // SAFETY: By the type invariants, this is about the new address space.
+        to_result(unsafe { bindings::checkpoint_mm_finish(&raw const layout.0) })
+    }
+
+    /// Lets the caller keep the new address space, and drops its old one as execve(2) does.
+    pub fn commit(self, _caller: &CurrentTask) {
+        let mut this = ManuallyDrop::new(self);
+
+        // SAFETY: By the type invariants. It is not used again: the destructor does not run.
+        unsafe { bindings::checkpoint_swap_commit(&raw mut this.swap) };
+    }
+}
+
+impl Drop for Rebuild {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants. It is not used again.
+        unsafe { bindings::checkpoint_swap_abort(&raw mut self.swap) };
+    }
+}

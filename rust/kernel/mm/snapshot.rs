@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Looking at the address space of a process that stands still.
+//!
+//! # Locking
+//!
+//! Each call takes `mmap_lock` for reading and drops it again; [`AddressSpace::collect_pages`] takes
+//! page table locks under it. Nothing is held between calls. That the mappings do not change
+//! meanwhile is up to the caller, who lets the process stand still; that pages do not change is so
+//! for the same reason, whatever reclaim and migration do to where they are.
+//!
+//! C header: [`include/linux/checkpoint.h`](srctree/include/linux/checkpoint.h)
+
+use super::{
+    batch::PageBatch,
+    MmWithUser, //
+};
+use crate::{
+    bindings,
+    fs::File,
+    prelude::*,
+    str::CStrExt as _,
+    sync::aref::ARef,
+    task::Task, //
+};
+use core::{
+    mem::{
+        size_of,
+        MaybeUninit, //
+    },
+    ptr::NonNull,
+    slice, //
+};
+
+/// A structure of an image, as C declares it.
+///
+/// # Safety
+///
+/// All members are integers, or arrays of them, and there is no padding between or behind them.
+pub(super) unsafe trait Plain: Copy {}
+
+// SAFETY: `checkpoint_hdr.h` spells all padding out.
+unsafe impl Plain for bindings::cr_hdr_mm {}
+// SAFETY: As above.
+unsafe impl Plain for bindings::cr_hdr_mm_context {}
+// SAFETY: As above.
+unsafe impl Plain for bindings::cr_hdr_vma {}
+
+/// Returns the bytes of `plain`.
+pub(super) fn bytes_of<T: Plain>(plain: &T) -> &[u8] {
+    // SAFETY: All of `plain` is initialized, as there is no padding.
+    unsafe { slice::from_raw_parts(core::ptr::from_ref(plain).cast(), size_of::<T>()) }
+}
+
+/// Makes a structure of its bytes.
+pub(super) fn of_bytes<T: Plain>(bytes: &[u8]) -> Result<T> {
+    if bytes.len() != size_of::<T>() {
+        return Err(EINVAL);
+    }
+    // SAFETY: There are enough bytes, and any of them make integers.
+    Ok(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// The address space of a process.
+pub struct AddressSpace {
+    mm: ARef<MmWithUser>,
+}
+
+impl AddressSpace {
+    /// Takes a reference on the address space of `task`, if it has one.
+    #[doc(alias = "get_task_mm")]
+    pub fn of(task: &Task) -> Option<Self> {
+        // SAFETY: `task` is a valid task; the function takes the lock that it needs.
+        let mm = NonNull::new(unsafe { bindings::get_task_mm(task.as_ptr()) })?;
+
+        Some(Self {
+            // SAFETY: The reference that the function took is handed over. `MmWithUser` is a
+            // transparent wrapper of `struct mm_struct`.
+            mm: unsafe { ARef::from_raw(mm.cast()) },
+        })
+    }
+
+    /// Returns what keeps the address space of `task` from being saved, if anything does. The
+    /// mappings are not looked at.
+    pub fn refused(&self, task: &Task) -> Option<&'static str> {
+        // SAFETY: Both pointers are valid.
+        let what = unsafe { bindings::checkpoint_mm_refused(task.as_ptr(), self.mm.as_raw()) };
+
+        // SAFETY: The function returns a string literal, or null.
+        unsafe { literal(what) }
+    }
+
+    /// Describes all but the mappings.
+    pub fn describe(&self, task: &Task) -> Description {
+        let mut mm = MaybeUninit::uninit();
+        let mut context = MaybeUninit::uninit();
+        let mut auxv = [0; bindings::AT_VECTOR_SIZE as usize];
+
+        // SAFETY: All pointers are valid, and the last is that of an array of the right length. The
+        // function initializes both structures.
+        unsafe {
+            bindings::checkpoint_mm_describe(
+                task.as_ptr(),
+                self.mm.as_raw(),
+                mm.as_mut_ptr(),
+                context.as_mut_ptr(),
+                auxv.as_mut_ptr(),
+            );
+            Description {
+                mm: mm.assume_init(),
+                context: context.assume_init(),
+                auxv,
+            }
+        }
+    }
+
+    /// Returns the file that `/proc/PID/exe` shows.
+    #[doc(alias = "get_mm_exe_file")]
+    pub fn exe(&self) -> Option<ARef<File>> {
+        // SAFETY: The pointer is valid.
+        let file = NonNull::new(unsafe { bindings::get_mm_exe_file(self.mm.as_raw()) })?;
+
+        // SAFETY: The reference that the function took is handed over. No `fdget_pos()` of this
+        // task has to do with it.
+        Some(unsafe { ARef::from_raw(file.cast()) })
+    }
+
+    /// Describes the first mapping that ends above `addr`.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` on a fatal signal.
+    pub fn mapping_above(&self, addr: u64) -> Result<Option<Mapping>> {
+        let mut found = MaybeUninit::uninit();
+
+        // SAFETY: Both pointers are valid.
+        let result = crate::error::to_result(unsafe {
+            bindings::checkpoint_mapping_find(self.mm.as_raw(), addr as usize, found.as_mut_ptr())
+        });
+        result?;
+        // SAFETY: The function has initialized all of it: zeros, if there is no mapping.
+        let found = unsafe { found.assume_init() };
+        if found.vma.end == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Mapping {
+            // SAFETY: The function took a reference on the file, if there is one, which is handed
+            // over. No `fdget_pos()` of this task has to do with it.
+            file: NonNull::new(found.file).map(|file| unsafe { ARef::from_raw(file.cast()) }),
+            // SAFETY: The member is a string literal, or null.
+            refused: unsafe { literal(found.refused) },
+            vma: found.vma,
+            name: found.name.map(|c| c as u8),
+        }))
+    }
+
+    /// Collects pages that are nowhere but in this address space, from `from` on, into an empty
+    /// batch. Returns the address where to go on; the batch stays empty if there are no more.
+    ///
+    /// # Errors
+    ///
+    /// - `EINTR` on a fatal signal.
+    /// - Any other if a page that is swapped out cannot be brought in.
+    pub fn collect_pages(&self, from: usize, batch: &mut PageBatch) -> Result<usize> {
+        batch.clear();
+        // SAFETY: The function counts what it has filled in, as there is room, with a reference for
+        // each bvec, which it makes of pages in a row of one folio.
+        let (result, next) = unsafe {
+            batch.with_raw(from, |raw| {
+                bindings::checkpoint_pages_collect(self.mm.as_raw(), raw)
+            })
+        };
+
+        result.map(|()| next)
+    }
+}
+
+/// Makes a reference of a string literal of C.
+///
+/// # Safety
+///
+/// `text` must be null or a string that lives forever.
+unsafe fn literal(text: *const c_char) -> Option<&'static str> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: By the safety requirements.
+    let text = unsafe { CStr::from_char_ptr(text) };
+
+    Some(text.to_str().unwrap_or("something"))
+}
+
+/// What an address space is, but for its mappings.
+pub struct Description {
+    mm: bindings::cr_hdr_mm,
+    context: bindings::cr_hdr_mm_context,
+    auxv: [c_ulong; bindings::AT_VECTOR_SIZE as usize],
+}
+
+impl Description {
+    /// Returns the `struct cr_hdr_mm`, in which what the image numbers is 0.
+    pub fn mm(&self) -> &[u8] {
+        bytes_of(&self.mm)
+    }
+
+    /// Returns the `struct cr_hdr_mm_context`, in which the checksum is 0.
+    pub fn context(&self) -> &[u8] {
+        bytes_of(&self.context)
+    }
+
+    /// Returns the auxiliary vector, up to `AT_NULL`.
+    pub fn auxv(&self) -> &[u8] {
+        let entries = self
+            .auxv
+            .chunks_exact(2)
+            .position(|entry| entry.first() == Some(&0))
+            .map_or(self.auxv.len() / 2, |last| last + 1);
+
+        // SAFETY: There are so many entries of two numbers each, which have no padding.
+        unsafe {
+            slice::from_raw_parts(
+                self.auxv.as_ptr().cast(),
+                entries * 2 * size_of::<c_ulong>(),
+            )
+        }
+    }
+}
+
+/// A mapping.
+pub struct Mapping {
+    vma: bindings::cr_hdr_vma,
+    file: Option<ARef<File>>,
+    refused: Option<&'static str>,
+    name: [u8; 80],
+}
+
+impl Mapping {
+    /// Returns the `struct cr_hdr_vma`, in which what the image numbers is 0.
+    pub fn vma(&self) -> &[u8] {
+        bytes_of(&self.vma)
+    }
+
+    /// Returns where the mapping begins.
+    pub fn start(&self) -> u64 {
+        self.vma.start
+    }
+
+    /// Returns where the mapping ends.
+    pub fn end(&self) -> u64 {
+        self.vma.end
+    }
+
+    /// Returns its file.
+    pub fn file(&self) -> Option<&ARef<File>> {
+        self.file.as_ref()
+    }
+
+    /// Returns what makes it one that cannot be saved, if anything does.
+    pub fn refused(&self) -> Option<&'static str> {
+        self.refused
+    }
+
+    /// Returns the name that prctl(`PR_SET_VMA_ANON_NAME`) gave, empty if there is none.
+    pub fn name(&self) -> &[u8] {
+        self.name
+            .get(..self.vma.name_len as usize)
+            .unwrap_or(&self.name)
+    }
+}
+
+/// The vDSO of 64-bit processes.
+pub struct Vdso {
+    /// Its code.
+    pub code: &'static [u8],
+    /// Bytes of the kernel's data that is mapped right before it.
+    pub vvar_size: u64,
+}
+
+impl Vdso {
+    /// Returns that of the running kernel.
+    pub fn running() -> Self {
+        let mut vdso = bindings::checkpoint_vdso {
+            data: core::ptr::null(),
+            size: 0,
+            vvar_size: 0,
+        };
+
+        // SAFETY: The pointer is valid.
+        unsafe { bindings::checkpoint_vdso(&raw mut vdso) };
+        Self {
+            // SAFETY: The function has set both to a part of the kernel's image, which does not
+            // change once the machine has started.
+            code: unsafe { slice::from_raw_parts(vdso.data.cast(), vdso.size) },
+            vvar_size: vdso.vvar_size as u64,
+        }
+    }
+}

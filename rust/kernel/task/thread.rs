@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the kernel keeps for a thread of execution, besides its registers.
+//!
+//! C header: [`include/linux/checkpoint.h`](srctree/include/linux/checkpoint.h)
+
+use super::{
+    regs::name,
+    CurrentTask,
+    Task, //
+};
+use crate::{
+    bindings,
+    sync::aref::ARef,
+    uapi, //
+};
+use core::ptr::{
+    addr_of,
+    NonNull, //
+};
+
+/// What [`CurrentTask::set_thread`] sets.
+///
+/// # Invariants
+///
+/// `checkpoint_thread_unfit()` finds nothing in it: system calls would set the same.
+pub struct Thread(uapi::cr_hdr_thread);
+
+impl Thread {
+    /// Checks what an image says for the current task. `xstate_len` does not matter.
+    ///
+    /// # Errors
+    ///
+    /// The name of a field with a value that the task cannot have.
+    pub fn new(thread: uapi::cr_hdr_thread) -> Result<Self, &'static str> {
+        // SAFETY: Both types are made of one declaration. The function reads the structure, and
+        // returns null or a string literal.
+        match unsafe {
+            name(bindings::checkpoint_thread_unfit(
+                (&raw const thread).cast(),
+            ))
+        } {
+            Some(field) => Err(field),
+            // INVARIANT: Just checked.
+            None => Ok(Self(thread)),
+        }
+    }
+}
+
+impl Task {
+    /// Returns what the kernel keeps for the task, which must stand still for it to be right.
+    /// `xstate_len` is 0.
+    ///
+    /// # Errors
+    ///
+    /// The name of something that an image cannot hold.
+    pub fn thread(&self) -> Result<uapi::cr_hdr_thread, &'static str> {
+        let mut thread = uapi::cr_hdr_thread::default();
+
+        // SAFETY: `self` is a valid task, and both types are made of one declaration. The function
+        // returns null or a string literal.
+        match unsafe {
+            name(bindings::checkpoint_thread_get(
+                self.as_ptr(),
+                (&raw mut thread).cast(),
+            ))
+        } {
+            Some(what) => Err(what),
+            None => Ok(thread),
+        }
+    }
+
+    /// Returns a name for something about the task that an image cannot hold, if there is any.
+    /// The task must stand still for it to be right.
+    pub fn obstacle(&self) -> Option<&'static str> {
+        // SAFETY: `self` is a valid task, which has a signal structure as long as it lives, and the
+        // function is called for tasks that do. It returns null or a string literal.
+        unsafe { name(bindings::checkpoint_task_obstacle(self.as_ptr())) }
+    }
+
+    /// Tells whether the task has used io_uring, so that the kernel may write to its memory later.
+    pub fn uses_io_uring(&self) -> bool {
+        // SAFETY: `self` is a valid task; the function looks whether pointers are null.
+        unsafe { bindings::checkpoint_uses_io_uring(self.as_ptr()) }
+    }
+
+    /// Returns a child of the task, living or dead, if it has any.
+    pub fn first_child(&self) -> Option<ARef<Task>> {
+        // SAFETY: `self` is a valid task. The function takes the lock that it needs.
+        let child = NonNull::new(unsafe { bindings::checkpoint_first_child(self.as_ptr()) })?;
+
+        // SAFETY: The reference that the function took is handed to the `ARef`. `Task` is a
+        // transparent wrapper of `struct task_struct`.
+        Some(unsafe { ARef::from_raw(child.cast()) })
+    }
+
+    /// Returns how many threads the process of the task has.
+    pub fn thread_count(&self) -> usize {
+        // SAFETY: `self` is a valid task; its signal structure lives as long as it does.
+        unsafe { bindings::checkpoint_nr_threads(self.as_ptr()) as usize }
+    }
+
+    /// Returns the process group and the session of the task, in the pid namespace of the current
+    /// one; 0 where they have no number there.
+    pub fn job_control(&self) -> (super::Pid, super::Pid) {
+        let (mut group, mut session) = (0, 0);
+
+        // SAFETY: `self` is a valid task, and the out pointers are those of local variables. The
+        // function takes the RCU lock that it needs.
+        unsafe {
+            bindings::checkpoint_job_control(self.as_ptr(), &mut group, &mut session);
+        }
+        (group, session)
+    }
+
+    /// Tells whether the task is one of the kernel's own, or works for user space in the kernel.
+    pub fn is_kernel(&self) -> bool {
+        self.task_flags() & (bindings::PF_KTHREAD | bindings::PF_USER_WORKER) != 0
+    }
+
+    /// Tells whether the task has begun to exit.
+    pub fn is_exiting(&self) -> bool {
+        self.task_flags() & bindings::PF_EXITING != 0
+    }
+
+    fn task_flags(&self) -> u32 {
+        // SAFETY: `self` is a valid task. The field is a plain number that is read once, as
+        // READ_ONCE() does.
+        unsafe { addr_of!((*self.as_ptr()).flags).read_volatile() }
+    }
+}
+
+impl CurrentTask {
+    /// Gives the current task what the kernel keeps for it. Addresses are those of the address space
+    /// that it is about to have.
+    pub fn set_thread(&self, thread: &Thread) {
+        // SAFETY: By the invariant of the type it has been checked, and both types are made of one
+        // declaration. The function changes the current task.
+        unsafe { bindings::checkpoint_thread_set((&raw const thread.0).cast()) };
+    }
+
+    /// Ends what the current task has and no restored process does: timers, and what prctl(2) set.
+    pub fn reset(&self) {
+        // SAFETY: The function changes the current task, which is the only one of its process or
+        // shares these with the others.
+        unsafe { bindings::checkpoint_task_reset() };
+    }
+}
