@@ -8,23 +8,31 @@ use std::process::ExitCode;
 
 /// Exit codes, as ckpt(1) lists them. The greatest one wins where several images were named.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-#[repr(u8)]
 pub(crate) enum Exit {
     /// All is well.
-    Ok = 0,
+    Ok,
     /// An image was refused, or a check of the self-test failed.
-    Refused = 1,
+    Refused,
     /// The command line makes no sense.
-    Usage = 2,
+    Usage,
     /// A file could not be read or written, or the system refused a call.
-    System = 3,
+    System,
     /// The running kernel lacks checkpoint(2) or restart(2).
-    NoCalls = 4,
+    NoCalls,
+    /// That of a program which ckpt has waited for.
+    Passed(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        ExitCode::from(exit as u8)
+        ExitCode::from(match exit {
+            Exit::Ok => 0,
+            Exit::Refused => 1,
+            Exit::Usage => 2,
+            Exit::System => 3,
+            Exit::NoCalls => 4,
+            Exit::Passed(status) => status,
+        })
     }
 }
 
@@ -33,6 +41,8 @@ impl From<Exit> for ExitCode {
 pub(crate) enum Error {
     /// The command line makes no sense.
     Usage(String),
+    /// An image was refused.
+    Refused(String),
     /// A file could not be read or written, or the system refused a call: what was tried, and the
     /// answer.
     System(String, io::Error),
@@ -44,6 +54,7 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Error::Usage(_) => Exit::Usage,
+            Error::Refused(_) => Exit::Refused,
             Error::System(..) | Error::Child(_) => Exit::System,
         }
     }
@@ -52,7 +63,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Usage(what) | Error::Child(what) => f.write_str(what),
+            Error::Usage(what) | Error::Refused(what) | Error::Child(what) => f.write_str(what),
             Error::System(what, why) => write!(f, "{what}: {}", Plain(why)),
         }
     }

@@ -82,8 +82,72 @@ pub(crate) struct Summary {
     pub(crate) machine: String,
     /// The names of the tasks.
     pub(crate) tasks: Vec<String>,
+    /// How much there is of what; null if the image has no process.
+    totals: Option<Totals>,
     pub(crate) records: u64,
     pub(crate) bytes: u64,
+}
+
+/// How much there is of what in an image.
+#[derive(Debug, Serialize)]
+pub(crate) struct Totals {
+    tasks: u64,
+    /// Open file descriptions.
+    files: u64,
+    pipes: u64,
+    shms: u64,
+    fds: u64,
+    /// Signals with an action.
+    actions: u64,
+    /// Pending signals.
+    pending: u64,
+    mappings: u64,
+    /// Bytes of all mappings.
+    mapped: u64,
+    /// Pages whose contents are in the image.
+    pages: u64,
+    /// Contents of pipes and shared memory, in bytes.
+    data: u64,
+}
+
+impl Totals {
+    /// What is in an image with a process; nothing to tell of without one.
+    pub(crate) fn new(totals: &ckpt_image::Totals) -> Option<Self> {
+        totals.has_process().then_some(Totals {
+            tasks: totals.tasks,
+            files: totals.files,
+            pipes: totals.pipes,
+            shms: totals.shms,
+            fds: totals.fds,
+            actions: totals.actions,
+            pending: totals.pending,
+            mappings: totals.mappings,
+            mapped: totals.mapped,
+            pages: totals.pages,
+            data: totals.data,
+        })
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = "";
+        for (number, what) in [
+            (self.tasks, "task"),
+            (self.mappings, "mapping"),
+            (self.fds, "descriptor"),
+            (self.files, "open file"),
+            (self.pipes, "pipe"),
+            (self.shms, "shared memory object"),
+            (self.actions, "signal action"),
+            (self.pending, "pending signal"),
+            (self.pages, "page"),
+        ] {
+            write!(f, "{before}{}", text::count(number, what))?;
+            before = ", ";
+        }
+        write!(f, ", {} of data", text::count(self.data, "byte"))
+    }
 }
 
 impl Summary {
@@ -98,6 +162,7 @@ impl Summary {
                 .iter()
                 .map(|task| text::escape(&task.comm))
                 .collect(),
+            totals: Totals::new(&image.totals),
             records: image.records,
             bytes: image.bytes,
         }
@@ -121,7 +186,17 @@ impl fmt::Display for Summary {
             ", {}, {}",
             text::count(self.bytes, "byte"),
             text::count(self.records, "record")
-        )
+        )?;
+        if let Some(totals) = &self.totals {
+            write!(
+                f,
+                ", {}, {}, {}",
+                text::count(totals.mappings, "mapping"),
+                text::count(totals.fds, "descriptor"),
+                text::count(totals.pages, "page")
+            )?;
+        }
+        Ok(())
     }
 }
 

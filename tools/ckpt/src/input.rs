@@ -13,7 +13,7 @@ use crate::error::{Doing, Error};
 use crate::{sys, text};
 
 /// From this many bytes on, somebody who waits at a terminal sees a progress bar.
-const LARGE: u64 = 64 << 20;
+pub(crate) const LARGE: u64 = 64 << 20;
 
 /// An image, or several of them one behind the other.
 ///
@@ -140,7 +140,7 @@ impl Input {
 
     fn show(&mut self) {
         if self.progress && self.bar.is_none() && self.size.unwrap_or(self.read) >= LARGE {
-            let bar = bar(self.size).with_position(self.read);
+            let bar = progress_bar(self.size).with_position(self.read);
             // The rate is that of what comes from here on.
             bar.reset_eta();
             self.bar = Some(bar);
@@ -181,7 +181,8 @@ fn name(path: &str) -> &str {
     }
 }
 
-fn bar(size: Option<u64>) -> ProgressBar {
+/// A progress bar for `size` bytes, or for a number that is not known.
+pub(crate) fn progress_bar(size: Option<u64>) -> ProgressBar {
     let (bar, template) = match size {
         Some(size) => (
             ProgressBar::new(size),

@@ -8,6 +8,9 @@ mod field;
 mod image;
 mod input;
 mod output;
+mod refusal;
+mod source;
+mod supervise;
 mod sys;
 mod text;
 
@@ -19,13 +22,14 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::error::{Error, Exit};
 use crate::output::{complain, Out};
 
-/// Look at, check and try out checkpoint images
+/// Save running processes to images and bring them back
 #[derive(Parser)]
 #[command(name = "ckpt", version, max_term_width = 100)]
 #[command(disable_help_subcommand = true)]
 #[command(
     after_help = "Exit codes: 0 all is well, 1 an image was refused or a check failed, \
-    2 usage, 3 I/O or system error, 4 the kernel lacks the calls."
+    2 usage, 3 I/O or system error, 4 the kernel lacks the calls; restart and run pass on the exit \
+    status of the program, 128 + N if signal N killed it."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -34,6 +38,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Checkpoint(cmd::checkpoint::Args),
+    Restart(cmd::restart::Args),
+    Run(cmd::run::Args),
     Inspect(cmd::inspect::Args),
     Verify(cmd::verify::Args),
     SelfTest(cmd::self_test::Args),
@@ -43,6 +50,9 @@ enum Command {
 impl Command {
     fn run(self, out: &mut Out) -> Result<Exit, Error> {
         match self {
+            Command::Checkpoint(args) => cmd::checkpoint::run(&args, out),
+            Command::Restart(args) => cmd::restart::run(&args, out),
+            Command::Run(args) => cmd::run::run(&args, out),
             Command::Inspect(args) => cmd::inspect::run(&args, out),
             Command::Verify(args) => cmd::verify::run(&args, out),
             Command::SelfTest(args) => cmd::self_test::run(&args, out),

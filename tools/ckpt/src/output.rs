@@ -92,3 +92,12 @@ fn cannot_write() -> String {
 pub(crate) fn complain(what: impl Display) {
     let _ = writeln!(io::stderr(), "ckpt: {what}");
 }
+
+/// A JSON document to standard error, where standard output belongs to an image or to a program.
+pub(crate) fn json_to_stderr(value: &impl Serialize) {
+    let Ok(mut text) = serde_json::to_string_pretty(value) else {
+        return;
+    };
+    text.push('\n');
+    let _ = io::stderr().write_all(text.as_bytes());
+}

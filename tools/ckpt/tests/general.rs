@@ -29,6 +29,32 @@ fn usage() {
             "the argument '--json' cannot be used with '--quiet' (see 'ckpt --help')",
         ),
         (
+            &["checkpoint", "--kill", "--stop", "1"],
+            "the argument '--kill' cannot be used with '--stop' (see 'ckpt --help')",
+        ),
+        (
+            &["checkpoint", "0"],
+            "invalid value '0' for '<PID>': 0 is not in 1..=2147483647 (see 'ckpt --help')",
+        ),
+        (
+            &["checkpoint", "--sync", "1"],
+            "the following required arguments were not provided: --output <FILE> \
+             (see 'ckpt --help')",
+        ),
+        (
+            &["restart", "--detach", "--no-setsid", "x"],
+            "the argument '--detach' cannot be used with '--no-setsid' (see 'ckpt --help')",
+        ),
+        (
+            &["run", "--keep-session", "--detach", "true"],
+            "the argument '--keep-session' cannot be used with '--detach' (see 'ckpt --help')",
+        ),
+        (
+            &["run"],
+            "the following required arguments were not provided: <COMMAND>... \
+             (see 'ckpt --help')",
+        ),
+        (
             &["verify", "-", "-"],
             "standard input can be read only once",
         ),
@@ -40,7 +66,15 @@ fn usage() {
 #[test]
 fn help() {
     let done = run(&mut ckpt(["--help"])).code(0).quiet();
-    for command in ["inspect", "verify", "self-test", "completions"] {
+    for command in [
+        "checkpoint",
+        "restart",
+        "run",
+        "inspect",
+        "verify",
+        "self-test",
+        "completions",
+    ] {
         assert!(done.out.contains(command), "{}", done.out);
         run(&mut ckpt([command, "--help"])).code(0).quiet();
     }
@@ -138,9 +172,9 @@ fn self_test() {
         // A kernel with the calls, as in the test VM.
         assert_eq!(json["ok"], true, "{json:#}");
         assert!(json["checkpoint_unprivileged"].is_number());
-        assert_eq!(checks.len(), 9);
+        assert_eq!(checks.len(), 12);
         let done = done.code(0).quiet();
-        assert!(text.out.ends_with("self-test: 9 checks passed\n"));
+        assert!(text.out.ends_with("self-test: 12 checks passed\n"));
         drop(done);
     } else {
         assert_eq!(json["ok"], false);

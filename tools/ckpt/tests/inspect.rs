@@ -5,7 +5,9 @@
 mod common;
 
 use ckpt_image::{reseal, ImageBuilder};
-use common::{ckpt, expected, flip, run, sample, Files, SIZE, STRING, TAIL, TASK, TASK_STATS};
+use common::{
+    ckpt, expected, flip, process, run, sample, Files, SIZE, STRING, TAIL, TASK, TASK_STATS,
+};
 use serde_json::json;
 
 #[test]
@@ -75,7 +77,7 @@ fn json_with_raw() {
         .map(|record| record["raw"].as_str().unwrap())
         .collect();
     assert_eq!(hex.len(), 2 * image.len());
-    assert!(hex.starts_with("0100e80000000000"));
+    assert!(hex.starts_with("0100f00000000000"));
 }
 
 #[test]
@@ -85,7 +87,7 @@ fn what_is_refused_is_shown() {
     let done = run(ckpt(["inspect", "-"]).write_stdin(builder.build()));
     let done = done
         .code(1)
-        .complaint("standard input: image offset 240: TASK: exit_state is 16, not 0");
+        .complaint("standard input: image offset 248: TASK: exit_state is 16, not 0");
     expected("inspect-refused.txt", &done.out);
 }
 
@@ -129,7 +131,7 @@ fn unknown_record() {
     reseal(&mut image);
     let done = run(ckpt(["inspect", "-"]).write_stdin(image.clone()))
         .code(1)
-        .complaint("standard input: image offset 240: record type 77: unknown record type");
+        .complaint("standard input: image offset 248: record type 77: unknown record type");
     assert!(done.out.contains("? (77)"), "{}", done.out);
     // What is behind it need not be records.
     assert!(!done.out.contains("STRING"), "{}", done.out);
@@ -155,7 +157,7 @@ fn reserved_fields_are_shown_if_they_hold_something() {
     assert!(!run(ckpt(["inspect", "-"]).write_stdin(builder.build()))
         .out
         .contains("reserved"));
-    builder.task.reserved = 3;
+    builder.head.reserved = 3;
     assert!(run(ckpt(["inspect", "-"]).write_stdin(builder.build()))
         .out
         .contains("reserved         3"));
@@ -188,7 +190,7 @@ fn images_one_behind_the_other() {
 
     let done = run(ckpt(["inspect"]).arg(&two)).code(0);
     assert!(
-        done.out.ends_with("; 432 more bytes not looked at\n"),
+        done.out.ends_with("; 448 more bytes not looked at\n"),
         "{}",
         done.out
     );
@@ -196,7 +198,7 @@ fn images_one_behind_the_other() {
 
     let done = run(ckpt(["inspect", "--all"]).arg(&two)).code(0).quiet();
     assert_eq!(done.out.matches("HEAD").count(), 2);
-    assert!(done.out.contains("\n# from byte 432\n"), "{}", done.out);
+    assert!(done.out.contains("\n# from byte 448\n"), "{}", done.out);
 
     let json = run(ckpt(["inspect", "--all", "--json"]).arg(&two))
         .code(0)
@@ -223,4 +225,72 @@ fn io_errors() {
         assert_eq!(image["image"], path);
         assert_eq!(image["error"]["kind"], "io");
     }
+}
+
+#[test]
+fn a_whole_process() {
+    let done = run(ckpt(["inspect", "-"]).write_stdin(process()));
+    expected("inspect-process.txt", &done.code(0).quiet().out);
+
+    let done = run(ckpt(["inspect", "--json", "-"]).write_stdin(process()));
+    let json = done.code(0).quiet().json();
+    let image = &json["images"][0];
+    assert_eq!(image["totals"]["mappings"], 9);
+    assert_eq!(image["totals"]["pages"], 4);
+    let bulk: Vec<_> = image["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|record| record.get("bulk"))
+        .map(|bulk| (bulk["kind"].as_str().unwrap(), bulk["bytes"].clone()))
+        .collect();
+    assert_eq!(
+        bulk,
+        [
+            ("data", json!(11)),
+            ("data", json!(4096)),
+            ("pages", json!(12288)),
+            ("pages", json!(4096))
+        ]
+    );
+}
+
+#[test]
+fn summary() {
+    run(ckpt(["inspect", "--summary", "-"]).write_stdin(process()))
+        .code(0)
+        .quiet()
+        .stdout(&format!(
+            "# 1 task, 9 mappings, 5 descriptors, 6 open files, 1 pipe, 1 shared memory object, \
+             3 signal actions, 1 pending signal, 4 pages, 4107 bytes of data\n\
+             # {} bytes in 63 records; all checks passed\n",
+            process().len()
+        ));
+    run(ckpt(["inspect", "--summary", "-"]).write_stdin(sample()))
+        .code(0)
+        .quiet()
+        .stdout("# 448 bytes in 5 records; all checks passed\n");
+}
+
+/// What is in memory and pipes may be secret, and is not for a terminal.
+#[test]
+fn bulk_data_is_never_shown() {
+    for args in [&["inspect", "-"][..], &["inspect", "--raw", "-"]] {
+        let done = run(ckpt(args).write_stdin(process())).code(0);
+        assert!(done.out.contains("11 bytes of object 1"), "{}", done.out);
+        assert!(!done.out.contains("in the pipe"), "{}", done.out);
+    }
+}
+
+#[test]
+fn changed_pages() {
+    let image = process();
+    let done = run(ckpt(["inspect", "-"]).write_stdin(flip(&image, image.len() - 1000))).code(1);
+    assert!(done.err.contains(": PAGES: crc is 0x"), "{}", done.err);
+    let done = run(ckpt(["inspect", "-"]).write_stdin(&image[..image.len() - 1000])).code(1);
+    assert!(
+        done.err.contains(": PAGES: the image ends after"),
+        "{}",
+        done.err
+    );
 }

@@ -11,14 +11,14 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use ckpt_image::ImageBuilder;
-use common::{ckpt, expected, flip, run, sample, Files, SIZE, STRING};
+use common::{ckpt, expected, flip, process, run, sample, Files, SIZE, STRING};
 
 #[test]
 fn ok() {
     run(ckpt(["verify", "-"]).write_stdin(sample()))
         .code(0)
         .quiet()
-        .stdout("standard input: ok: id 1, task \"sample\", 432 bytes, 5 records\n");
+        .stdout("standard input: ok: id 1, task \"sample\", 448 bytes, 5 records\n");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn refused_with_the_kernels_words() {
         .quiet()
         .stdout(
             "standard input: refused: \
-         image offset 240: TASK: task_comm_len 5000 is over the limit of 4096\n",
+         image offset 248: TASK: task_comm_len 5000 is over the limit of 4096\n",
         );
 }
 
@@ -87,7 +87,7 @@ fn a_line_for_each_image() {
     let lines: Vec<_> = done.out.lines().collect();
     assert_eq!(lines.len(), 3);
     assert!(lines[0].starts_with("good: ok: "));
-    assert!(lines[1].starts_with("bad: refused: image offset 408: TAIL: cksum is "));
+    assert!(lines[1].starts_with("bad: refused: image offset 424: TAIL: cksum is "));
     assert_eq!(lines[0], lines[2]);
     done.code(1).quiet();
 
@@ -122,17 +122,17 @@ fn images_one_behind_the_other() {
     files.add("two", &[image.clone(), image.clone()].concat());
     files.add("junk", &[image, b"junk".to_vec()].concat());
     let verify = |args: &[&str]| run(ckpt(["verify"]).args(args).current_dir(files.path())).quiet();
-    let line = "ok: id 1, task \"sample\", 432 bytes, 5 records";
+    let line = "ok: id 1, task \"sample\", 448 bytes, 5 records";
 
     verify(&["two"])
         .code(0)
-        .stdout(&format!("two: {line}; 432 more bytes not looked at\n"));
+        .stdout(&format!("two: {line}; 448 more bytes not looked at\n"));
     verify(&["--all", "two"])
         .code(0)
-        .stdout(&format!("two: {line}\ntwo, from byte 432: {line}\n"));
+        .stdout(&format!("two: {line}\ntwo, from byte 448: {line}\n"));
     verify(&["--all", "junk"]).code(1).stdout(&format!(
         "junk: {line}\n\
-         junk, from byte 432: refused: image offset 0: the image ends after 4 of 8 bytes\n"
+         junk, from byte 448: refused: image offset 0: the image ends after 4 of 8 bytes\n"
     ));
 }
 
@@ -266,4 +266,31 @@ fn the_running_kernel() {
     run(ckpt(["verify", "--kernel", "-"]).write_stdin(builder.build()))
         .code(1)
         .quiet();
+}
+
+#[test]
+fn a_whole_process() {
+    let image = process();
+    run(ckpt(["verify", "-"]).write_stdin(image.clone()))
+        .code(0)
+        .quiet()
+        .stdout(&format!(
+            "standard input: ok: id 1, task \"sample\", {} bytes, 63 records, 9 mappings, \
+             5 descriptors, 4 pages\n",
+            image.len()
+        ));
+    let done = run(ckpt(["verify", "--json", "-"]).write_stdin(image)).code(0);
+    assert_eq!(done.json()["images"][0]["summary"]["totals"]["fds"], 5);
+
+    // References take memory of what was before: see tools/image.
+    let mut builder = ImageBuilder::process();
+    if let Some(process) = &mut builder.process {
+        process.fds[0].objref = 1;
+    }
+    let done = run(ckpt(["verify", "-"]).write_stdin(builder.build())).code(1);
+    assert!(
+        done.out.ends_with("FD: objref is 1, which is no FILE\n"),
+        "{}",
+        done.out
+    );
 }

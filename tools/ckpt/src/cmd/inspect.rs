@@ -5,22 +5,25 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use ckpt_image::image::{name_of, Checker, Header, Refusal};
-use ckpt_image::{RawRecord, Reader};
+use ckpt_image::image::{name_of, BulkKind, Checker, Header, Refusal};
+use ckpt_image::{RawBulk, RawRecord, Reader, References};
 use serde::Serialize;
 
 use crate::error::{Error, Exit};
 use crate::field::{Fields, Shown};
-use crate::image::{expect, Fault};
+use crate::image::{expect, Fault, Totals};
 use crate::input::{escape, Input};
 use crate::output::{complain, Out};
 use crate::text;
 
 /// Show the records of an image
 ///
-/// Shows each record with its offset, type, length and fields. If restart(2) would refuse the
+/// Shows each record with its offset, type, length and fields, and at the end how much there is of
+/// what. The contents of memory and pipes are not shown. If restart(2) would refuse the
 /// image, the records are shown all the same as far as they can be told apart, and the first
 /// reason is given at the end.
+// Each is an option of its own on the command line.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// File to read, - for standard input
@@ -37,6 +40,10 @@ pub(crate) struct Args {
     /// Show the bytes of each record in hexadecimal
     #[arg(short, long)]
     raw: bool,
+
+    /// Show only how much there is of what
+    #[arg(short, long, conflicts_with_all = ["json", "raw"])]
+    summary: bool,
 }
 
 #[derive(Serialize)]
@@ -56,6 +63,8 @@ struct Image {
     /// Bytes that were read.
     bytes: u64,
     records: Vec<JsonRecord>,
+    /// How much there is of what, as far as the image is all right; null if there is no process.
+    totals: Option<Totals>,
     /// null if the image is all right.
     error: Option<Fault>,
 }
@@ -72,9 +81,21 @@ struct JsonRecord {
     /// Did the image pass all checks up to here?
     ok: bool,
     fields: Fields,
+    /// What is behind the record and is no record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bulk: Option<JsonBulk>,
     /// Header, payload and padding.
     #[serde(skip_serializing_if = "Option::is_none")]
     raw: Option<String>,
+}
+
+/// Contents of memory, a pipe or shared memory. The bytes are not in the document.
+#[derive(Serialize)]
+struct JsonBulk {
+    /// "pages" or "data"
+    kind: &'static str,
+    offset: u64,
+    bytes: u64,
 }
 
 pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
@@ -88,6 +109,7 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
                 ok: false,
                 bytes: 0,
                 records: Vec::new(),
+                totals: None,
                 error: Some(Fault::io(&error)),
             };
             (vec![image], error.exit())
@@ -123,7 +145,7 @@ fn images(args: &Args, input: Input, out: &mut Out) -> Result<(Vec<Image>, Exit)
 /// Shows one image.
 fn image(args: &Args, input: &mut Input, out: &mut Out) -> Result<Image, Error> {
     let start = input.taken();
-    let mut checker = Checker::new(expect(None));
+    let mut judge = Judge::new();
     let mut refusal = None;
     let mut count = 0;
     let mut records = Vec::new();
@@ -135,18 +157,18 @@ fn image(args: &Args, input: &mut Input, out: &mut Out) -> Result<Image, Error> 
             Err(error) => break Some(error),
         };
         count += 1;
-        if count == 1 && !args.json {
+        if count == 1 && !args.json && !args.summary {
             heading(start, args.raw, out)?;
         }
         if refusal.is_none() {
-            refusal = judge(&mut checker, &record).err();
+            refusal = judge.judge(&record).err();
         }
         let ok = refusal.is_none();
         if args.json {
             records.push(json(record.clone(), args.raw, ok));
         } else if args.raw {
             raw(&record, out)?;
-        } else {
+        } else if !args.summary {
             table(&record, ok, out)?;
         }
         if out.closed() || !(ok || plausible(&record)) {
@@ -160,6 +182,7 @@ fn image(args: &Args, input: &mut Input, out: &mut Out) -> Result<Image, Error> 
         None => error.map(|error| Fault::new(error, input)),
     };
 
+    let totals = Totals::new(&judge.totals);
     match &error {
         None if args.json || out.closed() => {}
         None => {
@@ -167,6 +190,9 @@ fn image(args: &Args, input: &mut Input, out: &mut Out) -> Result<Image, Error> 
             let rest = left.map_or(String::new(), |bytes| {
                 format!("; {} not looked at", text::count(bytes, "more byte"))
             });
+            if let Some(totals) = &totals {
+                out.line(format_args!("# {totals}"))?;
+            }
             out.line(format_args!(
                 "# {} in {}; all checks passed{rest}",
                 text::count(bytes, "byte"),
@@ -190,15 +216,39 @@ fn image(args: &Args, input: &mut Input, out: &mut Out) -> Result<Image, Error> 
         ok: error.is_none(),
         bytes,
         records,
+        totals,
         error,
     })
 }
 
-/// Makes the checks of restart(2) on the next record.
-fn judge(checker: &mut Checker<'_>, record: &RawRecord) -> Result<(), Refusal> {
-    checker.header(&header_bytes(record.header))?;
-    checker.payload(&record.padded)?;
-    Ok(())
+/// Makes the checks of restart(2) on one record after the other, and counts what there is.
+struct Judge {
+    checker: Checker<'static>,
+    references: References,
+    totals: ckpt_image::Totals,
+}
+
+impl Judge {
+    fn new() -> Self {
+        Judge {
+            checker: Checker::new(expect(None)),
+            references: References::new(),
+            totals: ckpt_image::Totals::default(),
+        }
+    }
+
+    fn judge(&mut self, record: &RawRecord) -> Result<(), Refusal> {
+        self.checker.header(&header_bytes(record.header))?;
+        let item = self.checker.payload(&record.padded)?;
+        if let Err(reason) = self.references.take(&item) {
+            return Err(self.checker.refuse_last(reason));
+        }
+        self.totals.take(&item);
+        match &record.bulk {
+            Some(bulk) => self.checker.bulk_done(bulk.crc, &bulk.padding),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Is a record that was refused, or comes behind one, likely to be a record at all?
@@ -260,13 +310,34 @@ fn table(record: &RawRecord, ok: bool, out: &mut Out) -> Result<(), Error> {
         }
     }
     if fields.is_empty() {
-        return out.line(left);
+        out.line(&left)?;
     }
     for (name, value) in fields {
         out.line(format_args!("{left}  {name:<15}  {value}"))?;
         left = " ".repeat(left.len());
     }
+    if let Some(bulk) = &record.bulk {
+        out.line(format_args!(
+            "{}{:>7}  {:<17}  {:>6}  {}",
+            if ok { ' ' } else { '!' },
+            bulk.offset,
+            "-",
+            bulk.bulk.padded,
+            contents(bulk)
+        ))?;
+    }
     Ok(())
+}
+
+/// What bulk data is, without its bytes.
+fn contents(bulk: &RawBulk) -> String {
+    match bulk.bulk.kind {
+        BulkKind::Pages { nr_pages } => text::count(nr_pages.into(), "page"),
+        BulkKind::Data { objref, offset } => format!(
+            "{} of object {objref}, from {offset} on",
+            text::count(bulk.bulk.len, "byte")
+        ),
+    }
 }
 
 /// One record as a hex dump.
@@ -277,7 +348,16 @@ fn raw(record: &RawRecord, out: &mut Out) -> Result<(), Error> {
         record.header.len,
         record.header.parent
     ))?;
-    out.bytes(text::hexdump(record.offset, &bytes(record)).as_bytes())
+    out.bytes(text::hexdump(record.offset, &bytes(record)).as_bytes())?;
+    match &record.bulk {
+        Some(bulk) => out.line(format_args!(
+            "# {} at {:#x}, length {}, not shown",
+            contents(bulk),
+            bulk.offset,
+            bulk.bulk.padded
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Header, payload and padding.
@@ -294,6 +374,14 @@ fn json(record: RawRecord, raw: bool, ok: bool) -> JsonRecord {
         length: header.len,
         parent: header.parent,
         ok,
+        bulk: record.bulk.as_ref().map(|bulk| JsonBulk {
+            kind: match bulk.bulk.kind {
+                BulkKind::Pages { .. } => "pages",
+                BulkKind::Data { .. } => "data",
+            },
+            offset: bulk.offset,
+            bytes: bulk.bulk.len,
+        }),
         raw: raw.then(|| text::hex(&bytes(&record))),
         fields: Fields::new(record),
     }

@@ -3,23 +3,29 @@
 //! `ckpt self-test`: does this kernel have the calls, and do they work?
 //!
 //! The calls are made by children, which are ckpt itself: a child that hangs or is lost takes
-//! nothing with it, and has one thread, as restart(2) wants it.
+//! nothing with it, and has one thread, as restart(2) wants it. A child that was restored looks
+//! itself whether it is as it was.
 
 use std::env;
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
+use std::hint::black_box;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
+use ckpt_image::{uapi, ImageBuilder};
 use serde::Serialize;
 
 use crate::error::{Doing, Error, Exit, Plain};
 use crate::image::{self, Running, Summary};
 use crate::input::Input;
 use crate::output::{complain, Out};
+use crate::refusal::{CallLog, Refusal};
 use crate::sys;
 use crate::text;
 
@@ -27,10 +33,16 @@ use crate::text;
 const COMM: &str = "ckpt-self-test";
 
 /// A child that takes longer than this has got stuck.
-const PATIENCE_SECONDS: u32 = 60;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often the child that is checkpointed from outside looks whether it has been restored.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// First argument of a child. Not for clap, which would offer it in help and completions.
 const CHILD: &str = "--self-test-child";
+
+/// Exit status of a child that was restored and has found all as it was.
+const INTACT: u8 = 42;
 
 const SYSCTL: &str = "/proc/sys/kernel/checkpoint_unprivileged";
 
@@ -206,25 +218,19 @@ impl Test<'_> {
 
     /// The checks that make the calls.
     fn calls(&mut self, running: &Running, sysctl: Option<i64>) -> Result<(), Error> {
-        let (piped, saved) = match save(running, sysctl) {
-            Ok((detail, id)) => (Ok(detail), Some(id)),
-            Err(failure) => (Err(failure), None),
-        };
-        self.check("checkpoint-to-pipe", piped)?;
-        let Some(first) = saved else {
+        self.check("arguments-refused", arguments())?;
+
+        let (detail, saved) = split(save_itself(running, sysctl));
+        self.check("checkpoint-to-pipe", detail)?;
+        let Some((first, image)) = saved else {
             return Ok(());
         };
-
-        let mut file = sys::memfd(c"ckpt-self-test").doing(|| "cannot make a memfd".into())?;
-        let (stored, saved) = match save_to_file(running, sysctl, &mut file) {
-            Ok((detail, id)) => (Ok(detail), Some(id)),
-            Err(failure) => (Err(failure), None),
-        };
-        self.check("checkpoint-to-file", stored)?;
+        let mut file = sys::memfd(c"ckpt-self-test").doing(cannot_use_memfd)?;
+        let (detail, saved) = split(save_other(running, &mut file));
+        self.check("checkpoint-to-file", detail)?;
         let Some(second) = saved else {
             return Ok(());
         };
-
         self.check("ids-differ", {
             if first == second {
                 Err(Failure::check(format_args!(
@@ -234,13 +240,72 @@ impl Test<'_> {
                 Ok(format!("{first} and {second}"))
             }
         })?;
-        self.check("restart-from-file", from_file(&mut file, second))?;
 
-        let image = contents(&mut file)?;
-        self.check("restart-from-pipe", from_pipe(&image, second))?;
-        self.check("other-id-refused", refused(&image, first))?;
-        self.check("damage-refused", damaged(image))
+        self.check("restart-from-pipe", from_pipe(&image, first))?;
+        self.check("restart-from-file", from_file(&mut file, second))?;
+        self.check("minimal-image", minimal(&image, running))?;
+        self.check("other-id-refused", refused(&image, second, libc::EINVAL))?;
+        self.check("damage-refused", damaged(image.clone()))?;
+        self.check("truncation-refused", truncated(&image))
     }
+}
+
+/// Takes what a check found apart from the line to show.
+fn split<T>(result: Result<(String, T), Failure>) -> (Result<String, Failure>, Option<T>) {
+    match result {
+        Ok((detail, found)) => (Ok(detail), Some(found)),
+        Err(failure) => (Err(failure), None),
+    }
+}
+
+fn cannot_use_memfd() -> String {
+    "cannot use a memfd".into()
+}
+
+/// Arguments that both calls must refuse.
+fn arguments() -> Result<String, Failure> {
+    let file = sys::memfd(c"ckpt-self-test").doing(cannot_use_memfd)?;
+    let fd = file.as_raw_fd();
+    let unknown = u64::MAX;
+    // There is no process of this pid: no kernel lets pids get that far.
+    let nobody = i32::MAX;
+    for (call, answer, errno) in [
+        (
+            "checkpoint of fd -1",
+            sys::checkpoint_badly(0, -1, 0),
+            libc::EBADF,
+        ),
+        ("restart of fd -1", sys::restart_badly(-1, 0), libc::EBADF),
+        (
+            "checkpoint with unknown flags",
+            sys::checkpoint_badly(0, fd, unknown),
+            libc::EINVAL,
+        ),
+        (
+            "restart with unknown flags",
+            sys::restart_badly(fd, unknown),
+            libc::EINVAL,
+        ),
+        (
+            "checkpoint of nobody",
+            sys::checkpoint_badly(nobody, fd, 0),
+            libc::ESRCH,
+        ),
+        ("restart of nothing", sys::restart_badly(fd, 0), libc::EPIPE),
+    ] {
+        let found = match answer {
+            Ok(_) => 0,
+            Err(error) => error.raw_os_error().unwrap_or(-1),
+        };
+        if found != errno {
+            let [found, expected] =
+                [found, errno].map(|errno| Plain(&io::Error::from_raw_os_error(errno)).to_string());
+            return Err(Failure::check(format_args!(
+                "{call}: {expected} expected, but: {found}"
+            )));
+        }
+    }
+    Ok("bad descriptors, flags and pids".into())
 }
 
 /// What a child says on the last line of its report: the errno of the call or 0, and a word.
@@ -289,24 +354,58 @@ fn child(role: &str, crid: i32, stdin: Stdio, stdout: Stdio) -> Result<Child, Er
 pub(crate) fn child_main() -> Option<Result<Exit, Error>> {
     let args: Vec<_> = env::args_os().skip(1).collect();
     let args: Vec<_> = args.iter().map(|arg| arg.to_str().unwrap_or("")).collect();
-    match args.as_slice() {
-        [CHILD, "checkpoint", _] => Some(child_checkpoint()),
-        [CHILD, "restart", crid] => Some(child_restart(crid.parse().unwrap_or(-1))),
-        _ => None,
-    }
+    let run = match args.as_slice() {
+        [CHILD, "checkpoint", _] => child_checkpoint,
+        [CHILD, "wait", _] => child_wait,
+        [CHILD, "restart", crid] => {
+            let crid = crid.parse().unwrap_or(-1);
+            return Some(child_restart(crid));
+        }
+        _ => return None,
+    };
+    // A descriptor that the caller of ckpt has lost is no part of this test.
+    let closed = sys::close_inherited().doing(|| "cannot close descriptors".into());
+    Some(closed.and_then(|()| run()))
 }
 
-/// Waits for a child; its report is what it wrote to `from`.
-fn wait(mut child: Child, from: impl Read) -> Result<Answer, Error> {
-    let report = io::read_to_string(from);
-    let status = child.wait().doing(|| "cannot wait for a child".into())?;
-    let report = report.doing(|| "cannot read what a child says".into())?;
-    if status.signal() == Some(libc::SIGALRM) {
+/// Does `work`, which takes as long as process `pid` does, and kills that when it takes too long.
+fn watched<T>(pid: i32, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let (done, wait) = mpsc::channel::<()>();
+    let (result, late) = thread::scope(|scope| {
+        let watch = scope.spawn(move || {
+            let late = wait.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout);
+            if late {
+                let _ = sys::kill(pid, libc::SIGKILL);
+            }
+            late
+        });
+        let result = work();
+        drop(done);
+        (result, watch.join().unwrap_or(false))
+    });
+    if late {
         return Err(Error::Child(format!(
-            "the call has not returned within {PATIENCE_SECONDS} seconds"
+            "a process has not come to an end within {} seconds",
+            PATIENCE.as_secs()
         )));
     }
-    Answer::parse(&report).ok_or_else(|| {
+    result
+}
+
+/// Reads what a child says, and waits for it.
+fn listen(mut child: Child, mut from: impl Read) -> Result<(String, ExitStatus), Error> {
+    watched(sys::pid_of(&child), || {
+        let mut report = Vec::new();
+        let read = from.read_to_end(&mut report);
+        let status = child.wait().doing(|| "cannot wait for a child".into())?;
+        read.doing(|| "cannot read what a child says".into())?;
+        Ok((String::from_utf8_lossy(&report).into_owned(), status))
+    })
+}
+
+/// The answer on the last line of a child's report.
+fn answer(report: &str, status: ExitStatus) -> Result<Answer, Error> {
+    Answer::parse(report).ok_or_else(|| {
         let report = text::escape(report.trim_end().as_bytes());
         Error::Child(format!(
             "the process that makes the call ended with {status} {report}"
@@ -314,53 +413,22 @@ fn wait(mut child: Child, from: impl Read) -> Result<Answer, Error> {
     })
 }
 
-/// A child checkpoints itself to a pipe; gives the line to show, and the id.
-fn save(running: &Running, sysctl: Option<i64>) -> Result<(String, i32), Failure> {
-    let mut child = child("checkpoint", 0, Stdio::null(), Stdio::piped())?;
-    let image = child.stdout.take().map(|pipe| read_image(pipe, running));
-    finish_save(child, image, sysctl)
-}
-
-/// Likewise, to a file.
-fn save_to_file(
+/// A child checkpoints itself to a pipe; gives the line to show, the id and the image.
+fn save_itself(
     running: &Running,
     sysctl: Option<i64>,
-    file: &mut File,
-) -> Result<(String, i32), Failure> {
-    let stdout = file
-        .try_clone()
-        .doing(|| "cannot duplicate a descriptor".into())?;
-    let child = child("checkpoint", 0, Stdio::null(), stdout.into())?;
-    let (text, id) = finish_save(child, None, sysctl)?;
-    let end = file
-        .stream_position()
-        .doing(|| "cannot seek in a memfd".into())?;
-    file.rewind().doing(|| "cannot seek in a memfd".into())?;
-    let file = file
-        .try_clone()
-        .doing(|| "cannot duplicate a descriptor".into())?;
-    let summary = read_image(file, running)?;
-    if summary.bytes != end {
-        return Err(Failure::check(format_args!(
-            "the file position after checkpoint is {end}, the image has {} bytes",
-            summary.bytes
-        )));
-    }
-    Ok((same_id(&summary, &text)?, id))
-}
-
-/// Waits for the child that checkpoints, and holds its answer against the image, if that has been
-/// read already.
-fn finish_save(
-    mut child: Child,
-    image: Option<Result<Summary, Failure>>,
-    sysctl: Option<i64>,
-) -> Result<(String, i32), Failure> {
-    let report = child.stderr.take();
-    let answer = match report {
-        Some(report) => wait(child, report)?,
-        None => return Err(Failure::check("a child has no standard error")),
+) -> Result<(String, (i32, Vec<u8>)), Failure> {
+    let mut child = child("checkpoint", 0, Stdio::null(), Stdio::piped())?;
+    let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err(Failure::check("a child has no standard output"));
     };
+    let mut image = Vec::new();
+    let (report, status) = thread::scope(|scope| {
+        // The child writes the image first; whoever is stuck with it gets killed below.
+        scope.spawn(|| stdout.read_to_end(&mut image));
+        listen(child, stderr)
+    })?;
+    let answer = answer(&report, status)?;
     if answer.errno != 0 {
         let closed = answer.errno == libc::EPERM && sysctl == Some(0);
         return Err(Failure {
@@ -373,24 +441,78 @@ fn finish_save(
         });
     }
     let id = answer.word.parse().unwrap_or(0);
-    if id <= 0 {
-        return Err(Failure::check(format_args!(
-            "checkpoint returned {}, not an id",
-            answer.word
-        )));
-    }
-    match image {
-        Some(image) => Ok((same_id(&image?, &answer.word)?, id)),
-        None => Ok((answer.word, id)),
-    }
+    let mut file = sys::memfd(c"ckpt-self-test").doing(cannot_use_memfd)?;
+    file.write_all(&image).doing(cannot_use_memfd)?;
+    let detail = check_image(&mut file, running, id)?;
+    Ok((detail, (id, image)))
 }
 
-/// The line for an image that is as it should be.
-fn same_id(image: &Summary, id: &str) -> Result<String, Failure> {
-    if image.crid.to_string() != id {
+/// A child is checkpointed from outside, to a file, and killed by that; gives the line to show, and
+/// the id.
+fn save_other(running: &Running, file: &mut File) -> Result<(String, i32), Failure> {
+    let mut child = child("wait", 0, Stdio::null(), Stdio::null())?;
+    let Some(stderr) = child.stderr.take() else {
+        return Err(Failure::check("a child has no standard error"));
+    };
+    let pid = sys::pid_of(&child);
+    let mut stderr = BufReader::new(stderr);
+    let mut ready = String::new();
+    watched(pid, || {
+        let read = stderr.read_line(&mut ready);
+        read.doing(|| "cannot read what a child says".into())
+    })?;
+
+    let log = CallLog::new()?;
+    let flags = image::LOG | u64::from(uapi::CHECKPOINT_KILL);
+    let caller = sys::start_checkpoint(pid, file.as_fd(), flags, log.file().as_fd())
+        .doing(|| "cannot start a child".into())?;
+    let said = watched(caller.pid, || {
+        let report = sys::Report::read(&caller.report);
+        sys::reap(caller.pid).doing(|| "cannot wait for a child".into())?;
+        report.doing(|| "cannot read what a child says".into())
+    });
+    let result = said.map(|report| report.map(|report| report.result));
+    if !matches!(result, Ok(Some(Ok(_)))) {
+        let _ = child.kill();
+    }
+    let (report, status) = listen(child, stderr)?;
+    let id = match result? {
+        Some(Ok(id)) => id,
+        Some(Err(errno)) => {
+            return Err(Failure {
+                exit: Exit::System,
+                detail: format!("checkpoint: {}", Refusal::new(errno, &log)),
+            })
+        }
+        None => return Err(Failure::check("the process that makes the call was killed")),
+    };
+    if status.signal() != Some(libc::SIGKILL) {
+        return Err(Failure::check(format_args!(
+            "the process was to be killed, but: {status} {}",
+            text::escape(report.as_bytes())
+        )));
+    }
+    Ok((check_image(file, running, id)?, id))
+}
+
+/// Makes every check of the kernel's on the image in `file`, which has just been written; gives the
+/// line to show.
+fn check_image(file: &mut File, running: &Running, id: i32) -> Result<String, Failure> {
+    let end = file.stream_position().doing(cannot_use_memfd)?;
+    file.rewind().doing(cannot_use_memfd)?;
+    let copy = file.try_clone().doing(cannot_use_memfd)?;
+    let mut input = Input::new("the image".into(), copy);
+    let image: Summary = image::verify(&mut input, Some(running)).map_err(Failure::check)?;
+    if id <= 0 || image.crid != id {
         return Err(Failure::check(format_args!(
             "checkpoint returned {id}, the image has id {}",
             image.crid
+        )));
+    }
+    if image.bytes != end {
+        return Err(Failure::check(format_args!(
+            "{end} bytes were written, the image has {}",
+            image.bytes
         )));
     }
     if image.name() != COMM {
@@ -402,42 +524,48 @@ fn same_id(image: &Summary, id: &str) -> Result<String, Failure> {
     Ok(image.to_string())
 }
 
-/// Makes every check of the kernel's on an image that a child wrote.
-fn read_image(
-    from: impl Into<std::os::fd::OwnedFd>,
-    running: &Running,
-) -> Result<Summary, Failure> {
-    let mut input = Input::new("the image".into(), File::from(from.into()));
-    image::verify(&mut input, Some(running)).map_err(Failure::check)
-}
-
-/// A child restarts from `stdin`.
-fn load(crid: i32, stdin: Stdio, feed: &[u8]) -> Result<Answer, Error> {
-    let mut child = child("restart", crid, stdin, Stdio::piped())?;
-    let (pipe, report, log) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+/// A child restarts from `stdin`; gives its report.
+fn load(crid: i32, stdin: Stdio, feed: &[u8]) -> Result<(String, ExitStatus), Error> {
+    let mut child = child("restart", crid, stdin, Stdio::null())?;
+    let (pipe, stderr) = (child.stdin.take(), child.stderr.take());
     thread::scope(|scope| {
         scope.spawn(|| {
             // A child that refuses the image goes away before it has read all of it.
             pipe.map(|mut pipe| pipe.write_all(feed))
         });
-        match (report, log) {
-            (Some(report), Some(log)) => wait(child, log.chain(report)),
-            _ => Err(Error::Child("a child has no standard output".into())),
+        match stderr {
+            Some(stderr) => listen(child, stderr),
+            None => Err(Error::Child("a child has no standard error".into())),
         }
     })
 }
 
+/// The process must have been restored, and have found all as it was.
+fn restored((report, status): (String, ExitStatus)) -> Result<String, Failure> {
+    if status.code() == Some(INTACT.into()) {
+        return Ok("memory, pipe, name and the call are as they were".into());
+    }
+    Err(Failure::check(match Answer::parse(&report) {
+        Some(answer) if answer.errno != 0 => format!("restart: {}", answer.why()),
+        _ => format!(
+            "the restored process ended with {status} {}",
+            text::escape(report.trim_end().as_bytes())
+        ),
+    }))
+}
+
+fn from_pipe(image: &[u8], crid: i32) -> Result<String, Failure> {
+    restored(load(crid, Stdio::piped(), image)?)
+}
+
 /// Restarts from a file that goes on behind the image.
 fn from_file(file: &mut File, crid: i32) -> Result<String, Failure> {
-    let cannot = || "cannot use a memfd".to_owned();
-    let end = file.seek(SeekFrom::End(0)).doing(cannot)?;
-    file.write_all(&[b'x'; 64]).doing(cannot)?;
-    file.rewind().doing(cannot)?;
-    let stdin = file.try_clone().doing(cannot)?;
-    let answer = load(crid, stdin.into(), &[])?;
-    let at = file.stream_position().doing(cannot)?;
-    file.set_len(end).doing(cannot)?;
-    let text = restored(&answer)?;
+    let end = file.seek(SeekFrom::End(0)).doing(cannot_use_memfd)?;
+    file.write_all(&[b'x'; 64]).doing(cannot_use_memfd)?;
+    file.rewind().doing(cannot_use_memfd)?;
+    let stdin = file.try_clone().doing(cannot_use_memfd)?;
+    let text = restored(load(crid, stdin.into(), &[])?)?;
+    let at = file.stream_position().doing(cannot_use_memfd)?;
     if at == end {
         Ok(text)
     } else {
@@ -447,11 +575,17 @@ fn from_file(file: &mut File, crid: i32) -> Result<String, Failure> {
     }
 }
 
-fn from_pipe(image: &[u8], crid: i32) -> Result<String, Failure> {
-    restored(&load(crid, Stdio::piped(), image)?)
-}
-
-fn restored(answer: &Answer) -> Result<String, Failure> {
+/// An image of the RFC's kind, without a process, gives the caller its name and no more.
+fn minimal(image: &[u8], running: &Running) -> Result<String, Failure> {
+    let whole = ckpt_image::verify(image, image::expect(Some(running))).map_err(Failure::check)?;
+    let mut builder = ImageBuilder::new();
+    builder.head = whole.head;
+    if let Some(task) = whole.tasks.first() {
+        builder.task = task.task;
+    }
+    let image = builder.comm(format!("{COMM}\0\0").as_bytes()).build();
+    let (report, status) = load(0, Stdio::piped(), &image)?;
+    let answer = answer(&report, status)?;
     if answer.errno != 0 {
         return Err(Failure::check(format_args!("restart: {}", answer.why())));
     }
@@ -464,17 +598,10 @@ fn restored(answer: &Answer) -> Result<String, Failure> {
     Ok(format!("the restarted task is named {COMM}"))
 }
 
-fn contents(file: &mut File) -> Result<Vec<u8>, Error> {
-    let mut image = Vec::new();
-    file.rewind()
-        .and_then(|()| file.read_to_end(&mut image))
-        .doing(|| "cannot read a memfd".into())?;
-    Ok(image)
-}
-
 /// The image must be refused, and the child be as before.
-fn refused(image: &[u8], crid: i32) -> Result<String, Failure> {
-    let answer = load(crid, Stdio::piped(), image)?;
+fn refused(image: &[u8], crid: i32, errno: i32) -> Result<String, Failure> {
+    let (report, status) = load(crid, Stdio::piped(), image)?;
+    let answer = answer(&report, status)?;
     if answer.errno == 0 {
         return Err(Failure::check("restart took the image"));
     }
@@ -483,9 +610,10 @@ fn refused(image: &[u8], crid: i32) -> Result<String, Failure> {
             "restart refused the image, but renamed the task",
         ));
     }
-    if answer.errno != libc::EINVAL || answer.log.is_empty() {
+    if answer.errno != errno || answer.log.is_empty() {
         return Err(Failure::check(format_args!(
-            "Invalid argument and a reason expected, but: {}",
+            "{} and a reason expected, but: {}",
+            Plain(&io::Error::from_raw_os_error(errno)),
             answer.why()
         )));
     }
@@ -501,17 +629,69 @@ fn damaged(mut image: Vec<u8>) -> Result<String, Failure> {
         Some(byte) => *byte ^= 1,
         None => return Err(Failure::check("the image lacks the task's name")),
     }
-    refused(&image, 0)
+    refused(&image, 0, libc::EINVAL)
+}
+
+/// An image without its end must be refused.
+fn truncated(image: &[u8]) -> Result<String, Failure> {
+    let part = image.len() / 2;
+    refused(image.get(..part).unwrap_or(image), 0, libc::EPIPE)
+}
+
+/// What a process has before it is checkpointed, and must have afterwards.
+struct State {
+    number: u64,
+    heap: Vec<u64>,
+    pipe: (File, File),
+}
+
+impl State {
+    /// What goes through the pipe.
+    const SENT: [u8; 8] = *b"in a pip";
+
+    fn new() -> io::Result<Self> {
+        fs::write("/proc/self/comm", COMM)?;
+        let (read, mut write) = sys::pipe()?;
+        write.write_all(&Self::SENT)?;
+        // The compiler must not know what is in memory.
+        Ok(State {
+            number: black_box(0x0123_4567_89ab_cdef),
+            heap: black_box((0..100_000).collect()),
+            pipe: (read, write),
+        })
+    }
+
+    /// Looks whether all is as [`Self::new`] has left it.
+    fn check(mut self) -> Result<Exit, Error> {
+        let comm = fs::read("/proc/self/comm").doing(|| "cannot read my name".into())?;
+        let mut got = [0; Self::SENT.len()];
+        let (read, write) = &mut self.pipe;
+        read.read_exact(&mut got)
+            .doing(|| "cannot read from my pipe".into())?;
+        write
+            .write_all(&got)
+            .doing(|| "cannot write to my pipe".into())?;
+        let wrong = [
+            (comm.trim_ascii_end() != COMM.as_bytes(), "name"),
+            (got != Self::SENT, "pipe"),
+            (black_box(self.number) != 0x0123_4567_89ab_cdef, "variable"),
+            (!black_box(self.heap).into_iter().eq(0..100_000), "heap"),
+        ];
+        match wrong.iter().find(|(wrong, _)| *wrong) {
+            Some((_, what)) => Err(Error::Child(format!("my {what} is not what it was"))),
+            None => Ok(Exit::Passed(INTACT)),
+        }
+    }
 }
 
 /// The child that checkpoints itself: the image goes to standard output, the log and the answer to
-/// standard error.
+/// standard error. Restored, it goes on here, too.
 fn child_checkpoint() -> Result<Exit, Error> {
-    sys::alarm(PATIENCE_SECONDS);
-    fs::write("/proc/self/comm", COMM).doing(|| "cannot set my name".into())?;
+    let state = State::new().doing(|| "cannot prepare".into())?;
     let (stdout, stderr) = (io::stdout(), io::stderr());
     let done = sys::checkpoint(0, stdout.as_fd(), image::LOG, stderr.as_fd());
     let line = match done {
+        Ok(0) => return state.check(),
         Ok(id) => format!("0 {id}\n"),
         Err(error) => format!("{} -\n", error.raw_os_error().unwrap_or(-1)),
     };
@@ -519,10 +699,24 @@ fn child_checkpoint() -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-/// The child that restarts from standard input: the log goes to standard error, the answer to
-/// standard output.
+/// The child that is checkpointed from outside while it sleeps.
+fn child_wait() -> Result<Exit, Error> {
+    let state = State::new().doing(|| "cannot prepare".into())?;
+    let _ = io::stderr().write_all(b"ready\n");
+    let pid = process::id();
+    let looks = PATIENCE.as_millis() / LOOK.as_millis();
+    for _ in 0..looks {
+        thread::sleep(LOOK);
+        // A restored process has the pid of the one that called restart(2).
+        if process::id() != pid {
+            return state.check();
+        }
+    }
+    Err(Error::Child("nobody has checkpointed me".into()))
+}
+
+/// The child that restarts from standard input: the log and the answer go to standard error.
 fn child_restart(crid: i32) -> Result<Exit, Error> {
-    sys::alarm(PATIENCE_SECONDS);
     let (stdin, stderr) = (io::stdin(), io::stderr());
     let done = sys::restart(crid, stdin.as_fd(), image::LOG, stderr.as_fd());
     let errno = match done {
@@ -531,7 +725,6 @@ fn child_restart(crid: i32) -> Result<Exit, Error> {
     };
     let comm = fs::read("/proc/self/comm").doing(|| "cannot read my name".into())?;
     let comm = text::escape(comm.trim_ascii_end());
-    let line = format!("{errno} {comm}\n");
-    let _ = io::stdout().write_all(line.as_bytes());
+    let _ = (&stderr).write_all(format!("{errno} {comm}\n").as_bytes());
     Ok(Exit::Ok)
 }

@@ -14,8 +14,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Offsets of the records of [`sample`].
-pub(crate) const TASK: usize = 240;
-pub(crate) const STRING: usize = TASK + 32;
+pub(crate) const TASK: usize = 248;
+pub(crate) const STRING: usize = TASK + 40;
 pub(crate) const TASK_STATS: usize = STRING + 24;
 pub(crate) const TAIL: usize = TASK_STATS + 112;
 pub(crate) const SIZE: usize = TAIL + 24;
@@ -28,6 +28,11 @@ pub(crate) fn ckpt<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>)
 
 pub(crate) fn sample() -> Vec<u8> {
     ImageBuilder::new().build()
+}
+
+/// The image of a whole process.
+pub(crate) fn process() -> Vec<u8> {
+    ImageBuilder::process().build()
 }
 
 /// Changes a byte in a copy of `image`.
