@@ -3,7 +3,7 @@
  * Arguments of checkpoint(2) and restart(2): what they take, and each errno
  * with which they refuse.
  */
-#include "ckpt_util.h"
+#include "proc.h"
 
 #include <pthread.h>
 #include <sys/socket.h>
@@ -12,6 +12,7 @@ FIXTURE(api)
 {
 	int file;		/* empty, where checkpoint(2) writes */
 	int good;		/* a whole image, at its beginning */
+	struct tiny tiny;	/* who may be saved */
 	struct image img;
 };
 
@@ -24,11 +25,15 @@ FIXTURE_SETUP(api)
 	img_default(&self->img);
 	self->good = img_memfd(&self->img);
 	ASSERT_LE(0, self->good);
+	ASSERT_TRUE(tiny_start(&self->tiny));
 	set_comm(UNTOUCHED);
 }
 
 FIXTURE_TEARDOWN(api)
 {
+	/* Whatever was done to it, it did not notice, and is there. */
+	EXPECT_TRUE(tiny_answers(&self->tiny));
+	EXPECT_TRUE(tiny_stop(&self->tiny));
 	close(self->file);
 	close(self->good);
 }
@@ -41,28 +46,85 @@ FIXTURE_TEARDOWN(api)
 	EXPECT_EQ(0, tell(self->good)); \
 } while (0)
 
+/*
+ * A child that saves itself into a pipe. It exits with 1 if it went on with an
+ * id, with 2 if it was restored.
+ */
+static pid_t saves_itself(int *image, bool by_pid)
+{
+	int p[2];
+	pid_t pid;
+	long id;
+
+	if (pipe2(p, O_CLOEXEC))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		settle(-1, p[1], -1);
+		syscall(SYS_close_range, 3, ~0U, 0);
+		id = sys_checkpoint(by_pid ? getpid() : 0, 1, 0, 0);
+		_exit(id > 0 ? 1 : !id ? 2 : 3);
+	}
+	close(p[1]);
+	*image = p[0];
+	return pid;
+}
+
 TEST_F(api, ids_are_positive_and_unique)
 {
 	long id, last = 0;
 	int i;
 
 	for (i = 0; i < 100; i++) {
-		id = sys_checkpoint(0, self->file, 0, 0);
+		ASSERT_EQ(0, lseek(self->file, 0, SEEK_SET));
+		id = sys_checkpoint(self->tiny.pid, self->file, 0, 0);
 		ASSERT_LT(0, id);
 		ASSERT_GE(INT_MAX, id);
 		ASSERT_NE(last, id);
 		last = id;
 	}
-	EXPECT_EQ((off_t)(100 * IMG_SIZE), file_size(self->file));
+	EXPECT_PROCESS(self->file, last, "tiny");
+}
+
+static void check_itself(struct __test_metadata *_metadata,
+			 struct _test_data_api *self, bool by_pid)
+{
+	int fd, status, logfd = tmp_memfd();
+	struct cr_hdr_head *head;
+	struct walk w;
+	pid_t pid, again;
+
+	pid = saves_itself(&fd, by_pid);
+	ASSERT_LT(0, pid);
+	w = walk_fd(fd);
+	close(fd);
+	ASSERT_EQ(NULL, w.wrong);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	head = walk_find(&w, CR_HDR_HEAD);
+	EXPECT_EQ(NULL, walk_wrong(&w, head->crid, UNTOUCHED));
+	EXPECT_EQ(pid, head->pid);
+	ASSERT_TRUE(write_all(self->file, w.buf, w.len));
+	walk_free(&w);
+
+	ASSERT_EQ(0, lseek(self->file, 0, SEEK_SET));
+	again = spawn_restart(0, self->file, 0, 0, logfd, STDIN_FILENO,
+			      STDOUT_FILENO);
+	ASSERT_EQ(again, waitpid(again, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 2)
+		TH_LOG("status %#x", status);
+	show_log(_metadata, logfd);
+	close(logfd);
+}
+
+TEST_F(api, pid_zero_is_self)
+{
+	check_itself(_metadata, self, false);
 }
 
 TEST_F(api, own_pid_is_self)
 {
-	long id = sys_checkpoint(getpid(), self->file, 0, 0);
-
-	ASSERT_LT(0, id);
-	img_pread(&self->img, self->file);
-	EXPECT_IMAGE(&self->img, id, UNTOUCHED);
+	check_itself(_metadata, self, true);
 }
 
 TEST_F(api, three_arguments_do)
@@ -71,25 +133,25 @@ TEST_F(api, three_arguments_do)
 	long id;
 
 	/* The log descriptor's register holds whatever was there before. */
-	id = syscall(__NR_checkpoint, 0, self->file, 0UL, garbage);
+	id = syscall(__NR_checkpoint, self->tiny.pid, self->file, 0UL, garbage);
 	ASSERT_LT(0, id);
-	ASSERT_EQ(0, lseek(self->file, 0, SEEK_SET));
-	EXPECT_EQ(0, syscall(__NR_restart, 0, self->file, 0UL, garbage));
+	EXPECT_EQ(0, syscall(__NR_restart, 0, self->good, 0UL, garbage));
 
 	/* Nor do the upper halves of int arguments count. */
 	ASSERT_EQ(0, ftruncate(self->file, 0));
 	ASSERT_EQ(0, lseek(self->file, 0, SEEK_SET));
-	id = syscall(__NR_checkpoint, 0x100000000L, 0x700000000L | self->file,
-		     0UL, garbage);
+	ASSERT_EQ(0, lseek(self->good, 0, SEEK_SET));
+	id = syscall(__NR_checkpoint, 0x100000000L | self->tiny.pid,
+		     0x700000000L | self->file, 0UL, garbage);
 	ASSERT_LT(0, id);
-	ASSERT_EQ(0, lseek(self->file, 0, SEEK_SET));
+	EXPECT_PROCESS(self->file, id, "tiny");
 	EXPECT_EQ(0, syscall(__NR_restart, 0x100000000L,
-			     0x700000000L | self->file, 0UL, garbage));
+			     0x700000000L | self->good, 0UL, garbage));
 }
 
 TEST_F(api, logfd_is_not_looked_at_without_flag)
 {
-	EXPECT_LT(0, sys_checkpoint(0, self->file, 0, -1));
+	EXPECT_LT(0, sys_checkpoint(self->tiny.pid, self->file, 0, -1));
 	EXPECT_EQ(0, sys_restart(0, self->good, 0, -1));
 	/* An open one is not written to either. */
 	ASSERT_EQ(0, ftruncate(self->file, 0));
@@ -100,7 +162,7 @@ TEST_F(api, logfd_is_not_looked_at_without_flag)
 
 TEST_F(api, log_stays_empty_on_success)
 {
-	struct outcome o = try_checkpoint(0, self->file);
+	struct outcome o = try_checkpoint(self->tiny.pid, self->file);
 
 	EXPECT_LT(0, o.ret);
 	EXPECT_EQ(0UL, o.lines);
@@ -314,9 +376,10 @@ TEST_F(api, log_line_names_the_task)
 	signal(SIGPIPE, SIG_IGN);
 	ASSERT_EQ(0, pipe(p));
 	close(p[0]);
-	snprintf(expect, sizeof(expect), "checkpoint: task %d (%s): ", getpid(),
-		 UNTOUCHED);
-	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(0, p[1]), EPIPE, expect);
+	snprintf(expect, sizeof(expect), "checkpoint: task %d (tiny): ",
+		 self->tiny.pid);
+	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(self->tiny.pid, p[1]), EPIPE,
+				  expect);
 	close(p[1]);
 }
 
@@ -325,14 +388,26 @@ TEST_F(api, log_line_is_one_line_whatever_the_comm)
 {
 	int fd = tmp_memfd(), p[2], i, n;
 	char text[512] = { 0 };
+	pid_t pid;
 
 	signal(SIGPIPE, SIG_IGN);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, pipe(p));
 	close(p[0]);
-	set_comm("a\nb: c\033\177\x80");
-	EXPECT_EQ(-1, sys_checkpoint(0, p[1], CHECKPOINT_LOG, fd));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		settle(-1, -1, -1);
+		syscall(SYS_close_range, 3, ~0U, 0);
+		set_comm("a\nb: c\033\177\x80");
+		for (;;)
+			pause();
+	}
+	ASSERT_TRUE(proc_wait_asleep(pid));
+	EXPECT_EQ(-1, sys_checkpoint(pid, p[1], CHECKPOINT_LOG, fd));
 	EXPECT_EQ(EPIPE, errno);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 	n = pread(fd, text, sizeof(text) - 1, 0);
 	ASSERT_LT(0, n);
 	for (i = 0; i < n - 1; i++)
@@ -365,23 +440,24 @@ TEST_F(api, pid_of_nobody_esrch)
 	EXPECT_FILES_UNTOUCHED();
 }
 
-TEST_F(api, pid_of_another_task_eopnotsupp)
+TEST_F(api, pid_of_another_task)
 {
-	pid_t pid = fork();
+	long id = sys_checkpoint(self->tiny.pid, self->file, 0, 0);
+
+	ASSERT_LT(0, id);
+	EXPECT_PROCESS(self->file, id, "tiny");
+	EXPECT_TRUE(tiny_answers(&self->tiny));
+}
+
+/* Our parent has a child, which is us. */
+TEST_F(api, pid_of_a_task_that_has_children_eopnotsupp)
+{
 	char expect[32];
 
-	if (!pid) {
-		pause();
-		_exit(0);
-	}
-	snprintf(expect, sizeof(expect), "%d", pid);
-	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(pid, self->file), EOPNOTSUPP,
-				  expect);
+	snprintf(expect, sizeof(expect), "%d", getppid());
 	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(getppid(), self->file),
-				  EOPNOTSUPP, "");
+				  EOPNOTSUPP, expect);
 	EXPECT_FILES_UNTOUCHED();
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
 }
 
 TEST_F(api, pid_of_a_zombie_is_refused)
@@ -434,11 +510,13 @@ TEST_F(api, crid_zero_takes_any_image)
 
 TEST_F(api, returned_id_is_the_crid)
 {
-	long id = sys_checkpoint(0, self->file, 0, 0);
+	long id = sys_checkpoint(self->tiny.pid, self->file, 0, 0);
 
 	ASSERT_LT(0, id);
 	ASSERT_EQ(0, lseek(self->file, 0, SEEK_SET));
-	EXPECT_EQ(0, sys_restart(id, self->file, 0, 0));
+	EXPECT_RESTART_REFUSED(try_restart(id + 1, self->file), EINVAL, "crid");
+	ASSERT_EQ(0, lseek(self->file, 0, SEEK_SET));
+	EXPECT_TINY(&self->tiny, self->file, id);
 }
 
 static void *idle(void *arg)
@@ -469,22 +547,6 @@ TEST_F(api, restart_with_threads_einval)
 		sleep_ms(10);
 	}
 	EXPECT_STREQ(RESTORED, get_comm().name);
-}
-
-TEST_F(api, checkpoint_with_threads)
-{
-	pthread_t thread;
-	int p[2];
-	long id;
-
-	ASSERT_EQ(0, pipe(p));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, idle, &p[0]));
-	id = sys_checkpoint(0, self->file, 0, 0);
-	EXPECT_LT(0, id);
-	img_pread(&self->img, self->file);
-	EXPECT_IMAGE(&self->img, id, UNTOUCHED);
-	close(p[1]);
-	pthread_join(thread, NULL);
 }
 
 TEST_F(api, o_direct_einval)
@@ -573,7 +635,8 @@ TEST_F(api, unconnected_stream_socket)
 	struct outcome o;
 
 	ASSERT_LE(0, fd);
-	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(0, fd), ENOTCONN, "");
+	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(self->tiny.pid, fd), ENOTCONN,
+				  "");
 	o = try_restart(0, fd);
 	/* read(2) of such a socket says EINVAL. */
 	EXPECT_RESTART_REFUSED(o, EINVAL, "");
@@ -605,9 +668,12 @@ TEST_F(api, no_reference_to_the_file_is_left)
 
 		ASSERT_EQ(0, pipe(p));
 		if (round < 2) {
-			long id = sys_checkpoint(fail ? -1 : 0, p[1],
-						 CHECKPOINT_LOG, p[1]);
+			long id;
 
+			/* All of an image fits in. */
+			ASSERT_LT(0, fcntl(p[1], F_SETPIPE_SZ, 1 << 20));
+			id = sys_checkpoint(fail ? -1 : self->tiny.pid, p[1],
+					    CHECKPOINT_LOG, p[1]);
 			EXPECT_EQ(fail, id == -1);
 			close(p[1]);
 			img_read(&self->img, p[0]);
@@ -630,12 +696,19 @@ TEST_F(api, no_reference_to_the_file_is_left)
 TEST_F(api, image_and_log_in_one_file)
 {
 	/* Nothing is logged on success, so the image stays whole. */
-	long id = sys_checkpoint(0, self->file, CHECKPOINT_LOG, self->file);
+	long id = sys_checkpoint(self->tiny.pid, self->file, CHECKPOINT_LOG,
+				 self->file);
+	struct walk w;
 
 	ASSERT_LT(0, id);
-	img_pread(&self->img, self->file);
-	EXPECT_IMAGE(&self->img, id, UNTOUCHED);
-	EXPECT_EQ((__u64)CHECKPOINT_LOG, img_head(&self->img)->flags);
+	w = walk_file(self->file);
+	EXPECT_EQ(NULL, walk_wrong(&w, id, "tiny"));
+	EXPECT_EQ(file_size(self->file),
+		  (off_t)(w.recs[w.nr - 1].at +
+			  REC_SIZE(sizeof(struct cr_hdr_tail))));
+	EXPECT_EQ((__u64)CHECKPOINT_LOG,
+		  ((struct cr_hdr_head *)walk_find(&w, CR_HDR_HEAD))->flags);
+	walk_free(&w);
 }
 
 TEST_HARNESS_MAIN

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Damaged images: every length that is too short, every single bit that is
- * wrong. None may be taken, none may change the caller.
+ * Damaged images: of a task, every length that is too short and every single
+ * bit that is wrong; of a process, whose image is larger, each record and some
+ * of each page. None may be taken, none may change the caller.
  */
-#include "ckpt_util.h"
+#include "proc.h"
 
 FIXTURE(corrupt)
 {
@@ -18,14 +19,10 @@ FIXTURE_SETUP(corrupt)
 {
 	if (ckpt_missing())
 		SKIP(return, "kernel has no checkpoint(2)");
-	/* The kernel's own image, not ours: with real numbers in it. */
-	self->fd = tmp_memfd();
-	ASSERT_LE(0, self->fd);
-	set_comm(RESTORED);
-	ASSERT_LT(0, sys_checkpoint(0, self->fd, 0, 0));
-	img_pread(&self->img, self->fd);
+	img_default(&self->img);
 	ASSERT_EQ(IMG_SIZE, self->img.len);
-	ASSERT_EQ(0, lseek(self->fd, 0, SEEK_SET));
+	self->fd = img_memfd(&self->img);
+	ASSERT_LE(0, self->fd);
 	EXPECT_RESTORED(try_restart(0, self->fd), RESTORED);
 	ASSERT_EQ(0, pipe2(self->log, O_NONBLOCK | O_CLOEXEC));
 	set_comm(UNTOUCHED);
@@ -234,9 +231,12 @@ TEST_F_TIMEOUT(corrupt, every_bit_flip_with_right_checksum, 240)
 			EXPECT_LE(sizeof(struct cr_hdr), at);
 		}
 	}
-	/* Free to differ: time, id, task and exit state, comm, the statistics. */
+	/*
+	 * Free to differ: time, flags, id, task and exit state, group and
+	 * session, comm, the statistics.
+	 */
 	EXPECT_LT(0UL, taken);
-	EXPECT_GE(8 * (8 + 4 + 12 + COMM_LEN +
+	EXPECT_GE(8 * (8 + 8 + 4 + 12 + 8 + COMM_LEN +
 		       sizeof(struct cr_hdr_task_stats)), taken);
 }
 
@@ -296,6 +296,264 @@ TEST_F(corrupt, nothing_at_all)
 	ASSERT_EQ(0, lseek(self->fd, 0, SEEK_SET));
 	EXPECT_RESTART_REFUSED(try_restart(0, self->fd), EPIPE,
 			       "image offset 0: ");
+}
+
+/* The image of a process */
+
+FIXTURE(process)
+{
+	struct walk w;
+	int fd;			/* the image, which the tests damage */
+	int *at;		/* what a child is trying */
+};
+
+FIXTURE_SETUP(process)
+{
+	struct tiny t;
+	long id;
+
+	if (ckpt_missing())
+		SKIP(return, "kernel has no checkpoint(2)");
+	self->fd = tmp_memfd();
+	self->at = shared(sizeof(*self->at));
+	ASSERT_TRUE(self->fd >= 0 && self->at);
+	ASSERT_TRUE(tiny_start(&t));
+	ASSERT_TRUE(tiny_answers(&t));
+	ASSERT_TRUE(proc_wait_asleep(t.pid));
+	id = sys_checkpoint(t.pid, self->fd, 0, 0);
+	ASSERT_LT(0, id);
+	self->w = walk_file(self->fd);
+	ASSERT_EQ(NULL, self->w.wrong);
+	/* It is the changes that are refused: without one it is taken. */
+	ASSERT_EQ(0, lseek(self->fd, 0, SEEK_SET));
+	EXPECT_TINY(&t, self->fd, id);
+	EXPECT_TRUE(tiny_stop(&t));
+}
+
+FIXTURE_TEARDOWN(process)
+{
+	walk_free(&self->w);
+	close(self->fd);
+}
+
+/*
+ * In a child: the image in @fd is refused, and the child is as it was. It ends
+ * with 1 if not; if it becomes what it must not, it does not end with 0 either.
+ */
+static void must_refuse(int fd, int log[2], bool crc_only)
+{
+	char text[1024];
+	long ret, n;
+	int err;
+
+	if (lseek(fd, 0, SEEK_SET))
+		_exit(2);
+	ret = sys_restart(0, fd, CHECKPOINT_LOG, log[1]);
+	err = errno;
+	n = read(log[0], text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	/*
+	 * TAIL, with the checksum, comes last: before that, a change may make a
+	 * path that is not there, or anything else that is refused by itself.
+	 */
+	if (ret == -1 && err && (err != EPIPE || !crc_only) &&
+	    one_printable_line(text) && !strncmp(text, "restart: ", 9) &&
+	    !strcmp(get_comm().name, UNTOUCHED))
+		return;
+	printf("# returned %ld, errno %d, comm '%s', log '%s'\n", ret,
+	       ret ? err : 0, get_comm().name, text);
+	fflush(stdout);
+	_exit(1);
+}
+
+typedef void (*damage_fn)(struct _test_data_process *self, int log[2]);
+
+/* A child tries what @damage does, many times: its descriptors stay, too. */
+static void try_damage(struct __test_metadata *_metadata,
+		       struct _test_data_process *self, damage_fn damage)
+{
+	int log[2], in[2], status;
+	pid_t pid;
+
+	/* Who is restored by mistake reads, comes to the end, and ends. */
+	ASSERT_EQ(0, pipe2(in, O_CLOEXEC));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		int free;
+
+		dup2(in[0], 0);
+		close(in[1]);
+		if (pipe2(log, O_NONBLOCK))
+			_exit(3);
+		set_comm(UNTOUCHED);
+		free = free_fd();
+		damage(self, log);
+		_exit(free_fd() == free ? 0 : 4);
+	}
+	close(in[0]);
+	close(in[1]);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status)
+		TH_LOG("at byte %d of %zu", *self->at, self->w.len);
+}
+
+/* Changes one byte, tries, and puts it back. */
+static void flip(struct _test_data_process *self, int log[2], size_t at,
+		 __u8 mask, bool crc_only)
+{
+	__u8 byte = self->w.buf[at] ^ mask;
+
+	*self->at = at;
+	if (pwrite(self->fd, &byte, 1, at) != 1)
+		_exit(5);
+	must_refuse(self->fd, log, crc_only);
+	if (pwrite(self->fd, &self->w.buf[at], 1, at) != 1)
+		_exit(5);
+}
+
+static void flip_headers(struct _test_data_process *self, int log[2])
+{
+	size_t i, byte;
+
+	for (i = 0; i < self->w.nr; i++)
+		for (byte = 0; byte < sizeof(struct cr_hdr); byte++)
+			flip(self, log, self->w.recs[i].at + byte,
+			     1 << (i + byte) % 8, false);
+}
+
+TEST_F_TIMEOUT(process, bit_flips_in_every_header, 240)
+{
+	try_damage(_metadata, self, flip_headers);
+}
+
+static void flip_payloads(struct _test_data_process *self, int log[2])
+{
+	unsigned int seed = 20081110;
+	size_t i, at;
+
+	for (i = 0; i < self->w.nr; i++) {
+		struct rec *r = &self->w.recs[i];
+		size_t step = r->len > 512 ? 64 : 8;
+
+		for (at = 0; at < REC_SIZE(r->len) - sizeof(struct cr_hdr);
+		     at += step) {
+			unsigned int rnd = rand_r(&seed);
+
+			flip(self, log,
+			     r->at + sizeof(struct cr_hdr) + at + rnd % 8,
+			     1 << (rnd >> 8) % 8, false);
+		}
+	}
+}
+
+TEST_F_TIMEOUT(process, bit_flips_in_every_payload, 240)
+{
+	try_damage(_metadata, self, flip_payloads);
+}
+
+static void flip_bulk(struct _test_data_process *self, int log[2])
+{
+	unsigned int seed = 20081110;
+	size_t i, at;
+
+	for (i = 0; i < self->w.nr; i++) {
+		struct rec *r = &self->w.recs[i];
+
+		for (at = 0; at < r->bulk_len; at += 512) {
+			unsigned int rnd = rand_r(&seed);
+
+			flip(self, log, r->bulk + at + rnd % 512,
+			     1 << (rnd >> 10) % 8, true);
+		}
+	}
+}
+
+TEST_F_TIMEOUT(process, bit_flips_in_every_page, 240)
+{
+	ASSERT_LT(0UL, walk_count(&self->w, CR_HDR_PAGES));
+	try_damage(_metadata, self, flip_bulk);
+}
+
+static void cut_off(struct _test_data_process *self, int log[2], size_t len)
+{
+	*self->at = len;
+	if (ftruncate(self->fd, len))
+		_exit(5);
+	must_refuse(self->fd, log, false);
+}
+
+/* From the end on, so that the file needs no repair in between. */
+static void truncate_everywhere(struct _test_data_process *self, int log[2])
+{
+	size_t i;
+
+	for (i = self->w.nr; i-- > 0;) {
+		struct rec *r = &self->w.recs[i];
+
+		if (r->bulk_len) {
+			cut_off(self, log, r->bulk + r->bulk_len - 1);
+			cut_off(self, log, r->bulk + r->bulk_len / 2 + 1);
+			cut_off(self, log, r->bulk + 1);
+			cut_off(self, log, r->bulk);
+		}
+		cut_off(self, log, r->at + REC_SIZE(r->len) - 1);
+		cut_off(self, log, r->at + sizeof(struct cr_hdr));
+		cut_off(self, log, r->at + sizeof(struct cr_hdr) - 1);
+		cut_off(self, log, r->at);
+	}
+}
+
+TEST_F_TIMEOUT(process, truncated_at_every_boundary_and_in_mid_page, 240)
+{
+	try_damage(_metadata, self, truncate_everywhere);
+}
+
+/* One record was lost on the way. */
+static void lose_records(struct _test_data_process *self, int log[2])
+{
+	size_t i;
+
+	for (i = 0; i < self->w.nr; i++) {
+		struct rec *r = &self->w.recs[i];
+		size_t end = r->at + REC_SIZE(r->len);
+
+		*self->at = r->at;
+		if (ftruncate(self->fd, self->w.len - REC_SIZE(r->len)) ||
+		    pwrite(self->fd, self->w.buf, r->at, 0) != (ssize_t)r->at ||
+		    pwrite(self->fd, self->w.buf + end, self->w.len - end,
+			   r->at) != (ssize_t)(self->w.len - end))
+			_exit(5);
+		must_refuse(self->fd, log, false);
+	}
+}
+
+TEST_F_TIMEOUT(process, every_lost_record, 240)
+{
+	try_damage(_metadata, self, lose_records);
+}
+
+static void double_records(struct _test_data_process *self, int log[2])
+{
+	size_t i;
+
+	/* TAIL twice is an image, and something behind it. */
+	for (i = 0; i < self->w.nr - 1; i++) {
+		struct rec *r = &self->w.recs[i];
+		size_t end = r->at + REC_SIZE(r->len);
+
+		*self->at = r->at;
+		if (pwrite(self->fd, self->w.buf, end, 0) != (ssize_t)end ||
+		    pwrite(self->fd, self->w.buf + r->at, self->w.len - r->at,
+			   end) != (ssize_t)(self->w.len - r->at))
+			_exit(5);
+		must_refuse(self->fd, log, false);
+	}
+}
+
+TEST_F_TIMEOUT(process, every_doubled_record, 240)
+{
+	try_damage(_metadata, self, double_records);
 }
 
 TEST_HARNESS_MAIN

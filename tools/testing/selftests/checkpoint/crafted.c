@@ -272,6 +272,32 @@ CRAFT(mm_context_inserted, CR_HDR_TAIL, "MM_CONTEXT")
 	img_insert(img, CR_HDR_TAIL, CR_HDR_MM_CONTEXT, "12345678", 8);
 }
 
+CRAFT(pages_without_a_process, CR_HDR_TAIL, "PAGES")
+{
+	struct cr_hdr_pages pages = { 0 };
+
+	img_insert(img, CR_HDR_TAIL, CR_HDR_PAGES, &pages, sizeof(pages));
+}
+
+CRAFT(data_without_an_object, CR_HDR_TAIL, "DATA")
+{
+	struct cr_hdr_data data = { .objref = 1 };
+
+	img_insert(img, CR_HDR_TAIL, CR_HDR_DATA, &data, sizeof(data));
+}
+
+CRAFT(pad_before_tail, CR_HDR_TAIL, "PAD")
+{
+	img_insert(img, CR_HDR_TAIL, CR_HDR_PAD, "\0\0\0\0\0\0\0", 8);
+}
+
+CRAFT(creds_and_no_more, 0, "TAIL: expected THREAD here")
+{
+	struct cr_hdr_creds creds = { 0 };
+
+	img_insert(img, CR_HDR_TAIL, CR_HDR_CREDS, &creds, sizeof(creds));
+}
+
 CRAFT(mm_first, CR_HDR_HEAD, "MM")
 {
 	img_insert(img, CR_HDR_HEAD, CR_HDR_MM, "12345678", 8);
@@ -466,7 +492,7 @@ CRAFT(rev_of_the_future, CR_HDR_HEAD, "rev")
 
 CRAFT(flags_unknown, CR_HDR_HEAD, "flags")
 {
-	img_head(img)->flags = 0x2;
+	img_head(img)->flags = RESTART_RELAXED_FILES;
 }
 
 CRAFT(flags_high, CR_HDR_HEAD, "flags")
@@ -583,14 +609,44 @@ CRAFT(exit_state_high, CR_HDR_TASK, "exit_state")
 	img_task(img)->exit_state = 0x80000000;
 }
 
-CRAFT(task_reserved, CR_HDR_TASK, "reserved")
+CRAFT(head_reserved, CR_HDR_HEAD, "reserved")
 {
-	img_task(img)->reserved = 1;
+	img_head(img)->reserved = 1;
 }
 
-CRAFT(task_reserved_high, CR_HDR_TASK, "reserved")
+CRAFT(head_reserved_high, CR_HDR_HEAD, "reserved")
 {
-	img_task(img)->reserved = 0x80000000;
+	img_head(img)->reserved = 0x80000000;
+}
+
+CRAFT(head_pid_zero, CR_HDR_HEAD, "pid")
+{
+	img_head(img)->pid = 0;
+}
+
+CRAFT(head_pid_negative, CR_HDR_HEAD, "pid")
+{
+	img_head(img)->pid = -1;
+}
+
+CRAFT(task_pid_zero, CR_HDR_TASK, "pid")
+{
+	img_task(img)->pid = 0;
+}
+
+CRAFT(task_pid_negative, CR_HDR_TASK, "pid")
+{
+	img_task(img)->pid = INT_MIN;
+}
+
+CRAFT(task_pgid_negative, CR_HDR_TASK, "pgid")
+{
+	img_task(img)->pgid = -1;
+}
+
+CRAFT(task_sid_negative, CR_HDR_TASK, "sid")
+{
+	img_task(img)->sid = -1;
 }
 
 CRAFT(task_comm_len_zero, CR_HDR_TASK, "task_comm_len")

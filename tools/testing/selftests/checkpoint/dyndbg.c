@@ -3,7 +3,7 @@
  * Each line of the log is also a pr_debug(), so that an administrator finds in
  * the kernel's log why somebody else's call was refused.
  */
-#include "ckpt_util.h"
+#include "proc.h"
 
 #define CALL_SITE "file rust/helpers/checkpoint.c"
 
@@ -133,13 +133,18 @@ TEST_F(dyndbg, same_line_as_in_the_log)
 TEST_F(dyndbg, success_is_silent)
 {
 	int fd = tmp_memfd();
+	struct tiny t;
+	long id;
 
 	ASSERT_LE(0, fd);
+	ASSERT_TRUE(tiny_start(&t));
 	ASSERT_TRUE(debug(self->control, true));
-	EXPECT_LT(0, sys_checkpoint(0, fd, 0, 0));
+	id = sys_checkpoint(t.pid, fd, 0, 0);
+	EXPECT_LT(0, id);
 	ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
-	EXPECT_EQ(0, sys_restart(0, fd, 0, 0));
+	EXPECT_TINY(&t, fd, id);
 	EXPECT_EQ(0, seen(self, "checkpoint: "));
+	EXPECT_TRUE(tiny_stop(&t));
 	close(fd);
 }
 

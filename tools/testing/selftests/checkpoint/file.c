@@ -2,7 +2,7 @@
 /*
  * Images in files: positions, O_APPEND, and the errors that a file can give.
  */
-#include "ckpt_util.h"
+#include "proc.h"
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -10,31 +10,53 @@
 FIXTURE(file)
 {
 	int fd;			/* empty, on a real file system */
+	struct tiny tiny;
+	off_t size;		/* of its image */
 	struct image img;
 };
 
 FIXTURE_SETUP(file)
 {
+	int fd;
+
 	if (ckpt_missing())
 		SKIP(return, "kernel has no checkpoint(2)");
 	self->fd = tmp_file(O_RDWR);
 	ASSERT_LE(0, self->fd);
+	ASSERT_TRUE(tiny_start(&self->tiny));
+	/* Nothing happens to it meanwhile: all its images have one size. */
+	fd = tmp_memfd();
+	ASSERT_LT(0, sys_checkpoint(self->tiny.pid, fd, 0, 0));
+	self->size = file_size(fd);
+	EXPECT_LT((off_t)IMG_SIZE, self->size);
+	close(fd);
 	img_default(&self->img);
 	set_comm(UNTOUCHED);
 }
 
 FIXTURE_TEARDOWN(file)
 {
+	EXPECT_TRUE(tiny_answers(&self->tiny));
+	EXPECT_TRUE(tiny_stop(&self->tiny));
 	close(self->fd);
 }
 
 TEST_F(file, position_after_success)
 {
-	long id = sys_checkpoint(0, self->fd, 0, 0);
+	long id = sys_checkpoint(self->tiny.pid, self->fd, 0, 0);
 
 	ASSERT_LT(0, id);
-	EXPECT_EQ((off_t)IMG_SIZE, tell(self->fd));
-	EXPECT_EQ((off_t)IMG_SIZE, file_size(self->fd));
+	EXPECT_EQ(self->size, tell(self->fd));
+	EXPECT_EQ(self->size, file_size(self->fd));
+	ASSERT_EQ(0, lseek(self->fd, 0, SEEK_SET));
+	EXPECT_TINY(&self->tiny, self->fd, id);
+	EXPECT_EQ(self->size, tell(self->fd));
+}
+
+TEST_F(file, position_after_success_of_a_task)
+{
+	ASSERT_TRUE(write_all(self->fd, self->img.buf, self->img.len));
+	ASSERT_TRUE(write_all(self->fd, "behind", 6));
 	ASSERT_EQ(0, lseek(self->fd, 0, SEEK_SET));
 	EXPECT_EQ(0, sys_restart(0, self->fd, 0, 0));
 	EXPECT_EQ((off_t)IMG_SIZE, tell(self->fd));
@@ -47,18 +69,18 @@ TEST_F(file, image_at_an_offset)
 
 	memset(before, 'b', sizeof(before));
 	ASSERT_TRUE(write_all(self->fd, before, sizeof(before)));
-	id = sys_checkpoint(0, self->fd, 0, 0);
+	id = sys_checkpoint(self->tiny.pid, self->fd, 0, 0);
 	ASSERT_LT(0, id);
-	EXPECT_EQ((off_t)(1001 + IMG_SIZE), tell(self->fd));
+	EXPECT_EQ(1001 + self->size, tell(self->fd));
 	ASSERT_TRUE(write_all(self->fd, "behind", 6));
-	EXPECT_EQ((off_t)(1001 + IMG_SIZE + 6), file_size(self->fd));
+	EXPECT_EQ(1001 + self->size + 6, file_size(self->fd));
 
 	ASSERT_EQ((ssize_t)sizeof(before),
 		  pread(self->fd, self->img.buf, sizeof(before), 0));
 	EXPECT_EQ(0, memcmp(before, self->img.buf, sizeof(before)));
 	ASSERT_EQ(1001, lseek(self->fd, 1001, SEEK_SET));
-	EXPECT_RESTORED(try_restart(id, self->fd), UNTOUCHED);
-	EXPECT_EQ((off_t)(1001 + IMG_SIZE), tell(self->fd));
+	EXPECT_TINY(&self->tiny, self->fd, id);
+	EXPECT_EQ(1001 + self->size, tell(self->fd));
 	EXPECT_EQ(6, read(self->fd, after, sizeof(after)));
 	EXPECT_STREQ("behind", after);
 }
@@ -66,63 +88,69 @@ TEST_F(file, image_at_an_offset)
 /* From the middle of an image there is no image. */
 TEST_F(file, restart_at_a_wrong_offset)
 {
-	ASSERT_LT(0, sys_checkpoint(0, self->fd, 0, 0));
+	ASSERT_LT(0, sys_checkpoint(self->tiny.pid, self->fd, 0, 0));
 	ASSERT_EQ(8, lseek(self->fd, 8, SEEK_SET));
 	EXPECT_RESTART_REFUSED(try_restart(0, self->fd), EINVAL,
 			       "image offset 0: ");
 	EXPECT_LE(8, tell(self->fd));
-	EXPECT_GE((off_t)IMG_SIZE, tell(self->fd));
+	EXPECT_GE(self->size, tell(self->fd));
 }
 
 TEST_F(file, overwrites_what_is_there)
 {
-	char old[2 * IMG_SIZE];
+	char old[4096], byte;
 	long id;
+	off_t at;
 
 	memset(old, 'o', sizeof(old));
-	ASSERT_TRUE(write_all(self->fd, old, sizeof(old)));
+	for (at = 0; at < 2 * self->size; at += sizeof(old))
+		ASSERT_TRUE(write_all(self->fd, old, sizeof(old)));
 	ASSERT_EQ(0, lseek(self->fd, 0, SEEK_SET));
-	id = sys_checkpoint(0, self->fd, 0, 0);
+	id = sys_checkpoint(self->tiny.pid, self->fd, 0, 0);
 	ASSERT_LT(0, id);
 	/* As write(2): the rest of the file stays. */
-	EXPECT_EQ((off_t)sizeof(old), file_size(self->fd));
-	img_pread(&self->img, self->fd);
-	EXPECT_EQ('o', self->img.buf[IMG_SIZE]);
-	self->img.len = IMG_SIZE;
-	EXPECT_IMAGE(&self->img, id, UNTOUCHED);
+	EXPECT_EQ(at, file_size(self->fd));
+	EXPECT_EQ(self->size, tell(self->fd));
+	ASSERT_EQ(1, pread(self->fd, &byte, 1, self->size));
+	EXPECT_EQ('o', byte);
+	EXPECT_PROCESS(self->fd, id, "tiny");
 }
 
 TEST_F(file, append)
 {
+	char first[5];
+	struct walk w;
 	long id;
 
 	ASSERT_TRUE(write_all(self->fd, "first", 5));
 	ASSERT_EQ(0, fcntl(self->fd, F_SETFL, O_APPEND));
 	ASSERT_EQ(0, lseek(self->fd, 0, SEEK_SET));
-	id = sys_checkpoint(0, self->fd, 0, 0);
+	id = sys_checkpoint(self->tiny.pid, self->fd, 0, 0);
 	ASSERT_LT(0, id);
-	EXPECT_EQ((off_t)(5 + IMG_SIZE), file_size(self->fd));
-	EXPECT_EQ((off_t)(5 + IMG_SIZE), tell(self->fd));
+	EXPECT_EQ(5 + self->size, file_size(self->fd));
+	EXPECT_EQ(5 + self->size, tell(self->fd));
 	ASSERT_EQ(5, lseek(self->fd, 5, SEEK_SET));
-	img_read(&self->img, self->fd);
-	EXPECT_IMAGE(&self->img, id, UNTOUCHED);
-	ASSERT_EQ(0, pread(self->fd, self->img.buf, 5, 0) != 5);
-	EXPECT_EQ(0, memcmp(self->img.buf, "first", 5));
+	w = walk_fd(self->fd);
+	EXPECT_EQ(NULL, walk_wrong(&w, id, "tiny"));
+	walk_free(&w);
+	ASSERT_EQ(5, pread(self->fd, first, 5, 0));
+	EXPECT_EQ(0, memcmp(first, "first", 5));
 }
 
 TEST_F(file, two_images_back_to_back)
 {
+	struct tiny was = self->tiny;
 	long one, two;
 
-	set_comm("one");
-	one = sys_checkpoint(0, self->fd, 0, 0);
-	set_comm("two");
-	two = sys_checkpoint(0, self->fd, 0, 0);
+	one = sys_checkpoint(self->tiny.pid, self->fd, 0, 0);
+	EXPECT_TRUE(tiny_answers(&self->tiny));
+	ASSERT_TRUE(proc_wait_asleep(self->tiny.pid));
+	two = sys_checkpoint(self->tiny.pid, self->fd, 0, 0);
 	ASSERT_TRUE(one > 0 && two > 0 && one != two);
-	EXPECT_EQ((off_t)(2 * IMG_SIZE), file_size(self->fd));
 	ASSERT_EQ(0, lseek(self->fd, 0, SEEK_SET));
-	EXPECT_RESTORED(try_restart(one, self->fd), "one");
-	EXPECT_RESTORED(try_restart(two, self->fd), "two");
+	EXPECT_TINY(&was, self->fd, one);
+	EXPECT_TINY(&self->tiny, self->fd, two);
+	EXPECT_EQ(file_size(self->fd), tell(self->fd));
 	EXPECT_RESTART_REFUSED(try_restart(0, self->fd), EPIPE,
 			       "image offset 0: ");
 }
@@ -133,10 +161,10 @@ TEST_F(file, position_is_shared_by_dup)
 	int copy = dup(self->fd);
 
 	ASSERT_LE(0, copy);
-	ASSERT_LT(0, sys_checkpoint(0, self->fd, 0, 0));
-	EXPECT_EQ((off_t)IMG_SIZE, tell(copy));
-	ASSERT_LT(0, sys_checkpoint(0, copy, 0, 0));
-	EXPECT_EQ((off_t)(2 * IMG_SIZE), tell(self->fd));
+	ASSERT_LT(0, sys_checkpoint(self->tiny.pid, self->fd, 0, 0));
+	EXPECT_EQ(self->size, tell(copy));
+	ASSERT_LT(0, sys_checkpoint(self->tiny.pid, copy, 0, 0));
+	EXPECT_EQ(2 * self->size, tell(self->fd));
 	close(copy);
 }
 
@@ -192,11 +220,11 @@ TEST_F(file, hole_before_the_image)
 	long id;
 
 	ASSERT_EQ(1 << 20, lseek(self->fd, 1 << 20, SEEK_SET));
-	id = sys_checkpoint(0, self->fd, 0, 0);
+	id = sys_checkpoint(self->tiny.pid, self->fd, 0, 0);
 	ASSERT_LT(0, id);
-	EXPECT_EQ((off_t)((1 << 20) + IMG_SIZE), file_size(self->fd));
+	EXPECT_EQ((1 << 20) + self->size, file_size(self->fd));
 	ASSERT_EQ(1 << 20, lseek(self->fd, 1 << 20, SEEK_SET));
-	EXPECT_EQ(0, sys_restart(id, self->fd, 0, 0));
+	EXPECT_TINY(&self->tiny, self->fd, id);
 }
 
 TEST_F(file, modification_time_moves)
@@ -205,7 +233,7 @@ TEST_F(file, modification_time_moves)
 	struct stat st;
 
 	ASSERT_EQ(0, futimens(self->fd, old));
-	ASSERT_LT(0, sys_checkpoint(0, self->fd, 0, 0));
+	ASSERT_LT(0, sys_checkpoint(self->tiny.pid, self->fd, 0, 0));
 	ASSERT_EQ(0, fstat(self->fd, &st));
 	EXPECT_LT(1, st.st_mtim.tv_sec);
 }
@@ -216,10 +244,9 @@ TEST_F(file, memfd)
 	long id;
 
 	ASSERT_LE(0, fd);
-	id = sys_checkpoint(0, fd, 0, 0);
+	id = sys_checkpoint(self->tiny.pid, fd, 0, 0);
 	ASSERT_LT(0, id);
-	img_pread(&self->img, fd);
-	EXPECT_IMAGE(&self->img, id, UNTOUCHED);
+	EXPECT_PROCESS(fd, id, "tiny");
 	close(fd);
 }
 
@@ -229,7 +256,7 @@ TEST_F(file, sealed_memfd_says_so)
 
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
-	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(0, fd), EPERM, "image");
+	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(self->tiny.pid, fd), EPERM, "image");
 	EXPECT_EQ(0, tell(fd));
 	close(fd);
 }
@@ -239,7 +266,7 @@ TEST_F(file, dev_null)
 	int fd = open("/dev/null", O_RDWR);
 
 	ASSERT_LE(0, fd);
-	EXPECT_LT(0, sys_checkpoint(0, fd, 0, 0));
+	EXPECT_LT(0, sys_checkpoint(self->tiny.pid, fd, 0, 0));
 	EXPECT_RESTART_REFUSED(try_restart(0, fd), EPIPE, "image");
 	close(fd);
 }
@@ -249,7 +276,7 @@ TEST_F(file, dev_zero_is_no_image)
 	int fd = open("/dev/zero", O_RDWR);
 
 	ASSERT_LE(0, fd);
-	EXPECT_LT(0, sys_checkpoint(0, fd, 0, 0));
+	EXPECT_LT(0, sys_checkpoint(self->tiny.pid, fd, 0, 0));
 	EXPECT_RESTART_REFUSED(try_restart(0, fd), EINVAL, "image offset 0");
 	close(fd);
 }
@@ -260,7 +287,7 @@ TEST_F(file, device_that_the_kernel_cannot_write)
 	int fd = open("/dev/full", O_WRONLY);
 
 	ASSERT_LE(0, fd);
-	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(0, fd), EINVAL, "");
+	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(self->tiny.pid, fd), EINVAL, "");
 	close(fd);
 }
 
@@ -287,7 +314,9 @@ static void check_partial(struct __test_metadata *_metadata, int fd,
 
 TEST_F(file, rlimit_fsize_efbig)
 {
-	static const size_t sizes[] = { 0, 1, 100, 240, 300, IMG_SIZE - 1 };
+	const size_t sizes[] = {
+		0, 1, 100, 248, 300, self->size / 2, self->size - 1,
+	};
 	struct rlimit rl;
 	size_t i;
 
@@ -302,7 +331,7 @@ TEST_F(file, rlimit_fsize_efbig)
 		ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &rl));
 		/* The log would have the same limit: a pipe has none. */
 		set_comm(UNTOUCHED);
-		o.ret = sys_checkpoint(0, self->fd, 0, 0);
+		o.ret = sys_checkpoint(self->tiny.pid, self->fd, 0, 0);
 		o.err = errno;
 		rl.rlim_cur = rl.rlim_max;
 		ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &rl));
@@ -323,7 +352,7 @@ TEST_F(file, rlimit_fsize_says_so)
 	ASSERT_EQ(0, getrlimit(RLIMIT_FSIZE, &rl));
 	rl.rlim_cur = 100;
 	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &rl));
-	EXPECT_EQ(-1, sys_checkpoint(0, self->fd, CHECKPOINT_LOG, p[1]));
+	EXPECT_EQ(-1, sys_checkpoint(self->tiny.pid, self->fd, CHECKPOINT_LOG, p[1]));
 	EXPECT_EQ(EFBIG, errno);
 	ASSERT_LT(0, read(p[0], text, sizeof(text) - 1));
 	EXPECT_EQ(0, strncmp(text, "checkpoint: ", 12));
@@ -339,7 +368,7 @@ TEST_F(file, rlimit_fsize_sends_sigxfsz)
 	ASSERT_EQ(0, getrlimit(RLIMIT_FSIZE, &rl));
 	rl.rlim_cur = 100;
 	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &rl));
-	EXPECT_EQ(-1, sys_checkpoint(0, self->fd, 0, 0));
+	EXPECT_EQ(-1, sys_checkpoint(self->tiny.pid, self->fd, 0, 0));
 	EXPECT_EQ(EFBIG, errno);
 	EXPECT_TRUE(took_signal(SIGXFSZ));
 	EXPECT_EQ(100, file_size(self->fd));
@@ -350,17 +379,19 @@ TEST_F(file, rlimit_fsize_just_enough)
 	struct rlimit rl;
 
 	ASSERT_EQ(0, getrlimit(RLIMIT_FSIZE, &rl));
-	rl.rlim_cur = IMG_SIZE;
+	rl.rlim_cur = self->size;
 	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &rl));
-	EXPECT_LT(0, sys_checkpoint(0, self->fd, 0, 0));
-	EXPECT_EQ((off_t)IMG_SIZE, file_size(self->fd));
+	EXPECT_LT(0, sys_checkpoint(self->tiny.pid, self->fd, 0, 0));
+	EXPECT_EQ(self->size, file_size(self->fd));
 }
 
 TEST_F(file, full_file_system_enospc)
 {
-	static const size_t room[] = { 0, 1, 100, 240, 300, IMG_SIZE - 1 };
+	const size_t room[] = {
+		0, 1, 100, 248, 300, self->size / 2, self->size - 1,
+	};
 	char dir[] = "/tmp/ckpt-selftest-XXXXXX", path[64], *filler;
-	size_t page = getpagesize(), i;
+	size_t page = getpagesize(), i, blocks;
 	int fd;
 
 	if (geteuid())
@@ -368,24 +399,29 @@ TEST_F(file, full_file_system_enospc)
 	if (unshare(CLONE_NEWNS))
 		SKIP(return, "no mount namespaces: %s", strerror(errno));
 	ASSERT_EQ(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	/* Who is saved is in the same namespace. */
+	EXPECT_TRUE(tiny_stop(&self->tiny));
+	ASSERT_TRUE(tiny_start(&self->tiny));
 	ASSERT_TRUE(!!mkdtemp(dir));
-	filler = calloc(1, page);
+	/* Just enough blocks for an image. */
+	blocks = (self->size + page - 1) / page;
+	filler = calloc(blocks, page);
 	ASSERT_TRUE(!!filler);
-	/* One block only. */
-	ASSERT_EQ(0, mount("ckpt", dir, "tmpfs", 0, "nr_blocks=1"));
+	snprintf(path, sizeof(path), "nr_blocks=%zu", blocks);
+	ASSERT_EQ(0, mount("ckpt", dir, "tmpfs", 0, path));
 	snprintf(path, sizeof(path), "%s/image", dir);
 
 	for (i = 0; i < ARRAY_SIZE(room); i++) {
 		fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 		ASSERT_LE(0, fd);
-		ASSERT_TRUE(write_all(fd, filler, page - room[i]));
-		EXPECT_CHECKPOINT_REFUSED(try_checkpoint(0, fd), ENOSPC, "image");
-		check_partial(_metadata, fd, page - room[i], room[i]);
+		ASSERT_TRUE(write_all(fd, filler, blocks * page - room[i]));
+		EXPECT_CHECKPOINT_REFUSED(try_checkpoint(self->tiny.pid, fd), ENOSPC, "image");
+		check_partial(_metadata, fd, blocks * page - room[i], room[i]);
 		close(fd);
 	}
 	/* The next one fits, now that there is room. */
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	EXPECT_LT(0, sys_checkpoint(0, fd, 0, 0));
+	EXPECT_LT(0, sys_checkpoint(self->tiny.pid, fd, 0, 0));
 	close(fd);
 	umount2(dir, MNT_DETACH);
 	rmdir(dir);
@@ -396,9 +432,9 @@ TEST_F(file, full_file_system_enospc)
 TEST_F(file, nonblock)
 {
 	ASSERT_EQ(0, set_nonblock(self->fd, true));
-	ASSERT_LT(0, sys_checkpoint(0, self->fd, 0, 0));
+	ASSERT_LT(0, sys_checkpoint(self->tiny.pid, self->fd, 0, 0));
 	ASSERT_EQ(0, lseek(self->fd, 0, SEEK_SET));
-	EXPECT_RESTORED(try_restart(0, self->fd), UNTOUCHED);
+	EXPECT_TINY(&self->tiny, self->fd, 0);
 	EXPECT_RESTART_REFUSED(try_restart(0, self->fd), EPIPE, "image");
 }
 
@@ -407,8 +443,8 @@ TEST_F(file, synchronous)
 	int fd = tmp_file(O_RDWR | O_SYNC);
 
 	ASSERT_LE(0, fd);
-	EXPECT_LT(0, sys_checkpoint(0, fd, 0, 0));
-	EXPECT_EQ((off_t)IMG_SIZE, file_size(fd));
+	EXPECT_LT(0, sys_checkpoint(self->tiny.pid, fd, 0, 0));
+	EXPECT_EQ(self->size, file_size(fd));
 	close(fd);
 }
 

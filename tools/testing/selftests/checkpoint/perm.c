@@ -3,7 +3,7 @@
  * Who may call: unprivileged users, the sysctl kernel.checkpoint_unprivileged,
  * capabilities, user namespaces, and the rules of ptrace.
  */
-#include "ckpt_util.h"
+#include "proc.h"
 
 #include <grp.h>
 #include <linux/capability.h>
@@ -41,18 +41,28 @@ static int sysctl_read(void)
 	return n > 0 ? atoi(text) : -1;
 }
 
-/* Leaves the caller with nothing but @caps, effective and permitted. */
+/*
+ * Leaves the caller with nothing but @caps, which the programs that it starts
+ * have as well: only who has the same can bring them back.
+ */
 static bool only_caps(__u64 caps)
 {
 	struct __user_cap_header_struct hdr = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
 	struct __user_cap_data_struct data[2] = {
-		{ .effective = caps, .permitted = caps },
-		{ .effective = caps >> 32, .permitted = caps >> 32 },
+		{ caps, caps, caps },
+		{ caps >> 32, caps >> 32, caps >> 32 },
 	};
+	int cap;
 
-	return !syscall(SYS_capset, &hdr, data);
+	if (syscall(SYS_capset, &hdr, data))
+		return false;
+	for (cap = 0; cap <= CAP_LAST_CAP; cap++)
+		if (caps >> cap & 1 &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0))
+			return false;
+	return true;
 }
 
 /* Makes the caller nobody, with @caps and no others. */
@@ -60,7 +70,9 @@ static bool become_nobody(__u64 caps)
 {
 	if (prctl(PR_SET_KEEPCAPS, 1) || setgroups(0, NULL) ||
 	    setresgid(NOBODY, NOBODY, NOBODY) ||
-	    setresuid(NOBODY, NOBODY, NOBODY) || !only_caps(caps))
+	    setresuid(NOBODY, NOBODY, NOBODY) || !only_caps(caps) ||
+	    /* A credential as well; execve(2) would take it away. */
+	    prctl(PR_SET_KEEPCAPS, 0))
 		return false;
 	return true;
 }
@@ -70,12 +82,32 @@ FIXTURE(perm)
 	struct image img;
 	int file;
 	int good;
-	int p[2];
+	char dir[32];		/* with a program that all may start */
+	char path[48];
 	int old;		/* the sysctl, before */
 };
 
+/* A copy that all may read and start. */
+static bool copy_program(const char *from, const char *to)
+{
+	int in = open(from, O_RDONLY), out;
+	char buf[65536];
+	ssize_t n;
+
+	out = open(to, O_WRONLY | O_CREAT | O_EXCL, 0755);
+	while ((n = read(in, buf, sizeof(buf))) > 0)
+		if (!write_all(out, buf, n))
+			n = -1;
+	fchmod(out, 0755);
+	close(in);
+	close(out);
+	return !n;
+}
+
 FIXTURE_SETUP(perm)
 {
+	char from[PATH_MAX];
+
 	if (ckpt_missing())
 		SKIP(return, "kernel has no checkpoint(2)");
 	if (geteuid())
@@ -84,8 +116,14 @@ FIXTURE_SETUP(perm)
 	self->file = tmp_memfd();
 	self->good = img_memfd(&self->img);
 	ASSERT_TRUE(self->file >= 0 && self->good >= 0);
-	/* It is written and read by the unprivileged: opened before. */
-	ASSERT_EQ(0, pipe(self->p));
+	/* Where the tests are, the unprivileged may not look. */
+	put_text(self->dir, "/tmp/ckpt-selftest-XXXXXX");
+	ASSERT_TRUE(!!mkdtemp(self->dir));
+	snprintf(self->path, sizeof(self->path), "%s/tiny", self->dir);
+	ASSERT_EQ(0, chmod(self->dir, 0755));
+	ASSERT_EQ(0, chdir("/"));
+	tiny_path(from, sizeof(from));
+	ASSERT_TRUE(copy_program(from, self->path));
 	self->old = sysctl_read();
 	ASSERT_NE(-1, self->old);
 	ASSERT_EQ(0, sysctl_write("1"));
@@ -95,26 +133,74 @@ FIXTURE_SETUP(perm)
 /* In the parent, which has kept its privileges. */
 FIXTURE_TEARDOWN_PARENT(perm)
 {
+	unlink(self->path);
+	rmdir(self->dir);
 	sysctl_write(self->old ? "1" : "0");
+}
+
+/* A child that saves itself into a pipe; its image is put into @fd. */
+static long saves_itself(int fd)
+{
+	struct cr_hdr_head *head;
+	int p[2], status;
+	struct walk w;
+	pid_t pid;
+	long id = -1;
+
+	if (pipe2(p, O_CLOEXEC))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		settle(-1, p[1], -1);
+		syscall(SYS_close_range, 3, ~0U, 0);
+		_exit(sys_checkpoint(0, 1, 0, 0) > 0 ? 0 : errno);
+	}
+	close(p[1]);
+	w = walk_fd(p[0]);
+	close(p[0]);
+	if (waitpid(pid, &status, 0) == pid && !status && !w.wrong &&
+	    write_all(fd, w.buf, w.len)) {
+		head = walk_find(&w, CR_HDR_HEAD);
+		id = head->crid;
+	} else {
+		errno = WEXITSTATUS(status);
+	}
+	walk_free(&w);
+	return id;
 }
 
 /* Both calls work for whoever calls this. */
 static void works(struct __test_metadata *_metadata,
 		  struct _test_data_perm *self)
 {
+	struct outcome o;
+	struct tiny t;
 	long id;
 
-	set_comm("permitted");
-	id = sys_checkpoint(0, self->p[1], 0, 0);
+	/* Another process, which is the caller's own. */
+	ASSERT_TRUE(tiny_start_path(&t, self->path));
+	EXPECT_TRUE(tiny_answers(&t));
+	ASSERT_TRUE(proc_wait_asleep(t.pid));
+	o = try_checkpoint(t.pid, self->file);
+	EXPECT_LT(0, o.ret)
+		TH_LOG("checkpoint: %s: %s", strerror(o.err), o.log);
+	if (o.ret > 0) {
+		EXPECT_PROCESS(self->file, o.ret, "tiny");
+		ASSERT_EQ(0, lseek(self->file, 0, SEEK_SET));
+		EXPECT_TINY(&t, self->file, o.ret);
+	}
+	EXPECT_TRUE(tiny_stop(&t));
+
+	/* The caller itself. */
+	ASSERT_EQ(0, ftruncate(self->file, 0));
+	ASSERT_EQ(0, lseek(self->file, 0, SEEK_SET));
+	id = saves_itself(self->file);
 	EXPECT_LT(0, id)
-		TH_LOG("checkpoint: %s", strerror(errno));
-	if (id <= 0)
-		return;
-	EXPECT_RESTORED(try_restart(id, self->p[0]), "permitted");
-	id = sys_checkpoint(getpid(), self->file, 0, 0);
-	EXPECT_LT(0, id);
-	img_pread(&self->img, self->file);
-	EXPECT_IMAGE(&self->img, id, "permitted");
+		TH_LOG("checkpoint of itself: %s", strerror(errno));
+	if (id > 0)
+		EXPECT_PROCESS(self->file, id, UNTOUCHED);
+
+	/* The image of a task. */
 	ASSERT_EQ(0, lseek(self->good, 0, SEEK_SET));
 	EXPECT_RESTORED(try_restart(0, self->good), RESTORED);
 }
@@ -160,27 +246,83 @@ TEST_F(perm, unprivileged_user)
 	works(_metadata, self);
 }
 
-/* Its own image, and one of root's that it may read: the name, no more. */
+/* An image of root's process that it may read: nothing of it comes true. */
 TEST_F(perm, unprivileged_user_gains_nothing)
 {
-	int fd;
+	struct tiny t, again;
+	int logfd = tmp_memfd(), status, fd;
+	char text[512] = { 0 };
 
-	ASSERT_LT(0, sys_checkpoint(0, self->file, 0, 0));
+	ASSERT_TRUE(tiny_start_path(&t, self->path));
+	ASSERT_LT(0, sys_checkpoint(t.pid, self->file, 0, 0));
+	EXPECT_TRUE(tiny_stop(&t));
 	ASSERT_EQ(0, lseek(self->file, 0, SEEK_SET));
 	ASSERT_TRUE(become_nobody(0));
-	EXPECT_EQ(0, sys_restart(0, self->file, 0, 0));
-	EXPECT_EQ(NOBODY, getuid());
-	EXPECT_EQ(NOBODY, geteuid());
-	EXPECT_EQ(NOBODY, getegid());
+	again.count = t.count;
+	ASSERT_TRUE(tiny_restart(&again, 0, self->file, 0, 0, logfd));
+	status = wait_ms(again.pid, PATIENCE);
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 100 + EPERM)
+		TH_LOG("status %#x", status);
+	ASSERT_LT(0, pread(logfd, text, sizeof(text) - 1, 0));
+	EXPECT_TRUE(!strncmp(text, "restart: ", 9) && strstr(text, "uid"))
+		TH_LOG("log: %s", text);
+	EXPECT_TRUE(one_printable_line(text));
 	fd = open(SYSCTL, O_WRONLY);
 	EXPECT_EQ(-1, fd);
 	EXPECT_EQ(EACCES, errno);
 }
 
+/* The other way: root does not become nobody by an image. */
+TEST_F(perm, root_is_not_another_user)
+{
+	int logfd = tmp_memfd(), status, p[2];
+	struct tiny t, again;
+	pid_t pid;
+
+	/* A child becomes nobody and starts it, and passes on what it has. */
+	ASSERT_EQ(0, pipe(p));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		char c;
+
+		if (!become_nobody(0) || !tiny_start_path(&t, self->path) ||
+		    write(p[1], &t.pid, sizeof(t.pid)) != sizeof(t.pid))
+			_exit(1);
+		close(p[1]);
+		/* Until it is killed. */
+		_exit(read(t.out, &c, 1) == 1);
+	}
+	close(p[1]);
+	ASSERT_EQ((ssize_t)sizeof(t.pid), read(p[0], &t.pid, sizeof(t.pid)));
+	ASSERT_LT(0, sys_checkpoint(t.pid, self->file, CHECKPOINT_KILL, 0));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, lseek(self->file, 0, SEEK_SET));
+	again.count = 0;
+	ASSERT_TRUE(tiny_restart(&again, 0, self->file, 0, 0, logfd));
+	status = wait_ms(again.pid, PATIENCE);
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 100 + EPERM)
+		TH_LOG("status %#x", status);
+	close(p[0]);
+}
+
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	bool ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return ok;
+}
+
+/* Root of a user namespace, and of no more. */
 TEST_F(perm, user_namespace)
 {
 	if (unshare(CLONE_NEWUSER))
 		SKIP(return, "no user namespaces: %s", strerror(errno));
+	ASSERT_TRUE(write_text("/proc/self/setgroups", "deny"));
+	ASSERT_TRUE(write_text("/proc/self/uid_map", "0 0 1"));
+	ASSERT_TRUE(write_text("/proc/self/gid_map", "0 0 1"));
 	works(_metadata, self);
 }
 
@@ -335,26 +477,6 @@ TEST_F(perm, own_users_task_that_is_not_dumpable_eperm)
 	}
 	ASSERT_EQ(1, read(p[0], &c, 1));
 	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(pid, self->file), EPERM, "");
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-/* Where ptrace would be allowed, the answer is another. */
-TEST_F(perm, own_users_task_eopnotsupp)
-{
-	pid_t pid;
-
-	ASSERT_TRUE(become_nobody(0));
-	ASSERT_EQ(0, prctl(PR_SET_DUMPABLE, 1));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		pause();
-		_exit(0);
-	}
-	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(pid, self->file), EOPNOTSUPP,
-				  "");
-	EXPECT_EQ(0, file_size(self->file));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }

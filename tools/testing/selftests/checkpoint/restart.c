@@ -3,7 +3,7 @@
  * restart(2) of good images: what it restores, and how it treats names that no
  * task could have.
  */
-#include "ckpt_util.h"
+#include "proc.h"
 
 FIXTURE(restart)
 {
@@ -46,58 +46,104 @@ TEST_F(restart, crafted_image_is_taken)
 		     "crafted");
 }
 
-TEST_F(restart, own_image_brings_comm_back)
+/* The image of a whole process: there is a new one, of that name. */
+TEST_F(restart, image_of_a_process)
 {
-	int fd = tmp_memfd();
-	struct outcome o;
+	int fd = tmp_memfd(), logfd = tmp_memfd();
+	struct tiny t, again;
+	pid_t pid;
 	long id;
 
 	ASSERT_LE(0, fd);
-	set_comm("as it was");
-	id = sys_checkpoint(0, fd, 0, 0);
+	ASSERT_TRUE(tiny_start(&t));
+	ASSERT_TRUE(tiny_answers(&t));
+	pid = t.pid;
+	id = sys_checkpoint(pid, fd, 0, 0);
 	ASSERT_LT(0, id);
+	again.count = t.count;
+	EXPECT_TRUE(tiny_answers(&t));
+	EXPECT_TRUE(tiny_stop(&t));
+
 	ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
-	o = try_restart(id, fd);
-	EXPECT_RESTORED(o, "as it was");
+	ASSERT_TRUE(tiny_restart(&again, geteuid() ? 0 : pid, fd, id, 0, logfd));
+	EXPECT_TRUE(tiny_answers(&again));
+	EXPECT_TRUE(proc_comm_is(again.pid, "tiny"));
+	if (!geteuid())
+		EXPECT_EQ(pid, again.pid);
+	EXPECT_TRUE(tiny_answers(&again));
+	EXPECT_TRUE(tiny_stop(&again));
+	show_log(_metadata, logfd);
+	/* To the last byte, and no further. */
+	EXPECT_EQ(file_size(fd), tell(fd));
+	close(fd);
+	close(logfd);
+}
+
+/* Many from one image, all at the same time. */
+TEST_F(restart, image_of_a_process_many_times)
+{
+	struct tiny t, again[8];
+	int fd = tmp_memfd();
+	size_t i;
+	long id;
+
+	ASSERT_LE(0, fd);
+	ASSERT_TRUE(tiny_start(&t));
+	ASSERT_TRUE(tiny_answers(&t));
+	id = sys_checkpoint(t.pid, fd, 0, 0);
+	ASSERT_LT(0, id);
+	for (i = 0; i < ARRAY_SIZE(again); i++) {
+		again[i].count = t.count;
+		ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
+		ASSERT_TRUE(tiny_restart(&again[i], 0, fd, id, 0, -1));
+		EXPECT_TRUE(tiny_answers(&again[i]));
+	}
+	EXPECT_TRUE(tiny_answers(&t));
+	for (i = 0; i < ARRAY_SIZE(again); i++) {
+		EXPECT_TRUE(tiny_answers(&again[i]));
+		EXPECT_TRUE(tiny_stop(&again[i]));
+	}
+	EXPECT_TRUE(tiny_stop(&t));
 	close(fd);
 }
 
-TEST_F(restart, image_of_another_process)
+/* What was restored can be saved, and so on. */
+TEST_F(restart, image_of_what_was_restarted)
 {
-	int fd = tmp_memfd(), status;
-	pid_t pid = fork();
+	struct tiny t, next;
+	int fd, i;
+	long id;
 
-	ASSERT_LE(0, fd);
-	if (!pid) {
-		set_comm("the child");
-		_exit(sys_checkpoint(0, fd, 0, 0) <= 0);
+	ASSERT_TRUE(tiny_start(&t));
+	for (i = 0; i < 10; i++) {
+		EXPECT_TRUE(tiny_answers(&t));
+		ASSERT_TRUE(proc_wait_asleep(t.pid));
+		fd = tmp_memfd();
+		id = sys_checkpoint(t.pid, fd, CHECKPOINT_KILL, 0);
+		ASSERT_LT(0, id)
+			TH_LOG("generation %d: %s", i, strerror(errno));
+		next.count = t.count;
+		tiny_kill(&t);
+		ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
+		ASSERT_TRUE(tiny_restart(&next, 0, fd, id, 0, -1));
+		close(fd);
+		t = next;
 	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_EQ(0, status);
-	ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
-	EXPECT_RESTORED(try_restart(0, fd), "the child");
-	close(fd);
+	EXPECT_TRUE(tiny_answers(&t));
+	EXPECT_TRUE(tiny_stop(&t));
 }
 
 TEST_F(restart, every_byte_of_comm_survives)
 {
-	char name[COMM_LEN], expect[COMM_LEN];
-	int fd = tmp_memfd(), c, i;
+	char name[COMM_LEN];
+	int c, i;
 
-	ASSERT_LE(0, fd);
 	for (c = 1; c < 256; c += COMM_LEN - 1) {
 		memset(name, 0, sizeof(name));
 		for (i = 0; i < COMM_LEN - 1 && c + i < 256; i++)
 			name[i] = c + i;
-		memcpy(expect, name, sizeof(expect));
-		ASSERT_EQ(0, ftruncate(fd, 0));
-		ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
-		set_comm(name);
-		ASSERT_LT(0, sys_checkpoint(0, fd, 0, 0));
-		ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
-		EXPECT_RESTORED(try_restart(0, fd), expect);
+		restart_comm(_metadata, self, name, COMM_LEN, name);
 	}
-	close(fd);
 }
 
 TEST_F(restart, comm_shows_in_proc)
@@ -189,13 +235,6 @@ TEST_F(restart, short_comm_after_a_long_one)
 	ASSERT_EQ(0, sys_restart(0, fd, 0, 0));
 	ASSERT_EQ(0, prctl(PR_GET_NAME, text));
 	EXPECT_EQ(0, memcmp(text, "ab\0\0\0\0\0\0\0\0\0\0\0\0\0", COMM_LEN));
-	/* And again by an image of the task itself, all 16 bytes of it. */
-	ASSERT_EQ(0, ftruncate(fd, 0));
-	ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
-	ASSERT_LT(0, sys_checkpoint(0, fd, 0, 0));
-	img_pread(&self->img, fd);
-	EXPECT_EQ(0, memcmp(img_payload(&self->img, CR_HDR_STRING),
-			    "ab\0\0\0\0\0\0\0\0\0\0\0\0\0", COMM_LEN));
 	close(fd);
 }
 

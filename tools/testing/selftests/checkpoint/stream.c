@@ -3,7 +3,7 @@
  * Images through pipes, FIFOs and stream sockets, blocking and not: slow ends,
  * full buffers, ends that go away.
  */
-#include "ckpt_util.h"
+#include "proc.h"
 
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -27,6 +27,7 @@ FIXTURE(stream)
 {
 	int rd;
 	int wr;
+	struct tiny tiny;	/* who is saved */
 	struct image img;
 	struct image *got;	/* what a child has read */
 };
@@ -150,6 +151,7 @@ FIXTURE_SETUP(stream)
 			SKIP(return, "no TCP on loopback: %s", strerror(errno));
 		break;
 	}
+	ASSERT_TRUE(tiny_start(&self->tiny));
 	img_default(&self->img);
 	self->got = shared(sizeof(*self->got));
 	ASSERT_TRUE(!!self->got);
@@ -158,6 +160,8 @@ FIXTURE_SETUP(stream)
 
 FIXTURE_TEARDOWN(stream)
 {
+	EXPECT_TRUE(tiny_answers(&self->tiny));
+	EXPECT_TRUE(tiny_stop(&self->tiny));
 	close(self->rd);
 	close(self->wr);
 }
@@ -263,40 +267,74 @@ static pid_t slow_writer(struct _test_data_stream *self, unsigned int delay,
 
 static void expect_exit(struct __test_metadata *_metadata, pid_t pid)
 {
-	EXPECT_EQ(0, wait_ms(pid, 10000));
+	EXPECT_EQ(0, wait_ms(pid, PATIENCE));
 }
 
 TEST_F(stream, there_and_back)
 {
-	long id;
+	struct tiny again = { .count = 0 };
+	int logfd = tmp_memfd();
+	char c;
 
 	MODE(self->wr);
 	MODE(self->rd);
-	set_comm("there");
-	id = sys_checkpoint(0, self->wr, 0, 0);
-	ASSERT_LT(0, id);
-	EXPECT_RESTORED(try_restart(id, self->rd), "there");
+	/* The reader is first: no buffer holds all of an image. */
+	ASSERT_TRUE(tiny_restart(&again, 0, self->rd, 0, 0, logfd));
+	EXPECT_LT(0, sys_checkpoint(self->tiny.pid, self->wr, 0, 0));
+	EXPECT_TRUE(tiny_answers(&again));
+	EXPECT_TRUE(tiny_stop(&again));
+	show_log(_metadata, logfd);
 	/* Not a byte more, not a byte less. */
 	close(self->wr);
 	self->wr = -1;
-	EXPECT_EQ(0, read(self->rd, self->img.buf, 1));
+	EXPECT_EQ(0, read(self->rd, &c, 1));
+	close(logfd);
 }
 
 TEST_F(stream, two_images_back_to_back)
 {
+	struct tiny one, two;
 	char end[4] = { 0 };
-	long one, two;
+	pid_t pid;
 
 	MODE(self->wr);
 	MODE(self->rd);
-	set_comm("one");
-	one = sys_checkpoint(0, self->wr, 0, 0);
-	set_comm("two");
-	two = sys_checkpoint(0, self->wr, 0, 0);
-	ASSERT_TRUE(one > 0 && two > 0);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (sys_checkpoint(self->tiny.pid, self->wr, 0, 0) <= 0 ||
+		    sys_checkpoint(self->tiny.pid, self->wr, 0, 0) <= 0 ||
+		    !write_all(self->wr, "end", 3))
+			_exit(1);
+		_exit(0);
+	}
+	one.count = 0;
+	two.count = 0;
+	ASSERT_TRUE(tiny_restart(&one, 0, self->rd, 0, 0, -1));
+	EXPECT_TRUE(tiny_answers(&one));
+	ASSERT_TRUE(tiny_restart(&two, 0, self->rd, 0, 0, -1));
+	EXPECT_TRUE(tiny_answers(&two));
+	EXPECT_TRUE(tiny_answers(&one));
+	expect_exit(_metadata, pid);
+	EXPECT_EQ(3, read(self->rd, end, sizeof(end)));
+	EXPECT_STREQ("end", end);
+	EXPECT_TRUE(tiny_stop(&one));
+	EXPECT_TRUE(tiny_stop(&two));
+}
+
+/* Of tasks, which are small: the caller stays and is restored twice. */
+TEST_F(stream, two_images_of_tasks_back_to_back)
+{
+	char end[4] = { 0 };
+	struct image two;
+
+	img_build(&two, "two\0\0\0\0\0\0\0\0\0\0\0\0", COMM_LEN);
+	MODE(self->rd);
+	ASSERT_TRUE(write_all(self->wr, self->img.buf, self->img.len));
+	ASSERT_TRUE(write_all(self->wr, two.buf, two.len));
 	ASSERT_TRUE(write_all(self->wr, "end", 3));
-	EXPECT_RESTORED(try_restart(one, self->rd), "one");
-	EXPECT_RESTORED(try_restart(two, self->rd), "two");
+	EXPECT_RESTORED(try_restart(0, self->rd), RESTORED);
+	EXPECT_RESTORED(try_restart(0, self->rd), "two");
 	EXPECT_EQ(3, read(self->rd, end, sizeof(end)));
 	EXPECT_STREQ("end", end);
 }
@@ -321,14 +359,14 @@ TEST_F(stream, slow_reader_of_a_full_stream)
 	self->rd = -1;
 	start = now_ns(CLOCK_MONOTONIC);
 	cpu = cpu_ns();
-	id = sys_checkpoint(0, self->wr, 0, 0);
+	id = sys_checkpoint(self->tiny.pid, self->wr, 0, 0);
 	cpu = cpu_ns() - cpu;
 	waited = now_ns(CLOCK_MONOTONIC) - start;
 	EXPECT_LT(0, id);
 	close(self->wr);
 	self->wr = -1;
 	expect_exit(_metadata, pid);
-	EXPECT_IMAGE(self->got, id, UNTOUCHED);
+	EXPECT_PROCESS_IN(self->got, id, "tiny");
 	/* It did wait, and slept meanwhile: who spins uses all the time. */
 	EXPECT_LE(WAITED * MSEC, waited);
 	EXPECT_GT(waited / 4, cpu);
@@ -373,7 +411,7 @@ TEST_F(stream, reader_is_gone)
 		close(self->rd);
 		self->rd = -1;
 	}
-	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(0, self->wr), EPIPE, "image");
+	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(self->tiny.pid, self->wr), EPIPE, "image");
 	/* As write(2) does it. */
 	EXPECT_TRUE(took_signal(SIGPIPE));
 }
@@ -393,7 +431,7 @@ TEST_F(stream, reader_is_gone_kills_by_sigpipe)
 	pid = fork();
 	if (!pid) {
 		signal(SIGPIPE, SIG_DFL);
-		sys_checkpoint(0, self->wr, 0, 0);
+		sys_checkpoint(self->tiny.pid, self->wr, 0, 0);
 		_exit(0);
 	}
 	status = wait_ms(pid, 5000);
@@ -416,7 +454,7 @@ TEST_F(stream, reader_goes_away_meanwhile)
 	}
 	close(self->rd);
 	self->rd = -1;
-	o = try_checkpoint(0, self->wr);
+	o = try_checkpoint(self->tiny.pid, self->wr);
 	/* A socket tells that what was in it is lost. */
 	if (is_socket(variant->kind) && o.err == ECONNRESET)
 		EXPECT_CHECKPOINT_REFUSED(o, ECONNRESET, "image");
@@ -474,32 +512,13 @@ TEST_F(stream, ends_with_tail_not_with_the_stream)
 	EXPECT_RESTORED(try_restart(0, self->rd), RESTORED);
 }
 
-TEST_F(stream, from_process_to_process)
-{
-	int status;
-	pid_t pid;
-
-	MODE(self->wr);
-	MODE(self->rd);
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		close(self->rd);
-		set_comm("far away");
-		sleep_ms(50);
-		_exit(sys_checkpoint(0, self->wr, 0, 0) <= 0);
-	}
-	EXPECT_RESTORED(try_restart(0, self->rd), "far away");
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, status);
-}
-
 /* A line between two machines: bytes, but a terminal at either end. */
 
 FIXTURE(terminal)
 {
 	int master;
 	int slave;
+	struct tiny tiny;
 	struct image img;
 };
 
@@ -531,25 +550,32 @@ FIXTURE_SETUP(terminal)
 	cfmakeraw(&raw);
 	ASSERT_EQ(0, tcsetattr(self->slave, TCSANOW, &raw));
 	ASSERT_EQ(0, set_nonblock(self->slave, variant->nonblock));
+	ASSERT_TRUE(tiny_start(&self->tiny));
 	img_default(&self->img);
 	set_comm(UNTOUCHED);
 }
 
 FIXTURE_TEARDOWN(terminal)
 {
+	EXPECT_TRUE(tiny_answers(&self->tiny));
+	EXPECT_TRUE(tiny_stop(&self->tiny));
 	close(self->master);
 	close(self->slave);
 }
 
 TEST_F(terminal, checkpoint)
 {
-	long id = sys_checkpoint(0, self->slave, 0, 0);
+	pid_t pid = fork();
 
-	ASSERT_LT(0, id);
-	ASSERT_EQ((ssize_t)IMG_SIZE,
-		  read_all(self->master, self->img.buf, IMG_SIZE));
-	self->img.len = IMG_SIZE;
-	EXPECT_IMAGE(&self->img, id, UNTOUCHED);
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct walk w = walk_fd(self->master);
+		struct cr_hdr_head *head = walk_find(&w, CR_HDR_HEAD);
+
+		_exit(!head || walk_wrong(&w, head->crid, "tiny"));
+	}
+	EXPECT_LT(0, sys_checkpoint(self->tiny.pid, self->slave, 0, 0));
+	expect_exit(_metadata, pid);
 }
 
 TEST_F(terminal, restart)
@@ -595,7 +621,7 @@ TEST_F(terminal, hang_up)
 	o = try_restart(0, self->slave);
 	EXPECT_TRUE(o.err == EPIPE || o.err == EIO);
 	EXPECT_RESTART_REFUSED(o, o.err, "image offset ");
-	o = try_checkpoint(0, self->slave);
+	o = try_checkpoint(self->tiny.pid, self->slave);
 	EXPECT_TRUE(o.err == EPIPE || o.err == EIO);
 	EXPECT_CHECKPOINT_REFUSED(o, o.err, "image");
 }
@@ -605,7 +631,7 @@ TEST_F(terminal, hang_up)
 FIXTURE(room)
 {
 	int p[2];
-	struct image img;
+	struct tiny tiny;
 };
 
 FIXTURE_VARIANT(room)
@@ -634,11 +660,14 @@ FIXTURE_SETUP(room)
 	ASSERT_EQ(4096, fcntl(self->p[1], F_SETPIPE_SZ, 4096));
 	if (variant->spliced)
 		ASSERT_TRUE(splice_through(self->p[0], self->p[1]));
+	ASSERT_TRUE(tiny_start(&self->tiny));
 	set_comm(UNTOUCHED);
 }
 
 FIXTURE_TEARDOWN(room)
 {
+	EXPECT_TRUE(tiny_answers(&self->tiny));
+	EXPECT_TRUE(tiny_stop(&self->tiny));
 	close(self->p[0]);
 	close(self->p[1]);
 }
@@ -647,15 +676,16 @@ FIXTURE_TEARDOWN(room)
 TEST_F(room, for_a_part_of_the_image)
 {
 	static const size_t rooms[] = {
-		1, 7, 8, 100, 239, 240, 241, 248, 272, 296, 300, 408, 431,
+		1, 7, 8, 100, 247, 248, 249, 256, 304, 1000, 3000, 4088, 4095,
 	};
-	struct image *got = shared(sizeof(*got));
+	int *crid = shared(sizeof(*crid));
 	char junk[4096] = { 0 };
 	size_t i;
 
-	ASSERT_TRUE(!!got);
+	ASSERT_TRUE(!!crid);
 	for (i = 0; i < ARRAY_SIZE(rooms); i++) {
 		size_t used = sizeof(junk) - rooms[i];
+		struct walk w;
 		pid_t pid;
 		long id;
 
@@ -666,14 +696,17 @@ TEST_F(room, for_a_part_of_the_image)
 			sleep_ms(30);
 			if (read_all(self->p[0], junk, used) != (ssize_t)used)
 				_exit(1);
-			got->len = read_all(self->p[0], got->buf, IMG_SIZE);
-			_exit(0);
+			w = walk_fd(self->p[0]);
+			if (w.wrong)
+				_exit(2);
+			*crid = ((struct cr_hdr_head *)walk_find(&w, CR_HDR_HEAD))->crid;
+			_exit(walk_wrong(&w, *crid, "tiny") ? 3 : 0);
 		}
 		ASSERT_EQ(0, set_nonblock(self->p[1], variant->nonblock));
-		id = sys_checkpoint(0, self->p[1], 0, 0);
+		id = sys_checkpoint(self->tiny.pid, self->p[1], 0, 0);
 		EXPECT_LT(0, id);
-		EXPECT_EQ(0, wait_ms(pid, 10000));
-		EXPECT_IMAGE(got, id, UNTOUCHED);
+		EXPECT_EQ(0, wait_ms(pid, PATIENCE));
+		EXPECT_EQ(id, *crid);
 		ASSERT_EQ(0, set_nonblock(self->p[1], false));
 	}
 }
@@ -689,22 +722,25 @@ TEST_F(room, for_some_of_many_images)
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		close(self->p[1]);
-		for (i = 0; i < 200; i++)
-			if (sys_restart(0, self->p[0], 0, 0) ||
-			    strcmp(get_comm().name, UNTOUCHED))
+		for (i = 0; i < 30; i++) {
+			struct walk w = walk_fd(self->p[0]);
+
+			if (w.wrong)
 				_exit(1);
+			walk_free(&w);
+		}
 		_exit(read(self->p[0], &i, 1) != 0);
 	}
 	close(self->p[0]);
 	self->p[0] = -1;
 	ASSERT_EQ(0, set_nonblock(self->p[1], variant->nonblock));
 	ASSERT_EQ(0, getrusage(RUSAGE_SELF, &a));
-	for (i = 0; i < 200; i++)
-		ASSERT_LT(0, sys_checkpoint(0, self->p[1], 0, 0));
+	for (i = 0; i < 30; i++)
+		ASSERT_LT(0, sys_checkpoint(self->tiny.pid, self->p[1], 0, 0));
 	ASSERT_EQ(0, getrusage(RUSAGE_SELF, &b));
 	close(self->p[1]);
 	self->p[1] = -1;
-	status = wait_ms(pid, 20000);
+	status = wait_ms(pid, PATIENCE);
 	EXPECT_EQ(0, status);
 	/* The pipe holds few of them: it cannot have gone without waiting. */
 	EXPECT_LT(a.ru_nvcsw, b.ru_nvcsw);

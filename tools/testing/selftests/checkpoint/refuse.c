@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What cannot be saved is refused by name, and who was to be saved goes on and
+ * notices nothing.
+ */
+#include "proc.h"
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/io_uring.h>
+#include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/ptrace.h>
+#include <sys/shm.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+
+#ifndef SYS_io_uring_setup
+#define SYS_io_uring_setup 425
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+FIXTURE(refuse)
+{
+	struct subject s;
+};
+
+FIXTURE_SETUP(refuse)
+{
+	if (ckpt_missing())
+		SKIP(return, "kernel has no checkpoint(2)");
+	ASSERT_TRUE(make_dir());
+	self->s.metadata = _metadata;
+}
+
+FIXTURE_TEARDOWN(refuse)
+{
+	remove_dir();
+}
+
+/*
+ * @fn prepares something that cannot be saved, and calls checkpoint_here().
+ * The call is refused with EOPNOTSUPP and with a line that names the task and
+ * has @what in it; in the file for the image there is nothing that could be
+ * taken for one; and the process goes on to its end.
+ */
+static void refused(struct __test_metadata *_metadata, struct subject *s,
+		    void (*fn)(void), const char *what)
+{
+	char text[1024] = { 0 }, name[64];
+	char c;
+	long ret;
+	int err;
+
+	ASSERT_TRUE(subject_start(s, fn, LEFT));
+	s->ready = read_byte(s->out);
+	if (s->ready == 'k') {
+		/* It says, letter by letter, what the machine does not have. */
+		read_text(s->out, text, sizeof(text));
+		kill(s->pid, SIGKILL);
+		waitpid(s->pid, NULL, 0);
+		SKIP(return, "the machine has no such thing: %s", text);
+	}
+	ASSERT_EQ(SAY_READY[0], s->ready);
+	ASSERT_TRUE(proc_wait_asleep(s->pid));
+	errno = 0;
+	ret = sys_checkpoint(s->pid, s->image, CHECKPOINT_LOG | CHECKPOINT_KILL,
+			     s->logfd);
+	err = errno;
+	ASSERT_LE(0, pread(s->logfd, text, sizeof(text) - 1, 0));
+	EXPECT_EQ(-1, ret);
+	EXPECT_EQ(EOPNOTSUPP, err);
+	snprintf(name, sizeof(name), "checkpoint: task %d (", s->pid);
+	EXPECT_TRUE(!strncmp(text, name, strlen(name)))
+		TH_LOG("log '%s', wanted '%s'", text, name);
+	EXPECT_TRUE(!!strstr(text, what))
+		TH_LOG("log '%s', wanted '%s'", text, what);
+	EXPECT_TRUE(one_printable_line(text))
+		TH_LOG("log '%s' is not one line", text);
+	/* What was written before it was refused is no image. */
+	if (file_size(s->image) > 0) {
+		struct walk w = walk_file(s->image);
+
+		EXPECT_NE(NULL, w.wrong);
+		walk_free(&w);
+	}
+	/* Nor was it killed, or stopped, or interrupted. */
+	sleep_ms(20);
+	c = proc_state(s->pid);
+	EXPECT_EQ('S', c)
+		TH_LOG("state %c", c);
+	if (subject_finish(s, "who could not be saved"))
+		subject_close(s);
+	/* Who shared something with it is the test's own child. */
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+}
+
+/* In the subject: it cannot be tried on this machine. */
+static void lacks(const char *what)
+{
+	dprintf(1, "k%s: %s", what, strerror(errno));
+	_exit(0);
+}
+
+#define REFUSE_TEST(name, what) \
+	static void name##_subject(void); \
+	TEST_F(refuse, name) \
+	{ \
+		refused(_metadata, &self->s, name##_subject, what); \
+	} \
+	static void name##_subject(void)
+
+/* A descriptor of this kind, 5. */
+static void with_fd(int fd, const char *what)
+{
+	if (fd < 0)
+		lacks(what);
+	CHECK(dup2(fd, 5) == 5);
+	if (fd != 5)
+		close(fd);
+	checkpoint_here();
+	CHECK(fcntl(5, F_GETFD) >= 0);
+}
+
+/* The counterpart: without any of it, the same subject is saved. */
+static void nothing_special(void)
+{
+	checkpoint_here();
+}
+
+TEST_F(refuse, nothing_special)
+{
+	if (geteuid())
+		SKIP(return, "needs root, to give pids");
+	run_subject(_metadata, nothing_special, LEFT);
+}
+
+/* Descriptors */
+
+REFUSE_TEST(unix_socket, "fd 5: ")
+{
+	with_fd(socket(AF_UNIX, SOCK_STREAM, 0), "unix");
+}
+
+REFUSE_TEST(socketpair, "fd 5: ")
+{
+	int sv[2];
+
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
+	CHECK(dup2(sv[1], 9) == 9);
+	close(sv[1]);
+	with_fd(sv[0], "socketpair");
+}
+
+REFUSE_TEST(tcp_socket, "fd 5: ")
+{
+	with_fd(socket(AF_INET, SOCK_STREAM, 0), "tcp");
+}
+
+REFUSE_TEST(netlink_socket, "fd 5: ")
+{
+	with_fd(socket(AF_NETLINK, SOCK_RAW, 0), "netlink");
+}
+
+REFUSE_TEST(epoll, "fd 5: ")
+{
+	with_fd(epoll_create1(0), "epoll");
+}
+
+REFUSE_TEST(eventfd, "fd 5: ")
+{
+	with_fd(eventfd(3, 0), "eventfd");
+}
+
+REFUSE_TEST(timerfd, "fd 5: ")
+{
+	with_fd(timerfd_create(CLOCK_MONOTONIC, 0), "timerfd");
+}
+
+REFUSE_TEST(signalfd, "fd 5: ")
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	with_fd(signalfd(-1, &set, 0), "signalfd");
+}
+
+REFUSE_TEST(inotify, "fd 5: ")
+{
+	with_fd(inotify_init1(0), "inotify");
+}
+
+REFUSE_TEST(pidfd, "fd 5: ")
+{
+	with_fd(syscall(SYS_pidfd_open, getpid(), 0), "pidfd");
+}
+
+REFUSE_TEST(userfaultfd, "fd 5: ")
+{
+	with_fd(syscall(SYS_userfaultfd, 0), "userfaultfd");
+}
+
+REFUSE_TEST(io_uring, "io_uring")
+{
+	struct io_uring_params params = { 0 };
+
+	with_fd(syscall(SYS_io_uring_setup, 4, &params), "io_uring");
+}
+
+REFUSE_TEST(proc_file_of_another, "fd 5: ")
+{
+	char path[64];
+	int fd;
+
+	/* A directory of a process that will not be there again. */
+	snprintf(path, sizeof(path), "/proc/%d/ns/uts", getppid());
+	fd = open(path, O_RDONLY);
+	with_fd(fd, "namespace");
+}
+
+REFUSE_TEST(unlinked_file, "fd 5: ")
+{
+	int fd = open(in_dir("file"), O_RDWR | O_CREAT, 0600);
+
+	CHECK(fd >= 0 && !unlink(in_dir("file")));
+	with_fd(fd, "file");
+}
+
+REFUSE_TEST(unlinked_directory, "fd 5: ")
+{
+	int fd;
+
+	CHECK(!mkdir(in_dir("dir"), 0700));
+	fd = open(in_dir("dir"), O_RDONLY | O_DIRECTORY);
+	CHECK(fd >= 0 && !rmdir(in_dir("dir")));
+	with_fd(fd, "directory");
+}
+
+REFUSE_TEST(file_without_a_name, "fd 5: ")
+{
+	with_fd(open(subject_dir, O_RDWR | O_TMPFILE, 0600), "O_TMPFILE");
+}
+
+REFUSE_TEST(random_device, "fd 5: ")
+{
+	with_fd(open("/dev/kmsg", O_RDONLY | O_NONBLOCK), "kmsg");
+}
+
+/* Descriptor 1 is a pipe to the test; opened once more, it is another file. */
+static void open_outside_at_5(void)
+{
+	int fd = open("/proc/self/fd/1", O_WRONLY);
+
+	CHECK(fd >= 0 && dup2(fd, 5) == 5);
+	if (fd != 5)
+		close(fd);
+}
+
+REFUSE_TEST(pipe_that_leads_outside, "fd 5: ")
+{
+	open_outside_at_5();
+	checkpoint_here();
+}
+
+/* The pipe is named as what it is: its other end is elsewhere. */
+REFUSE_TEST(pipe_that_leads_outside_says_so, "the other end of the pipe is outside")
+{
+	open_outside_at_5();
+	checkpoint_here();
+}
+
+REFUSE_TEST(lease, "fd 5: a file with a lease")
+{
+	int fd = open(in_dir("file"), O_RDWR | O_CREAT, 0600);
+
+	CHECK(fd >= 0);
+	close(fd);
+	fd = open(in_dir("file"), O_RDONLY);
+	CHECK(fd >= 0);
+	if (fcntl(fd, F_SETLEASE, F_RDLCK)) {
+		close(fd);
+		fd = -1;
+	}
+	with_fd(fd, "lease");
+}
+
+/* Who restarts it has no lock on it, and would keep one that it got. */
+REFUSE_TEST(lock_on_a_standard_stream, "fd 0: a lock on a file that the restarter provides")
+{
+	CHECK(!flock(0, LOCK_SH));
+	checkpoint_here();
+}
+
+/* Mappings */
+
+REFUSE_TEST(mapping_of_an_unlinked_file, "mapping ")
+{
+	int fd = open(in_dir("file"), O_RDWR | O_CREAT, 0600);
+	char *p;
+
+	CHECK(fd >= 0 && !ftruncate(fd, 4096));
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED);
+	close(fd);
+	CHECK(!unlink(in_dir("file")));
+	checkpoint_here();
+	p[0] = 1;
+}
+
+REFUSE_TEST(hugetlb_mapping, "hugetlb")
+{
+	char *p;
+	int fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY);
+
+	if (fd < 0 || write(fd, "4", 1) != 1)
+		lacks("hugetlb");
+	close(fd);
+	p = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (p == MAP_FAILED)
+		lacks("hugetlb");
+	p[0] = 1;
+	checkpoint_here();
+	CHECK(p[0] == 1);
+}
+
+REFUSE_TEST(system_v_shared_memory, "System V shared memory")
+{
+	int id = shmget(IPC_PRIVATE, 4096, 0600);
+	char *p;
+
+	if (id < 0)
+		lacks("System V shared memory");
+	p = shmat(id, NULL, 0);
+	shmctl(id, IPC_RMID, NULL);
+	CHECK(p != (void *)-1);
+	put_text(p, "here");
+	checkpoint_here();
+	CHECK(!strcmp(p, "here"));
+}
+
+/* Others that share something with it */
+
+static void *idle_thread(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+REFUSE_TEST(threads, "a process of 2 threads")
+{
+	pthread_t thread;
+
+	CHECK(!pthread_create(&thread, NULL, idle_thread, NULL));
+	sleep_ms(50);
+	checkpoint_here();
+	CHECK(!pthread_kill(thread, 0));
+}
+
+REFUSE_TEST(child, ": child ")
+{
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid) {
+		close(0);
+		close(1);
+		for (;;)
+			pause();
+	}
+	checkpoint_here();
+	CHECK(!kill(pid, SIGKILL) && waitpid(pid, NULL, 0) == pid);
+}
+
+REFUSE_TEST(zombie_child, ": child ")
+{
+	siginfo_t info;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid)
+		_exit(42);
+	CHECK(!waitid(P_PID, pid, &info, WEXITED | WNOWAIT));
+	checkpoint_here();
+	CHECK(waitpid(pid, NULL, 0) == pid);
+}
+
+static pid_t sharer;
+
+/*
+ * With CLONE_PARENT the new process is a child of the subject's parent, which
+ * is the test.
+ */
+static void share_with_a_sibling(unsigned long flags)
+{
+	sharer = syscall(SYS_clone, flags | CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+	CHECK(sharer >= 0);
+	if (!sharer) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			syscall(SYS_pause);
+	}
+	sleep_ms(50);
+	checkpoint_here();
+	CHECK(!kill(sharer, SIGKILL));
+}
+
+REFUSE_TEST(shared_descriptor_table, "a descriptor table that is shared")
+{
+	share_with_a_sibling(CLONE_FILES);
+}
+
+REFUSE_TEST(shared_working_directory, "a working directory that is shared")
+{
+	share_with_a_sibling(CLONE_FS);
+}
+
+REFUSE_TEST(traced, "a traced task")
+{
+	/* The test's own process traces it, who is its parent. */
+	CHECK(!ptrace(PTRACE_TRACEME, 0, 0, 0));
+	checkpoint_here();
+}
+
+/* Timers and filters */
+
+REFUSE_TEST(interval_timer, "ITIMER_REAL")
+{
+	struct itimerval it = { .it_value.tv_sec = 1000 };
+
+	CHECK(!setitimer(ITIMER_REAL, &it, NULL));
+	checkpoint_here();
+	CHECK(!getitimer(ITIMER_REAL, &it) && it.it_value.tv_sec > 900);
+}
+
+REFUSE_TEST(virtual_interval_timer, "ITIMER_VIRTUAL")
+{
+	struct itimerval it = { .it_value.tv_sec = 1000 };
+
+	CHECK(!setitimer(ITIMER_VIRTUAL, &it, NULL));
+	checkpoint_here();
+	CHECK(!getitimer(ITIMER_VIRTUAL, &it) && it.it_value.tv_sec > 900);
+}
+
+REFUSE_TEST(posix_timer, "a POSIX timer")
+{
+	struct sigevent ev = { .sigev_notify = SIGEV_NONE };
+	struct itimerspec its = { .it_value.tv_sec = 1000 };
+	int id;
+
+	CHECK(!syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &id));
+	CHECK(!syscall(SYS_timer_settime, id, 0, &its, NULL));
+	checkpoint_here();
+	CHECK(!syscall(SYS_timer_gettime, id, &its) && its.it_value.tv_sec > 900);
+}
+
+REFUSE_TEST(seccomp_filter, "seccomp")
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog prog = { 1, &allow };
+
+	CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	CHECK(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
+	checkpoint_here();
+	CHECK(prctl(PR_GET_SECCOMP) == SECCOMP_MODE_FILTER);
+}
+
+/* Who saves itself has to see its own files: there is no path for them else. */
+TEST_F(refuse, files_outside_of_the_root)
+{
+	char text[1024] = { 0 };
+	int status, fd = tmp_memfd(), logfd = tmp_memfd();
+	pid_t pid;
+
+	if (geteuid())
+		SKIP(return, "needs root, for chroot(2)");
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (chroot(subject_dir) || chdir("/"))
+			_exit(100);
+		errno = 0;
+		_exit(sys_checkpoint(0, fd, CHECKPOINT_LOG, logfd) == -1 ? errno : 101);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(EOPNOTSUPP, WEXITSTATUS(status));
+	ASSERT_LE(0, pread(logfd, text, sizeof(text) - 1, 0));
+	EXPECT_TRUE(!!strstr(text, "a file that is not below the root"))
+		TH_LOG("log '%s'", text);
+	EXPECT_EQ(0, file_size(fd));
+	close(fd);
+	close(logfd);
+}
+
+TEST_HARNESS_MAIN
