@@ -1,257 +1,229 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is measured: calls, and what has to be there before them.
+//! What is measured, of which processes, and what it is held against.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::rc::Rc;
+use std::fmt;
 
-use crate::image;
-use crate::measure::Failure;
-use crate::sys::{self, Call};
+/// Bytes of a page.
+pub(crate) const PAGE: usize = 4096;
 
-/// Calls, made one after the other as often as asked for.
-pub(crate) struct Case {
-    /// What is called.
-    pub(crate) name: String,
-    /// The kind of file, if the case is about one.
-    pub(crate) target: Option<&'static str>,
-    /// The case that it is to be held against, by its place in the list.
-    pub(crate) against: Option<usize>,
-    pub(crate) calls: Vec<Call>,
-    prepare: Prepare,
-    /// Keeps the descriptor open that the calls name.
-    _file: Option<Rc<File>>,
+const MIB: usize = 1 << 20;
+
+/// Pages of the processes that have a few.
+const FEW: usize = 100;
+
+/// Bytes of the sparse mapping.
+const SPARSE: usize = 1 << 40;
+
+/// From this many bytes on, the goals for copying, and for the kernel's memory, are judged.
+const LARGE: usize = 1 << 30;
+
+/// The issue's goals, each as times of what it is held against.
+const GOAL_CHECKPOINT: f64 = 20.0;
+const GOAL_RESTART: f64 = 40.0;
+const GOAL_COPY: f64 = 1.3;
+
+/// The most memory that the kernel may take for metadata, as a share of what the process has.
+pub(crate) const GOAL_HELD: f64 = 0.01;
+
+/// A process that is measured, by the memory that it has beside what any has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Process {
+    Minimal,
+    /// Some pages in a row.
+    Dense,
+    /// As many pages, far from each other in one mapping.
+    Sparse,
+    /// So many MiB, all of it touched.
+    Resident(u32),
 }
 
-/// What is done before a chunk of calls, unmeasured.
-enum Prepare {
-    Nothing,
-    /// Puts the position of a file back to its beginning.
-    Rewind(Rc<File>),
-    /// Empties a stream.
-    Drain(Rc<File>),
-    /// Empties a stream, and fills it with an image for each call.
-    Fill {
-        reader: Rc<File>,
-        writer: Rc<File>,
-        image: &'static [u8],
-    },
+/// One mapping, and the pages in it that are touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) pages: usize,
+    /// Bytes from one of them to the next.
+    pub(crate) step: usize,
+}
+
+impl Process {
+    pub(crate) fn layout(self) -> Layout {
+        match self {
+            Process::Minimal => Layout {
+                pages: 0,
+                step: PAGE,
+            },
+            Process::Dense => Layout {
+                pages: FEW,
+                step: PAGE,
+            },
+            Process::Sparse => Layout {
+                pages: FEW,
+                step: SPARSE / FEW / PAGE * PAGE,
+            },
+            Process::Resident(mib) => Layout {
+                pages: mib as usize * (MIB / PAGE),
+                step: PAGE,
+            },
+        }
+    }
+
+    /// Bytes that are touched.
+    pub(crate) fn touched(self) -> usize {
+        self.layout().pages * PAGE
+    }
+
+    /// Tells whether one call takes so long that a run needs no more of them.
+    pub(crate) fn is_slow(self) -> bool {
+        self.touched() > MIB
+    }
+
+    /// Tells whether the goals for large processes are for it.
+    pub(crate) fn is_large(self) -> bool {
+        self.touched() >= LARGE
+    }
+
+    /// Tells whether streams are measured, too, and not only a file.
+    pub(crate) fn has_streams(self) -> bool {
+        self.touched() <= 64 * MIB
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Process::Minimal => f.pad("minimal"),
+            Process::Dense => f.pad(&format!("{FEW} pages")),
+            Process::Sparse => f.pad(&format!("{FEW} pages in 1 TiB")),
+            Process::Resident(mib) if mib % 1024 == 0 => f.pad(&format!("{} GiB", mib / 1024)),
+            Process::Resident(mib) => f.pad(&format!("{mib} MiB")),
+        }
+    }
+}
+
+/// The list of processes: the small ones, and one for each of `resident`, in MiB.
+pub(crate) fn processes(resident: &[u32]) -> Vec<Process> {
+    [Process::Minimal, Process::Dense, Process::Sparse]
+        .into_iter()
+        .chain(resident.iter().copied().map(Process::Resident))
+        .collect()
+}
+
+/// The kind of file that an image goes to or comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Tmpfs,
+    Pipe,
+}
+
+impl Target {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Target::Tmpfs => "tmpfs",
+            Target::Pipe => "pipe",
+        }
+    }
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// fork(2) by the process; the child exits, and is waited for.
+    Fork,
+    /// The same, and the child executes its program from the start.
+    Exec,
+    /// checkpoint(2) of the process.
+    Checkpoint(Target),
+    /// How long the process stands still for that.
+    Stop,
+    /// write(2) of the same bytes.
+    Write(Target),
+    /// From the call of restart(2) until the process goes on in user mode.
+    Restart(Target),
+    /// read(2) of the same bytes into memory that is mapped for it.
+    Read(Target),
+}
+
+impl Work {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Work::Fork => "fork+exit",
+            Work::Exec => "fork+exec+exit",
+            Work::Checkpoint(_) => "checkpoint(2)",
+            Work::Stop => "stop of the process",
+            Work::Write(_) => "write(2)",
+            Work::Restart(_) => "restart(2)",
+            Work::Read(_) => "read(2)",
+        }
+    }
+
+    pub(crate) fn target(self) -> Option<Target> {
+        match self {
+            Work::Fork | Work::Exec => None,
+            Work::Stop => Some(Target::Tmpfs),
+            Work::Checkpoint(target)
+            | Work::Write(target)
+            | Work::Restart(target)
+            | Work::Read(target) => Some(target),
+        }
+    }
+}
+
+/// A case: something done with one of the processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Case {
+    pub(crate) process: Process,
+    pub(crate) work: Work,
+}
+
+/// What a case is held against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Base {
+    pub(crate) case: Case,
+    /// How often as much as that it may cost.
+    pub(crate) goal: Option<f64>,
 }
 
 impl Case {
-    /// Makes everything ready for `times` calls.
-    pub(crate) fn prepare(&self, times: u32) -> io::Result<()> {
-        match &self.prepare {
-            Prepare::Nothing => Ok(()),
-            Prepare::Rewind(file) => match Call::rewind(file.as_ref()).once() {
-                Ok(_) => Ok(()),
-                Err(wrong) => Err(wrong
-                    .error()
-                    .unwrap_or_else(|| io::Error::other("lseek(2) did not go to the beginning"))),
-            },
-            Prepare::Drain(reader) => drain(reader),
-            Prepare::Fill {
-                reader,
-                writer,
-                image,
-            } => {
-                drain(reader)?;
-                (0..times).try_for_each(|_| writer.as_ref().write_all(image))
-            }
+    pub(crate) fn bases(self) -> Vec<Base> {
+        let process = self.process;
+        let base = |work, goal| Base {
+            case: Case { process, work },
+            goal,
+        };
+        let copy = |target, work| {
+            let judged = process.is_large() && target == Target::Tmpfs;
+            base(work, judged.then_some(GOAL_COPY))
+        };
+        let fork = |goal| base(Work::Fork, (process == Process::Minimal).then_some(goal));
+
+        let mut bases = match self.work {
+            Work::Fork | Work::Write(_) | Work::Read(_) => vec![],
+            Work::Exec => vec![base(Work::Fork, None)],
+            Work::Stop => vec![
+                base(Work::Checkpoint(Target::Tmpfs), None),
+                base(Work::Fork, None),
+            ],
+            Work::Checkpoint(target) => vec![copy(target, Work::Write(target))],
+            Work::Restart(target) => vec![copy(target, Work::Read(target))],
+        };
+        match self.work {
+            Work::Checkpoint(Target::Tmpfs) => bases.push(fork(GOAL_CHECKPOINT)),
+            Work::Restart(Target::Tmpfs) => bases.push(fork(GOAL_RESTART)),
+            _ => {}
         }
-    }
-}
-
-/// A case to run without its call.
-pub(crate) fn empty() -> Case {
-    Case {
-        name: "nothing".into(),
-        target: None,
-        against: None,
-        calls: vec![Call::getpid()],
-        prepare: Prepare::Nothing,
-        _file: None,
-    }
-}
-
-/// Reads all that is in a stream now.
-fn drain(mut reader: &File) -> io::Result<()> {
-    let mut buffer = vec![0; 65536];
-
-    while sys::readable(reader)? > 0 {
-        if reader.read(&mut buffer)? == 0 {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// The bytes of one image of this process, and in which pieces restart(2) reads it.
-pub(crate) struct Sample {
-    pub(crate) bytes: &'static [u8],
-    pub(crate) pieces: Vec<usize>,
-}
-
-/// Takes a checkpoint of this process, and holds it against what it should be.
-pub(crate) fn sample() -> Result<Sample, Failure> {
-    let mut file = sys::memfd(c"sample").map_err(Failure::doing("memfd_create"))?;
-    let call = Call::checkpoint(&file);
-    call.once()
-        .map_err(|wrong| Failure::wrong("checkpoint(2)", &wrong))?;
-
-    let mut bytes = Vec::new();
-    rewind(&file)?;
-    file.read_to_end(&mut bytes)
-        .map_err(Failure::doing("read the image"))?;
-    let pieces =
-        image::pieces(&bytes).map_err(|malformed| Failure::Image(malformed.to_string()))?;
-
-    rewind(&file)?;
-    Call::restart(&file)
-        .once()
-        .map_err(|wrong| Failure::wrong("restart(2)", &wrong))?;
-    Ok(Sample {
-        bytes: bytes.leak(),
-        pieces,
-    })
-}
-
-fn rewind(file: &File) -> Result<(), Failure> {
-    Call::rewind(file)
-        .once()
-        .map_err(|wrong| Failure::wrong("lseek(2)", &wrong))?;
-    Ok(())
-}
-
-fn buffer(len: usize) -> &'static mut [u8] {
-    vec![0; len].leak()
-}
-
-/// The list of cases. Files hold `chunk` images.
-pub(crate) fn all(sample: &Sample, chunk: u32) -> io::Result<Vec<Case>> {
-    let mut list = List {
-        cases: Vec::new(),
-        sample,
-    };
-    let image = sample.bytes;
-
-    // So often that their pages are there from now on.
-    let file = Rc::new(sys::memfd(c"image")?);
-    for _ in 0..chunk {
-        file.as_ref().write_all(image)?;
-    }
-    let null = Rc::new(OpenOptions::new().write(true).open("/dev/null")?);
-    let (pipe_reader, pipe_writer) = sys::pipe()?;
-    let (pipe_reader, pipe_writer) = (Rc::new(pipe_reader), Rc::new(pipe_writer));
-    let (a, b) = UnixStream::pair()?;
-    let [socket_reader, socket_writer] = [a, b].map(|s| Rc::new(File::from(OwnedFd::from(s))));
-
-    list.writing("tmpfs", &file, || Prepare::Rewind(file.clone()));
-    list.writing("/dev/null", &null, || Prepare::Nothing);
-    list.writing("pipe", &pipe_writer, || Prepare::Drain(pipe_reader.clone()));
-    list.writing("socket", &socket_writer, || {
-        Prepare::Drain(socket_reader.clone())
-    });
-
-    list.reading("tmpfs", &file, || Prepare::Rewind(file.clone()));
-    for (target, reader, writer) in [
-        ("pipe", &pipe_reader, &pipe_writer),
-        ("socket", &socket_reader, &socket_writer),
-    ] {
-        list.reading(target, reader, || Prepare::Fill {
-            reader: reader.clone(),
-            writer: writer.clone(),
-            image,
-        });
-    }
-
-    let pieces: Vec<Call> = sample
-        .pieces
-        .iter()
-        .map(|&len| Call::read(file.as_ref(), buffer(len)))
-        .collect();
-    list.cases.push(Case {
-        name: format!("read(2) in {} pieces", pieces.len()),
-        target: Some("tmpfs"),
-        against: None,
-        calls: pieces,
-        prepare: Prepare::Rewind(file.clone()),
-        _file: Some(file.clone()),
-    });
-    list.part("getpid(2)", Call::getpid());
-    list.part("getrusage(2)", Call::usage(sys::new_usage()));
-    list.part("prctl(2) PR_SET_NAME", Call::set_name(c"ckpt_bench"));
-    list.part("checkpoint(2) refused: fd", Call::checkpoint_fd());
-    list.part("checkpoint(2) refused: flags", Call::checkpoint_flags());
-    list.part("restart(2) refused: fd", Call::restart_fd());
-    Ok(list.cases)
-}
-
-struct List<'a> {
-    cases: Vec<Case>,
-    sample: &'a Sample,
-}
-
-impl List<'_> {
-    fn pair(
-        &mut self,
-        target: &'static str,
-        file: &Rc<File>,
-        (base, base_call): (&str, Call),
-        (name, call): (&str, Call),
-        prepare: impl Fn() -> Prepare,
-    ) {
-        let against = self.cases.len();
-
-        for (name, call, against) in [(base, base_call, None), (name, call, Some(against))] {
-            self.cases.push(Case {
-                name: name.to_owned(),
-                target: Some(target),
-                against,
-                calls: vec![call],
-                prepare: prepare(),
-                _file: Some(file.clone()),
+        if process == Process::Sparse && matches!(self.work, Work::Checkpoint(_) | Work::Restart(_))
+        {
+            // The hole is what makes the difference.
+            bases.push(Base {
+                case: Case {
+                    process: Process::Dense,
+                    work: self.work,
+                },
+                goal: None,
             });
         }
-    }
-
-    /// checkpoint(2) to a file, and write(2) of the same bytes.
-    fn writing(&mut self, target: &'static str, file: &Rc<File>, prepare: impl Fn() -> Prepare) {
-        self.pair(
-            target,
-            file,
-            ("write(2)", Call::write(file.as_ref(), self.sample.bytes)),
-            ("checkpoint(2)", Call::checkpoint(file.as_ref())),
-            prepare,
-        );
-    }
-
-    /// restart(2) from a file, and read(2) of the same bytes.
-    fn reading(&mut self, target: &'static str, file: &Rc<File>, prepare: impl Fn() -> Prepare) {
-        let to = buffer(self.sample.bytes.len());
-
-        self.pair(
-            target,
-            file,
-            ("read(2)", Call::read(file.as_ref(), to)),
-            ("restart(2)", Call::restart(file.as_ref())),
-            prepare,
-        );
-    }
-
-    /// A call without a file.
-    fn part(&mut self, name: &str, call: Call) {
-        self.cases.push(Case {
-            name: name.to_owned(),
-            target: None,
-            against: None,
-            calls: vec![call],
-            prepare: Prepare::Nothing,
-            _file: None,
-        });
+        bases
     }
 }
 
@@ -259,39 +231,63 @@ impl List<'_> {
 mod tests {
     use super::*;
 
-    /// Everything but the two calls themselves works on any kernel.
-    #[test]
-    fn cases_without_the_calls() {
-        let mut image = Vec::new();
-        for len in [24i16, 0, 16] {
-            image.extend([1, 0]);
-            image.extend(len.to_ne_bytes());
-            image.resize(image.len() + 4 + usize::try_from(len).unwrap(), 0);
-        }
-        let sample = Sample {
-            pieces: image::pieces(&image).unwrap(),
-            bytes: image.leak(),
-        };
-        let times = 64;
-        let cases = all(&sample, times).unwrap();
+    fn goals(process: Process, work: Work) -> Vec<Option<f64>> {
+        let bases = Case { process, work }.bases();
+        bases.iter().map(|base| base.goal).collect()
+    }
 
-        for case in &cases {
-            if case.name.contains("checkpoint") || case.name.contains("restart") {
-                continue;
-            }
-            for _ in 0..3 {
-                case.prepare(times).unwrap();
-                sys::repeat::<true>(&case.calls, times).unwrap();
-            }
-        }
-        for (i, case) in cases.iter().enumerate() {
-            assert_eq!(
-                case.against.is_some(),
-                matches!(case.name.as_str(), "checkpoint(2)" | "restart(2)")
-            );
-            if let Some(against) = case.against {
-                assert!(against < i && cases[against].target == case.target);
-            }
-        }
+    #[test]
+    fn layouts() {
+        let sparse = Process::Sparse.layout();
+        assert_eq!(sparse.step % PAGE, 0);
+        assert!(sparse.step * sparse.pages <= SPARSE);
+        assert!(sparse.step * (sparse.pages + 1) > SPARSE);
+        assert_eq!(Process::Sparse.touched(), Process::Dense.touched());
+        assert_eq!(Process::Resident(64).touched(), 64 << 20);
+        assert_eq!(Process::Minimal.touched(), 0);
+    }
+
+    #[test]
+    fn names() {
+        let names: Vec<String> = processes(&[64, 1024])
+            .iter()
+            .map(Process::to_string)
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "minimal",
+                "100 pages",
+                "100 pages in 1 TiB",
+                "64 MiB",
+                "1 GiB"
+            ]
+        );
+    }
+
+    #[test]
+    fn goals_are_those_of_the_issue() {
+        let [save, load] = [
+            Work::Checkpoint(Target::Tmpfs),
+            Work::Restart(Target::Tmpfs),
+        ];
+        assert_eq!(goals(Process::Minimal, save), [None, Some(20.0)]);
+        assert_eq!(goals(Process::Minimal, load), [None, Some(40.0)]);
+        assert_eq!(goals(Process::Resident(1024), save), [Some(1.3), None]);
+        assert_eq!(goals(Process::Resident(1024), load), [Some(1.3), None]);
+        assert_eq!(goals(Process::Resident(64), save), [None, None]);
+        let pipe = Work::Checkpoint(Target::Pipe);
+        assert_eq!(goals(Process::Resident(1024), pipe), [None]);
+    }
+
+    #[test]
+    fn a_hole_is_held_against_none() {
+        let case = Case {
+            process: Process::Sparse,
+            work: Work::Checkpoint(Target::Tmpfs),
+        };
+        let last = case.bases().pop().unwrap();
+        assert_eq!(last.case.process, Process::Dense);
+        assert_eq!(last.case.work, case.work);
     }
 }

@@ -4,10 +4,10 @@
 //!
 //! Under QEMU's `-icount shift=N` the guest's virtual time is made of its instructions: each takes
 //! 2^N ns, and the time stamp counter is that time. So the counter, read in user mode before and
-//! after a call, tells how many instructions the call took, in user mode and in the kernel, exactly.
-//! Nothing else on the machine counts; time that an idle CPU skips does, so only busy code is
-//! measured. As a wrong setting would give plausible figures, the counter is held against code with
-//! a known number of instructions first.
+//! after a call, tells how many instructions the machine executed meanwhile, in user mode and in
+//! the kernel, exactly. Nothing else on the machine counts; time that an idle CPU skips does, so
+//! it has to be busy. As a wrong setting would give plausible figures, the counter is held against
+//! code with a known number of instructions first.
 
 use crate::measure::Failure;
 use crate::sys;
@@ -23,6 +23,38 @@ const SLACK: u64 = 50;
 
 /// Bytes of the string instruction that is counted.
 pub(crate) const STRING_BYTES: usize = 512;
+
+/// Where the time comes from. All processes of the machine see the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counter {
+    /// `CLOCK_MONOTONIC_RAW`.
+    Monotonic,
+    /// The time stamp counter.
+    Stamp,
+}
+
+impl Counter {
+    /// The name that [`Self::named`] takes.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Counter::Monotonic => "monotonic",
+            Counter::Stamp => "stamp",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Counter::Monotonic, Counter::Stamp]
+            .into_iter()
+            .find(|counter| counter.name() == name)
+    }
+
+    pub(crate) fn now(self) -> u64 {
+        match self {
+            Counter::Monotonic => sys::nanoseconds(),
+            Counter::Stamp => sys::ticks(),
+        }
+    }
+}
 
 pub(crate) struct Clock {
     kind: Kind,
@@ -60,27 +92,19 @@ impl Clock {
         })
     }
 
-    pub(crate) fn now(&self) -> u64 {
+    pub(crate) fn counter(&self) -> Counter {
         match self.kind {
-            Kind::Time => sys::nanoseconds(),
-            Kind::Instructions { .. } => sys::ticks(),
+            Kind::Time => Counter::Monotonic,
+            Kind::Instructions { .. } => Counter::Stamp,
         }
     }
 
-    /// Turns a difference of two [`Self::now`] into the unit.
-    pub(crate) fn units(&self, ticks: u64) -> u64 {
+    /// Turns a difference of two [`Counter::now`] into the unit.
+    #[allow(clippy::cast_precision_loss)] // far below 2^52
+    pub(crate) fn units(&self, ticks: u64) -> f64 {
         match self.kind {
-            Kind::Time => ticks,
-            Kind::Instructions { shift, .. } => ticks >> shift,
-        }
-    }
-
-    /// Returns how many calls are measured at once. Instructions are exact, so one call is enough,
-    /// and the median leaves out the ones that a timer interrupted; time is not.
-    pub(crate) fn chunk(&self) -> u32 {
-        match self.kind {
-            Kind::Time => 64,
-            Kind::Instructions { .. } => 1,
+            Kind::Time => ticks as f64,
+            Kind::Instructions { shift, .. } => (ticks >> shift) as f64,
         }
     }
 
@@ -97,5 +121,19 @@ impl Clock {
             Kind::Time => None,
             Kind::Instructions { string, .. } => Some(string),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_by_name() {
+        for counter in [Counter::Monotonic, Counter::Stamp] {
+            assert_eq!(Counter::named(counter.name()), Some(counter));
+            assert!(counter.now() <= counter.now());
+        }
+        assert_eq!(Counter::named("sundial"), None);
     }
 }

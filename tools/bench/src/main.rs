@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Measures checkpoint(2) and restart(2) beside write(2) and read(2) of the same bytes.
+//! Measures checkpoint(2) and restart(2) beside write(2), read(2) and fork(2) of the same process.
 //!
 //! `tools/bench/run` boots the VM for it. Every figure is the median of several runs, in each of
 //! which all cases take turns, so that what disturbs the machine meets all of them alike. What is
@@ -8,12 +8,14 @@
 
 mod case;
 mod clock;
-mod image;
 mod measure;
+mod memory;
 mod report;
 mod stats;
+mod subject;
 mod sys;
 
+use std::env;
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -25,7 +27,7 @@ use crate::clock::Clock;
 use crate::measure::{Failure, Plan};
 use crate::report::Report;
 
-/// Measure checkpoint(2) and restart(2) beside write(2) and read(2) of the same bytes
+/// Measure checkpoint(2) and restart(2) beside write(2), read(2) and fork(2) of the same process
 #[derive(Parser)]
 #[command(name = "ckpt_bench", version, max_term_width = 100)]
 #[command(
@@ -42,12 +44,17 @@ struct Cli {
     shift: u32,
 
     /// Runs; a figure is the median of them
-    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
 
-    /// Calls of each case in a run
-    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Calls of each case in a run, for processes with little memory; for others it is one
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     calls: u32,
+
+    /// Measure processes with so much memory, too
+    #[arg(long, value_name = "MIB,...", value_delimiter = ',')]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    resident: Vec<u32>,
 
     /// Write all figures to FILE, too
     #[arg(long, value_name = "FILE")]
@@ -58,15 +65,19 @@ struct Cli {
 enum Unit {
     /// Nanoseconds
     Time,
-    /// Instructions; in a guest under QEMU's -icount only
+    /// Instructions; in a guest under QEMU's -icount with one CPU only
     Instructions,
 }
 
 fn main() -> ExitCode {
+    let mut args = env::args_os().skip(1);
+    if args.next().is_some_and(|arg| arg == subject::OPTION) {
+        return subject::main(args);
+    }
     let cli = Cli::parse();
 
     match run(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(failure) => {
             eprintln!("ckpt_bench: {failure}");
             ExitCode::from(failure.exit_code())
@@ -74,12 +85,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<(), Failure> {
+/// Measures, and tells what there is to tell. Returns the exit code: not all may have gone well.
+fn run(cli: &Cli) -> Result<u8, Failure> {
     let clock = match cli.unit {
         Unit::Time => Clock::time(),
         Unit::Instructions => Clock::instructions(cli.shift)?,
     };
-    let measurement = measure::run(&clock, Plan::new(&clock, cli.runs, cli.calls))?;
+    let plan = Plan {
+        runs: cli.runs,
+        calls: cli.calls,
+        processes: case::processes(&cli.resident),
+    };
+    let measurement = measure::run(&clock, plan)?;
     let report = Report::new(&measurement)?;
 
     let mut out = io::stdout().lock();
@@ -92,5 +109,10 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             path.display()
         )))?;
     }
-    Ok(())
+
+    let failures = measurement
+        .lanes
+        .iter()
+        .filter_map(|lane| lane.failure.as_ref());
+    Ok(failures.map(Failure::exit_code).max().unwrap_or(0))
 }

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! System calls as data, and the counter. All of the program's `unsafe` is here.
-//!
-//! A measured call goes through one and the same loop, whichever it is, and not through libc, so
-//! that what is around the kernel is the same few instructions in every case.
+//! System calls that the standard library has no face for, and the counter. All of the program's
+//! `unsafe` is here.
 
 #![allow(unsafe_code)]
 
@@ -15,208 +13,217 @@ use core::arch::x86_64::{__cpuid, _rdtsc};
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ops::{Deref, DerefMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::ptr;
+use std::sync::atomic::AtomicU64;
+
+use crate::case::PAGE;
 
 /// Number of checkpoint(2), the same on every architecture that has it.
 const NR_CHECKPOINT: libc::c_long = 500;
 /// Number of restart(2).
 const NR_RESTART: libc::c_long = 501;
 
-/// Greatest error number: a call that returns -4095 to -1 failed.
-const MAX_ERRNO: i64 = 4095;
+/// `CHECKPOINT_LOG`: the last argument is a descriptor for the lines that tell what went wrong.
+const LOG: libc::c_ulong = 1;
 
-/// A system call with its arguments, and which answers are right.
-#[derive(Clone, Copy)]
-pub(crate) struct Call {
-    nr: i64,
-    args: [i64; 4],
-    good: (i64, i64),
+/// The result of a system call as libc gives it: -1 and errno, or a number.
+fn answer<T: PartialEq + From<i8>>(ret: T) -> io::Result<T> {
+    if ret == T::from(-1) {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(ret)
 }
 
-/// A call that did not answer as it should.
-#[derive(Debug)]
-pub(crate) struct Wrong {
-    /// What the kernel returned.
-    pub(crate) answer: i64,
+/// A call of four numbers, none of them an address.
+fn call(nr: libc::c_long, id: i32, fd: i32, flags: libc::c_ulong, log: i32) -> io::Result<()> {
+    // SAFETY: This is only called with the numbers of checkpoint(2) and restart(2), whose
+    // arguments are all plain numbers. The former changes nothing in this process. The latter
+    // comes back only if it failed; otherwise nothing of this process is left that could be wrong.
+    let ret = unsafe {
+        libc::syscall(
+            nr,
+            libc::c_long::from(id),
+            libc::c_long::from(fd),
+            flags,
+            libc::c_long::from(log),
+        )
+    };
+    answer(ret).map(drop)
 }
 
-impl Wrong {
-    /// Returns the error that the answer stands for, if it is one.
-    pub(crate) fn error(&self) -> Option<io::Error> {
-        i32::try_from(-self.answer)
-            .ok()
-            .filter(|_| (-MAX_ERRNO..0).contains(&self.answer))
-            .map(io::Error::from_raw_os_error)
-    }
+/// checkpoint(2) of the process `pid`, which goes on.
+pub(crate) fn checkpoint(pid: i32, fd: BorrowedFd<'_>, log: BorrowedFd<'_>) -> io::Result<()> {
+    call(NR_CHECKPOINT, pid, fd.as_raw_fd(), LOG, log.as_raw_fd())
 }
 
-/// A length or an address, as a register holds it.
-fn register(number: usize) -> i64 {
-    i64::from_ne_bytes(number.to_ne_bytes())
+/// restart(2) of any image. Comes back only if it failed.
+pub(crate) fn restart(fd: BorrowedFd<'_>, log: BorrowedFd<'_>) -> io::Result<()> {
+    call(NR_RESTART, 0, fd.as_raw_fd(), LOG, log.as_raw_fd())
 }
 
-fn descriptor(fd: &impl AsRawFd) -> i64 {
-    fd.as_raw_fd().into()
+/// Returns which of the two calls the kernel lacks. Flags are looked at first, so that flags which
+/// no kernel knows have no effect.
+pub(crate) fn missing() -> Option<&'static str> {
+    [(NR_CHECKPOINT, "checkpoint(2)"), (NR_RESTART, "restart(2)")]
+        .into_iter()
+        .find(|&(nr, _)| {
+            let error = call(nr, 0, -1, libc::c_ulong::MAX, -1).err();
+            error.and_then(|error| error.raw_os_error()) == Some(libc::ENOSYS)
+        })
+        .map(|(_, name)| name)
 }
 
-impl Call {
-    pub(crate) fn getpid() -> Self {
-        Call {
-            nr: libc::SYS_getpid,
-            args: [0; 4],
-            good: (1, i64::MAX),
-        }
-    }
-
-    /// checkpoint(2) of the caller.
-    pub(crate) fn checkpoint(fd: &impl AsRawFd) -> Self {
-        Call {
-            nr: NR_CHECKPOINT,
-            args: [0, descriptor(fd), 0, 0],
-            good: (1, i64::MAX),
-        }
-    }
-
-    /// restart(2) of any image. The images here hold no memory, so it comes back.
-    pub(crate) fn restart(fd: &impl AsRawFd) -> Self {
-        Call {
-            nr: NR_RESTART,
-            args: [0, descriptor(fd), 0, 0],
-            good: (0, 0),
-        }
-    }
-
-    /// checkpoint(2) that is refused for its flags, which are looked at first.
-    pub(crate) fn checkpoint_flags() -> Self {
-        Call::checkpoint_fd().with_flags(-1, libc::EINVAL)
-    }
-
-    /// checkpoint(2) that is refused for its descriptor.
-    pub(crate) fn checkpoint_fd() -> Self {
-        Call {
-            nr: NR_CHECKPOINT,
-            args: [0, -1, 0, 0],
-            good: (0, 0),
-        }
-        .with_flags(0, libc::EBADF)
-    }
-
-    /// restart(2) that is refused for its descriptor.
-    pub(crate) fn restart_fd() -> Self {
-        Call {
-            nr: NR_RESTART,
-            ..Call::checkpoint_fd()
-        }
-    }
-
-    fn with_flags(mut self, flags: i64, refused: i32) -> Self {
-        self.args[2] = flags;
-        self.good = (-i64::from(refused), -i64::from(refused));
-        self
-    }
-
-    pub(crate) fn write(fd: &impl AsRawFd, from: &'static [u8]) -> Self {
-        let len = register(from.len());
-        Call {
-            nr: libc::SYS_write,
-            args: [descriptor(fd), register(from.as_ptr() as usize), len, 0],
-            good: (len, len),
-        }
-    }
-
-    pub(crate) fn read(fd: &impl AsRawFd, to: &'static mut [u8]) -> Self {
-        let len = register(to.len());
-        Call {
-            nr: libc::SYS_read,
-            args: [descriptor(fd), register(to.as_mut_ptr() as usize), len, 0],
-            good: (len, len),
-        }
-    }
-
-    pub(crate) fn rewind(fd: &impl AsRawFd) -> Self {
-        Call {
-            nr: libc::SYS_lseek,
-            args: [descriptor(fd), 0, libc::SEEK_SET.into(), 0],
-            good: (0, 0),
-        }
-    }
-
-    /// prctl(2) that gives the caller a name.
-    pub(crate) fn set_name(name: &'static CStr) -> Self {
-        let name = register(name.as_ptr() as usize);
-        Call {
-            nr: libc::SYS_prctl,
-            args: [libc::PR_SET_NAME.into(), name, 0, 0],
-            good: (0, 0),
-        }
-    }
-
-    /// getrusage(2) of the caller.
-    pub(crate) fn usage(to: &'static mut libc::rusage) -> Self {
-        let to = register(&raw mut *to as usize);
-        Call {
-            nr: libc::SYS_getrusage,
-            args: [libc::RUSAGE_THREAD.into(), to, 0, 0],
-            good: (0, 0),
-        }
-    }
-
-    /// Makes the call.
-    #[inline]
-    fn make(&self) -> i64 {
-        let answer: i64;
-
-        // SAFETY: Only the functions above make a `Call`. Those that name memory which the kernel
-        // writes own it for good; the bytes that the kernel reads are never changed. None of the
-        // calls touches other memory of this process, or replaces it.
-        unsafe {
-            asm!(
-                "syscall",
-                inlateout("rax") self.nr => answer,
-                in("rdi") self.args[0],
-                in("rsi") self.args[1],
-                in("rdx") self.args[2],
-                in("r10") self.args[3],
-                lateout("rcx") _,
-                lateout("r11") _,
-                options(nostack),
-            );
-        }
-        answer
-    }
-
-    #[inline]
-    fn judge(&self, answer: i64) -> Result<(), Wrong> {
-        if answer < self.good.0 || answer > self.good.1 {
-            return Err(Wrong { answer });
-        }
-        Ok(())
-    }
-
-    /// Makes the call once, and returns the answer if it is right.
-    pub(crate) fn once(&self) -> Result<i64, Wrong> {
-        let answer = self.make();
-        self.judge(answer).map(|()| answer)
-    }
-}
-
-/// Makes all of `calls`, `times` over. Ends at the first wrong answer.
+/// fork(2). Returns the child's pid, and `None` in the child.
 ///
-/// With `REAL` unset it does all that, and leaves the calls out: what is left is the cost of the
-/// loop.
-#[inline(never)]
-pub(crate) fn repeat<const REAL: bool>(calls: &[Call], times: u32) -> Result<(), Wrong> {
-    for _ in 0..times {
-        for call in calls {
-            let answer = if REAL {
-                call.make()
-            } else {
-                core::hint::black_box(call.good.0)
-            };
-            call.judge(answer)?;
-        }
+/// If the process has other threads, the child may neither allocate nor panic.
+pub(crate) fn fork() -> io::Result<Option<i32>> {
+    // SAFETY: Callers keep to what a child may do.
+    let pid = answer(unsafe { libc::fork() })?;
+    Ok((pid != 0).then_some(pid))
+}
+
+/// Ends the process at once.
+pub(crate) fn leave(code: i32) -> ! {
+    // SAFETY: _exit(2) takes a number.
+    unsafe { libc::_exit(code) }
+}
+
+/// Waits until the child `pid` has ended.
+pub(crate) fn wait(pid: i32) -> io::Result<ExitStatus> {
+    let mut status = 0;
+
+    // SAFETY: `status` is valid for writes.
+    answer(unsafe { libc::waitpid(pid, &raw mut status, 0) })?;
+    Ok(ExitStatus::from_raw(status))
+}
+
+/// Kills the child `pid`, which has not been waited for.
+pub(crate) fn kill(pid: i32) {
+    // SAFETY: kill(2) takes numbers. It can only fail if the child is not there.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+}
+
+/// Executes `program`. Comes back only if that failed.
+pub(crate) fn execute(program: &CStr, args: &[&CStr; 2]) -> io::Error {
+    let list = [args[0].as_ptr(), args[1].as_ptr(), ptr::null()];
+
+    // SAFETY: `program` is a C string, `list` an array of them with a null pointer at its end.
+    unsafe { libc::execv(program.as_ptr(), list.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// Makes `fd` the descriptor `number`, which stays open at exec.
+pub(crate) fn dup_to(fd: BorrowedFd<'_>, number: i32) -> io::Result<()> {
+    // SAFETY: dup2(2) takes numbers. Callers replace standard streams of a process that does not
+    // use them as what they were.
+    answer(unsafe { libc::dup2(fd.as_raw_fd(), number) }).map(drop)
+}
+
+/// Makes the process one that stands alone: in a session of its own, with nothing open but the
+/// standard streams. Returns its standard input and output.
+///
+/// To be called first of all, and once: whoever else has a descriptor open loses it.
+pub(crate) fn stand_alone() -> io::Result<(File, File)> {
+    // SAFETY: Nothing has been opened yet that could be used later.
+    answer(unsafe { libc::close_range(3, libc::c_uint::MAX, 0) })?;
+    // SAFETY: setsid(2) takes no argument.
+    answer(unsafe { libc::setsid() })?;
+    // SAFETY: std sees to it that both are open when main() begins. Nothing else in the process
+    // uses them.
+    Ok(unsafe { (File::from_raw_fd(0), File::from_raw_fd(1)) })
+}
+
+/// Private memory of its own mapping, zeros at first.
+pub(crate) struct Mapping {
+    start: *mut u8,
+    len: usize,
+}
+
+impl Mapping {
+    /// Memory in pages of any size, accounted for.
+    pub(crate) fn new(len: usize) -> io::Result<Self> {
+        Self::with_flags(len, 0)
     }
-    Ok(())
+
+    /// Memory in small pages, of which few will be used.
+    pub(crate) fn sparse(len: usize) -> io::Result<Self> {
+        let mapping = Self::with_flags(len, libc::MAP_NORESERVE)?;
+
+        // SAFETY: The advice is for this mapping, and changes none of its contents.
+        answer(unsafe { libc::madvise(mapping.start.cast(), mapping.len, libc::MADV_NOHUGEPAGE) })?;
+        Ok(mapping)
+    }
+
+    fn with_flags(len: usize, flags: i32) -> io::Result<Self> {
+        let len = len.max(1);
+
+        // SAFETY: The kernel chooses a place where nothing is.
+        let start = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | flags,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Mapping {
+            start: start.cast(),
+            len,
+        })
+    }
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: The mapping is readable, owned by `self`, and at most isize::MAX bytes long, as
+        // user mode has no more addresses.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
+    }
+}
+
+impl DerefMut for Mapping {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: As above, and it is writable.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: Nobody refers to the memory any more.
+        unsafe { libc::munmap(self.start.cast(), self.len) };
+    }
+}
+
+/// A number that children of this process share with it. It is never freed.
+pub(crate) fn shared_number() -> io::Result<&'static AtomicU64> {
+    // SAFETY: The kernel chooses a place where nothing is.
+    let start = unsafe {
+        libc::mmap(
+            ptr::null_mut(),
+            PAGE,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        )
+    };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: It is a page of zeros, which is aligned, large enough and stays mapped.
+    Ok(unsafe { &*start.cast::<AtomicU64>() })
 }
 
 /// The time stamp counter.
@@ -275,61 +282,56 @@ pub(crate) fn nanoseconds() -> u64 {
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
-/// A `rusage` for the kernel to write to.
-pub(crate) fn new_usage() -> &'static mut libc::rusage {
-    // SAFETY: It is numbers, for which zeros are a value.
-    Box::leak(Box::new(unsafe { std::mem::zeroed() }))
-}
-
 /// A file in memory that nobody else can see.
 pub(crate) fn memfd(name: &CStr) -> io::Result<File> {
     // SAFETY: `name` is a C string that outlives the call.
-    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    let fd = answer(unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) })?;
     // SAFETY: The call succeeded, so `fd` is an open descriptor that nothing else owns.
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
-/// A pipe: the end to read from, which never blocks, and the end to write to.
+/// A pipe: the end to read from, and the end to write to.
 pub(crate) fn pipe() -> io::Result<(File, File)> {
     let mut fds = [-1; 2];
 
     // SAFETY: `fds` is valid for writes of two descriptors.
-    if unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    answer(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) })?;
     // SAFETY: The call succeeded, so both are open descriptors that nothing else owns.
     let (reader, writer) = unsafe { (File::from_raw_fd(fds[0]), File::from_raw_fd(fds[1])) };
     Ok((reader, writer))
 }
 
-/// Tells how many bytes can be read at once from a pipe or socket.
-pub(crate) fn readable(fd: &impl AsRawFd) -> io::Result<usize> {
+/// Tells how many bytes can be read at once from a pipe.
+pub(crate) fn readable(fd: BorrowedFd<'_>) -> io::Result<usize> {
     let mut bytes: libc::c_int = 0;
 
     // SAFETY: `bytes` is valid for writes of an int, which is what this request writes.
-    if unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut bytes) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    answer(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut bytes) })?;
     Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
-/// Keeps this process on the CPU that it is on.
-pub(crate) fn stay_on_cpu() -> io::Result<()> {
-    // SAFETY: The set is numbers, for which zeros are a value. The CPU is one that exists, so it is
-    // within the set.
-    let failed = unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        let cpu = usize::try_from(libc::sched_getcpu()).unwrap_or(0);
-        libc::CPU_SET(cpu, &mut set);
-        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
+/// What [`poll`] waits for.
+#[derive(Clone, Copy)]
+pub(crate) enum Ready {
+    Read,
+    Write,
+}
+
+/// Waits until `fd` is ready, or has an end or an error to tell of, but no longer than
+/// `milliseconds`. Tells whether it is.
+pub(crate) fn poll(fd: BorrowedFd<'_>, what: Ready, milliseconds: i32) -> io::Result<bool> {
+    let mut poll = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: match what {
+            Ready::Read => libc::POLLIN,
+            Ready::Write => libc::POLLOUT,
+        },
+        revents: 0,
     };
-    if failed != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+
+    // SAFETY: `poll` is one `pollfd`, valid for reads and writes.
+    let ready = answer(unsafe { libc::poll(&raw mut poll, 1, milliseconds) })?;
+    Ok(ready > 0)
 }
 
 /// Release and version of the running kernel.
@@ -346,9 +348,7 @@ pub(crate) fn uname() -> io::Result<(String, String)> {
     // SAFETY: `utsname` is arrays of `c_char`, for which zeros are a value.
     let mut uts: libc::utsname = unsafe { std::mem::zeroed() };
     // SAFETY: `uts` is valid for writes of a whole `utsname`.
-    if unsafe { libc::uname(&raw mut uts) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    answer(unsafe { libc::uname(&raw mut uts) })?;
     Ok((text(&uts.release), text(&uts.version)))
 }
 
@@ -373,5 +373,47 @@ pub(crate) fn hypervisor() -> String {
         b"TCGTCGTCGTCG" => "TCG".into(),
         b"KVMKVMKVM" => "KVM".into(),
         other => String::from_utf8_lossy(other).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsFd;
+    use std::sync::atomic::Ordering;
+
+    #[test]
+    fn memory_is_zeros_and_takes_writes() {
+        let mut mapping = Mapping::new(3 * PAGE).unwrap();
+        assert!(mapping.iter().all(|&byte| byte == 0));
+        mapping.fill(7);
+        assert_eq!(mapping[3 * PAGE - 1], 7);
+
+        let mut sparse = Mapping::sparse(1 << 40).unwrap();
+        sparse[1 << 39] = 1;
+        assert_eq!(sparse[(1 << 40) - 1], 0);
+    }
+
+    #[test]
+    fn child_shares_the_number() {
+        let number = shared_number().unwrap();
+        let Some(pid) = fork().unwrap() else {
+            number.store(5, Ordering::Relaxed);
+            leave(3);
+        };
+        assert_eq!(wait(pid).unwrap().code(), Some(3));
+        assert_eq!(number.load(Ordering::Relaxed), 5);
+    }
+
+    #[test]
+    fn pipe_tells_what_is_in_it() {
+        let (reader, mut writer) = pipe().unwrap();
+        assert!(!poll(reader.as_fd(), Ready::Read, 0).unwrap());
+        assert!(poll(writer.as_fd(), Ready::Write, 0).unwrap());
+        writer.write_all(&vec![0; 65536]).unwrap();
+        assert_eq!(readable(reader.as_fd()).unwrap(), 65536);
+        assert!(poll(reader.as_fd(), Ready::Read, 0).unwrap());
+        assert!(!poll(writer.as_fd(), Ready::Write, 0).unwrap());
     }
 }
