@@ -35,6 +35,8 @@ help:
 #:
 #: Variables
 #:   KERNEL_TARBALL=path  use this source      ACCEL=tcg|kvm  do not try KVM
+#:   TESTS="memory files"  only these selftests
+#:   CHECK_DEBUG=0  no debug kernel in make check
 #:   JOBS=n  MEM=2G  CPUS=2
 
 setup:
