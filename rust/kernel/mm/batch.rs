@@ -282,7 +282,7 @@ impl Drop for PageBatch {
 }
 
 #[cfg(CONFIG_CHECKPOINT_RESTART_KUNIT_TEST)]
-#[macros::kunit_tests(rust_mm_batch)]
+#[macros::kunit_tests(checkpoint_mm_batch)]
 mod tests {
     use super::*;
     use crate::crc32::crc32c;
