@@ -39,7 +39,7 @@ fn answers_until_there_are_no_more_questions() {
     let begin = ask(b"n");
     assert_eq!(ask(b"c"), 1);
     let (fork, exec) = (ask(b"f"), ask(b"e"));
-    assert!(0 < fork && fork < exec);
+    assert!(0 < fork && 0 < exec);
     let spinning = ask(b"s");
     thread::sleep(Duration::from_millis(2));
     let longest = ask(&[spinning.to_ne_bytes(), u64::MAX.to_ne_bytes()].concat());
