@@ -311,7 +311,9 @@ fn wait_until(happened: impl Fn() -> bool) {
 
 /// A `ckpt run` with a shell that has said a first word.
 fn started(script: &str) -> (Child, BufReader<std::process::ChildStdout>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ckpt"))
+    // Whoever runs the tests in the background may ignore SIGINT, and no shell traps that then.
+    let mut child = Command::new("env")
+        .args(["--default-signal", env!("CARGO_BIN_EXE_ckpt")])
         .args(["run", "--", "sh", "-c", script])
         .stdout(Stdio::piped())
         .spawn()
