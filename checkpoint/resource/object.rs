@@ -1106,10 +1106,12 @@ impl Resource for ObjectState {
                     .objects
                     .push(Said::File(*file, KVVec::new(), None), GFP_KERNEL_ACCOUNT)?;
             }
-            Item::Text(text) if image.named => match image.objects.last_mut() {
-                Some(Said::Shm(_, name) | Said::File(_, name, _)) => *name = copy(text)?,
-                _ => (),
-            },
+            Item::Text(text) if image.named => {
+                if let Some(Said::Shm(_, name) | Said::File(_, name, _)) = image.objects.last_mut()
+                {
+                    *name = copy(text)?;
+                }
+            }
             Item::Tty(settings) => {
                 if let Some(Said::File(_, _, tty)) = image.objects.last_mut() {
                     *tty = Some(*settings);

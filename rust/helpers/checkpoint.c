@@ -7,6 +7,7 @@
 #include <linux/ptrace.h>
 #include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
 #include <linux/utsname.h>
 #include <linux/wait.h>
 

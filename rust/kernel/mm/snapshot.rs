@@ -150,7 +150,7 @@ impl AddressSpace {
             // SAFETY: The member is a string literal, or null.
             refused: unsafe { literal(found.refused) },
             vma: found.vma,
-            name: found.name.map(|c| c as u8),
+            name: found.name,
         }))
     }
 

@@ -28,11 +28,8 @@ pub(super) unsafe fn name(name: *const c_char) -> Option<&'static str> {
         return None;
     }
     // SAFETY: By the safety requirements this is a string that lives forever.
-    Some(
-        unsafe { CStr::from_ptr(name.cast()) }
-            .to_str()
-            .unwrap_or("?"),
-    )
+    let name = unsafe { CStr::from_char_ptr(name) };
+    Some(name.to_str().unwrap_or("?"))
 }
 
 /// General registers, in the order of `struct user_regs_struct`.
