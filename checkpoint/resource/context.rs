@@ -28,8 +28,8 @@ use crate::{
 /// what cannot be saved. Objects that may be shared, such as open files, are numbered when they are
 /// first met, so that each of them is in the image once.
 ///
-/// The task stands still and cannot even be killed meanwhile, so nothing here waits for I/O. What
-/// comes after works on what was noted only.
+/// The task stands still and cannot even be killed meanwhile, so nothing here waits for more than
+/// stat(2) of its files does. What comes after works on what was noted only.
 pub(crate) struct Collect<'a> {
     /// The task, which stands still at the edge of user mode, or is the caller.
     pub(crate) task: &'a Task,

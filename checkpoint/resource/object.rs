@@ -8,7 +8,7 @@
 //! shared memory comes right before the first file that refers to it.
 //!
 //! All that is saved of an object is noted when it is met, but for the contents of pipes and shared
-//! memory: these cannot change while the task stands still, and nobody else has them.
+//! memory: these cannot change while the task stands still, unless another process has them, too.
 //!
 //! Locks: none is held between two steps. What [`kernel::fs::state`] takes it also releases.
 
@@ -150,7 +150,7 @@ pub(crate) struct Objects {
     found: KVVec<Object>,
     /// What the descriptor table has of each pipe.
     pipes: RBTree<usize, PipeUse>,
-    /// The files of descriptors 0 to 2 that have no other descriptor.
+    /// The files of descriptors 0 to 2.
     standard: [usize; 3],
     /// Locks that were taken by the files, in the order of their numbers.
     locks: KVVec<image::Lock>,
