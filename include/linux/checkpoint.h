@@ -7,7 +7,6 @@
 
 #include <linux/mm_types.h>
 #include <linux/types.h>
-#include <uapi/linux/checkpoint_hdr.h>
 
 #include <uapi/linux/checkpoint_hdr.h>
 
@@ -128,7 +127,6 @@ void complete_vfork_done(struct task_struct *tsk);
  */
 struct restart_block;
 struct sigqueue;
-struct task_struct;
 
 /* General registers in an image: struct cr_hdr_cpu, struct user_regs_struct. */
 #define CHECKPOINT_NR_REGS	27
@@ -205,11 +203,9 @@ void futex_restart_set_op(struct restart_block *restart, unsigned int op);
  * said there.
  */
 struct cr_hdr_tty;
-struct file;
 struct files_struct;
 struct fs_struct;
 struct ktermios;
-struct task_struct;
 struct tty_struct;
 
 /**
