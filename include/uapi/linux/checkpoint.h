@@ -31,6 +31,17 @@
 #define CHECKPOINT_STOP		0x4
 
 /*
+ * CHECKPOINT_CHECK: nothing is written, @fd is not looked at, and nothing
+ * happens to the process. The call tells whether an image could be taken: it
+ * returns 0, or fails and logs every reason instead of the first only.
+ *
+ * CHECKPOINT_INHERIT: an open file that no image can have, such as a socket,
+ * does not end the call. restart(2) needs one in its place, by RESTART_INHERIT.
+ */
+#define CHECKPOINT_CHECK	0x8
+#define CHECKPOINT_INHERIT	0x10
+
+/*
  * Flags of restart(2).
  *
  * RESTART_RELAXED_FILES: a file need not be the inode that it was, nor have
@@ -38,10 +49,25 @@
  */
 #define RESTART_RELAXED_FILES	0x100
 
+/*
+ * RESTART_INHERIT: a descriptor that the caller has open, and that execve(2)
+ * would not close, takes the place of the open file that the image has under
+ * its number, whatever that is.
+ *
+ * RESTART_RELAXED_CLOCKS: clocks may be behind those of the image, as they are
+ * after a reboot. Without this flag the process gets a time namespace in which
+ * they go on, which takes CAP_SYS_ADMIN and CAP_SYS_TIME; without these, the call
+ * fails.
+ */
+#define RESTART_INHERIT		0x200
+#define RESTART_RELAXED_CLOCKS	0x400
+
 /* Every flag that checkpoint(2) takes; it answers EINVAL to any other bit. */
-#define CHECKPOINT_FLAGS	(CHECKPOINT_LOG | CHECKPOINT_KILL | CHECKPOINT_STOP)
+#define CHECKPOINT_FLAGS	(CHECKPOINT_LOG | CHECKPOINT_KILL | CHECKPOINT_STOP | \
+				 CHECKPOINT_CHECK | CHECKPOINT_INHERIT)
 
 /* Every flag that restart(2) takes; it answers EINVAL to any other bit. */
-#define RESTART_FLAGS		(CHECKPOINT_LOG | RESTART_RELAXED_FILES)
+#define RESTART_FLAGS		(CHECKPOINT_LOG | RESTART_RELAXED_FILES | \
+				 RESTART_INHERIT | RESTART_RELAXED_CLOCKS)
 
 #endif /* _UAPI_LINUX_CHECKPOINT_H */

@@ -48,6 +48,27 @@
 #define CR_VMAS_MAX		1048576
 #define CR_PENDING_MAX		65536
 #define CR_GROUPS_MAX		8191
+#define CR_FILTERS_MAX		4096
+#define CR_INSNS_MAX		4096
+#define CR_TIMERS_MAX		65536
+#define CR_OWNERS_MAX		1048576
+#define CR_EPOLL_ITEMS_MAX	1048576
+#define CR_WATCHES_MAX		1048576
+#define CR_POLICIES_MAX		65536
+#define CR_GUARDS_MAX		1048576
+#define CR_AIO_MAX		1024
+#define CR_AFFINITY_LEN_MAX	8192
+#define CR_LABEL_LEN_MAX	4096
+
+/*
+ * A list of words may be too long for one record. So many words are in each
+ * CR_HDR_INSNS and CR_HDR_LDT but the last, which has the rest.
+ */
+#define CR_WORDS_MAX		2048
+
+/* Resource limits and their number: RLIMIT_* of getrlimit(2). */
+#define CR_NR_LIMITS		16
+#define CR_LDT_MAX		8192
 
 /**
  * struct cr_hdr - what every record begins with
@@ -75,6 +96,13 @@ enum {
 	CR_HDR_XSTATE,
 	CR_HDR_CREDS,
 	CR_HDR_GROUPS,
+	CR_HDR_SECCOMP,
+	CR_HDR_FILTER,
+	CR_HDR_INSNS,
+	CR_HDR_LIMITS,
+	CR_HDR_SCHED,
+	CR_HDR_AFFINITY,
+	CR_HDR_TASK_ATTRS,
 
 	CR_HDR_MM = 201,
 	CR_HDR_VMA,
@@ -82,6 +110,10 @@ enum {
 	CR_HDR_AUXV,
 	CR_HDR_PAGES,
 	CR_HDR_EXTENTS,
+	CR_HDR_LDT,
+	CR_HDR_POLICY,
+	CR_HDR_GUARD,
+	CR_HDR_AIO,
 
 	CR_HDR_FILES = 301,
 	CR_HDR_FD,
@@ -91,10 +123,21 @@ enum {
 	CR_HDR_TTY,
 	CR_HDR_FS,
 	CR_HDR_LOCK,
+	CR_HDR_INODE,
+	CR_HDR_EVENTFD,
+	CR_HDR_TIMERFD,
+	CR_HDR_SIGNALFD,
+	CR_HDR_INOTIFY,
+	CR_HDR_PIDFD,
+	CR_HDR_OWNER,
+	CR_HDR_EPOLL_ITEM,
+	CR_HDR_WATCH,
 
 	CR_HDR_SIGNALS = 401,
 	CR_HDR_SIGACTION,
 	CR_HDR_SIGINFO,
+	CR_HDR_TIMERS,
+	CR_HDR_TIMER,
 
 	CR_HDR_TAIL = 5001
 };
@@ -235,6 +278,125 @@ struct cr_hdr_creds {
 	__u32 reserved;
 } __attribute__((aligned(8)));
 
+/**
+ * struct cr_hdr_seccomp - seccomp(2); @nr_filters CR_HDR_FILTER follow, the
+ *	first that was installed first
+ * @mode: SECCOMP_MODE_*
+ * @nr_filters: filters; 0 unless @mode is SECCOMP_MODE_FILTER
+ */
+struct cr_hdr_seccomp {
+	__u32 mode;
+	__u32 nr_filters;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_filter */
+#define CR_FILTER_LOG		0x1	/* SECCOMP_FILTER_FLAG_LOG */
+
+/**
+ * struct cr_hdr_filter - a seccomp filter; CR_HDR_INSNS with its program
+ *	follow, as struct sock_filter: CR_WORDS_MAX instructions in each but
+ *	the last
+ * @flags: CR_FILTER_*
+ * @nr_insns: instructions
+ */
+struct cr_hdr_filter {
+	__u32 flags;
+	__u32 nr_insns;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_limits - resource limits, by RLIMIT_*
+ * @cur: soft limits, the largest number for RLIM_INFINITY
+ * @max: hard limits
+ */
+struct cr_hdr_limits {
+	__u64 cur[CR_NR_LIMITS];
+	__u64 max[CR_NR_LIMITS];
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_sched */
+#define CR_SCHED_RESET_ON_FORK	0x1
+#define CR_SCHED_RECLAIM	0x2
+#define CR_SCHED_DL_OVERRUN	0x4
+#define CR_SCHED_UTIL_MIN	0x8	/* @util_min was set */
+#define CR_SCHED_UTIL_MAX	0x10	/* @util_max was set */
+#define CR_SCHED_SLICE		0x20	/* @runtime of SCHED_OTHER was set */
+
+/**
+ * struct cr_hdr_sched - scheduling, as sched_getattr(2) reports it;
+ *	CR_HDR_AFFINITY follows if @affinity_len is not 0
+ * @policy: SCHED_*
+ * @nice: nice value
+ * @priority: static priority of SCHED_FIFO and SCHED_RR
+ * @flags: CR_SCHED_*
+ * @runtime: nanoseconds; of SCHED_DEADLINE, or with CR_SCHED_SLICE
+ * @deadline: nanoseconds, of SCHED_DEADLINE
+ * @period: nanoseconds, of SCHED_DEADLINE
+ * @util_min: utilization clamp
+ * @util_max: utilization clamp
+ * @ioprio: ioprio_get(2)
+ * @affinity_len: bytes of CR_HDR_AFFINITY, a multiple of 8; 0 if
+ *	sched_setaffinity(2) was not called
+ * @timer_slack: nanoseconds, prctl(PR_SET_TIMERSLACK)
+ * @default_timer_slack: nanoseconds, what 0 stands for there
+ */
+struct cr_hdr_sched {
+	__u32 policy;
+	__s32 nice;
+	__u32 priority;
+	__u32 flags;
+	__u64 runtime;
+	__u64 deadline;
+	__u64 period;
+	__u32 util_min;
+	__u32 util_max;
+	__u32 ioprio;
+	__u32 affinity_len;
+	__u64 timer_slack;
+	__u64 default_timer_slack;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_task_attrs */
+#define CR_ATTR_SUBREAPER	0x1	/* prctl(PR_SET_CHILD_SUBREAPER) */
+#define CR_ATTR_IO_FLUSHER	0x2	/* prctl(PR_SET_IO_FLUSHER) */
+#define CR_ATTR_MCE_SET		0x4	/* prctl(PR_MCE_KILL_SET) */
+#define CR_ATTR_MCE_EARLY	0x8	/* ... with PR_MCE_KILL_EARLY */
+#define CR_ATTR_NO_TSC		0x10	/* prctl(PR_SET_TSC, PR_TSC_SIGSEGV) */
+#define CR_ATTR_NO_CPUID	0x20	/* arch_prctl(ARCH_SET_CPUID, 0) */
+#define CR_ATTR_CORE_SCHED	0x40	/* has a cookie of PR_SCHED_CORE */
+#define CR_ATTR_LOGINUID	0x80	/* @loginuid and @sessionid are set */
+
+/**
+ * struct cr_hdr_task_attrs - what prctl(2) and /proc/PID set; a CR_HDR_STRING
+ *	with the label of the security module follows if @label_len is not 0
+ * @oom_score_adj: /proc/PID/oom_score_adj
+ * @oom_score_adj_min: the least that it may become without a capability
+ * @pdeath_signal: prctl(PR_SET_PDEATHSIG)
+ * @flags: CR_ATTR_*
+ * @spec_store_bypass: as prctl(PR_GET_SPECULATION_CTRL) reports it
+ * @spec_indirect_branch: likewise
+ * @spec_l1d_flush: likewise
+ * @loginuid: /proc/PID/loginuid, in the user namespace of the checkpointer
+ * @sessionid: /proc/PID/sessionid
+ * @label_len: bytes of the label
+ */
+struct cr_hdr_task_attrs {
+	__s32 oom_score_adj;
+	__s32 oom_score_adj_min;
+	__u32 pdeath_signal;
+	__u32 flags;
+	__u32 spec_store_bypass;
+	__u32 spec_indirect_branch;
+	__u32 spec_l1d_flush;
+	__u32 loginuid;
+	__u32 sessionid;
+	__u32 label_len;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_thread */
+#define CR_THREAD_IA32		0x1	/* a 32-bit program */
+#define CR_THREAD_RESTART_COMPAT 0x2	/* the interrupted call is a 32-bit one */
+
 /* restart_kind: the call that restart_syscall(2) goes on with. */
 #define CR_RESTART_NONE		0	/* nothing: it answers EINTR */
 #define CR_RESTART_NANOSLEEP	1	/* clock, TIMER_* flags, rmtp */
@@ -261,6 +423,9 @@ struct cr_hdr_creds {
  *	there is no limit
  * @personality: personality(2)
  * @xstate_len: bytes of the CR_HDR_XSTATE behind CR_HDR_CPU
+ * @compat_robust_list: head of the list of a 32-bit program
+ * @flags: CR_THREAD_*
+ * @reserved: 0
  */
 struct cr_hdr_thread {
 	__u64 clear_child_tid;
@@ -276,10 +441,14 @@ struct cr_hdr_thread {
 	__s64 restart_left;
 	__u32 personality;
 	__u32 xstate_len;
+	__u64 compat_robust_list;
+	__u32 flags;
+	__u32 reserved;
 } __attribute__((aligned(8)));
 
 /**
- * struct cr_hdr_cpu - general registers, as ptrace(PTRACE_GETREGSET) has them
+ * struct cr_hdr_cpu - general registers, as ptrace(PTRACE_GETREGSET) has them,
+ *	and in @tls the descriptors of set_thread_area(2)
  *
  * CR_HDR_XSTATE follows: the floating point and vector registers in the
  * standard format of XSAVE, as in NT_X86_XSTATE.
@@ -312,6 +481,7 @@ struct cr_hdr_cpu {
 	__u64 es;
 	__u64 fs;
 	__u64 gs;
+	__u64 tls[3];
 } __attribute__((aligned(8)));
 
 /* flags of struct cr_hdr_signals */
@@ -358,13 +528,85 @@ struct cr_hdr_sigaction {
 /**
  * struct cr_hdr_siginfo - a pending signal, in the order of delivery
  * @shared: 1 if any thread of the process may take it
- * @reserved: 0
+ * @timer: which CR_HDR_TIMER sent it, 1 is the first; 0 if none did
  * @info: siginfo_t
  */
 struct cr_hdr_siginfo {
 	__u32 shared;
-	__u32 reserved;
+	__u32 timer;
 	__u64 info[16];
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_timers */
+#define CR_TIMERS_VIRTUAL	0x1	/* ITIMER_VIRTUAL is armed */
+#define CR_TIMERS_PROF		0x2	/* ITIMER_PROF is armed */
+#define CR_TIMERS_REAL		0x4	/* ITIMER_REAL is armed */
+
+/**
+ * struct cr_hdr_timers - clocks and timers of a process; @nr_timers
+ *	CR_HDR_TIMER follow
+ * @realtime: nanoseconds of CLOCK_REALTIME at the checkpoint
+ * @monotonic: nanoseconds of CLOCK_MONOTONIC then, as the process sees it
+ * @boottime: nanoseconds of CLOCK_BOOTTIME then, likewise
+ * @real_left: nanoseconds until ITIMER_REAL expires
+ * @real_interval: its interval
+ * @virtual_left: nanoseconds of processor time until ITIMER_VIRTUAL expires
+ * @virtual_interval: its interval
+ * @prof_left: nanoseconds of processor time until ITIMER_PROF expires
+ * @prof_interval: its interval
+ * @flags: CR_TIMERS_*
+ * @nr_timers: timers of timer_create(2)
+ * @next_id: the id that the next of them gets
+ * @reserved: 0
+ */
+struct cr_hdr_timers {
+	__s64 realtime;
+	__s64 monotonic;
+	__s64 boottime;
+	__s64 real_left;
+	__s64 real_interval;
+	__s64 virtual_left;
+	__s64 virtual_interval;
+	__s64 prof_left;
+	__s64 prof_interval;
+	__u32 flags;
+	__u32 nr_timers;
+	__s32 next_id;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_timer */
+#define CR_TIMER_ARMED		0x1
+#define CR_TIMER_ABSTIME	0x2	/* @expires is a point in time of @clock */
+#define CR_TIMER_RESTORE_IDS	0x4	/* prctl(PR_TIMER_CREATE_RESTORE_IDS), of the first */
+
+/**
+ * struct cr_hdr_timer - a timer of timer_create(2), ascending by @id
+ * @id: its id
+ * @clock: CLOCK_*; those of processor time are the process's and thread's own
+ * @notify: SIGEV_*
+ * @signal: sigev_signo
+ * @value: sigev_value
+ * @tid: the thread that gets the signal, in the pid namespace of the
+ *	checkpointer; 0 unless @notify has SIGEV_THREAD_ID
+ * @flags: CR_TIMER_*
+ * @expires: nanoseconds until it expires, or when it does
+ * @interval: nanoseconds
+ * @overrun: expirations that were missed since the signal was sent
+ * @overrun_last: what timer_getoverrun(2) returns
+ */
+struct cr_hdr_timer {
+	__s32 id;
+	__s32 clock;
+	__u32 notify;
+	__s32 signal;
+	__u64 value;
+	__s32 tid;
+	__u32 flags;
+	__s64 expires;
+	__s64 interval;
+	__s64 overrun;
+	__s64 overrun_last;
 } __attribute__((aligned(8)));
 
 /* kind of struct cr_hdr_file */
@@ -378,10 +620,18 @@ struct cr_hdr_siginfo {
 #define CR_FILE_TTY		8	/* terminal: the restarter's; CR_HDR_TTY follows */
 #define CR_FILE_INHERIT		9	/* the restarter's descriptor @target */
 #define CR_FILE_IMAGE		10	/* the image: what restart(2) reads it from */
+#define CR_FILE_EVENTFD		11	/* CR_HDR_EVENTFD follows */
+#define CR_FILE_TIMERFD		12	/* CR_HDR_TIMERFD follows */
+#define CR_FILE_SIGNALFD	13	/* CR_HDR_SIGNALFD follows */
+#define CR_FILE_EPOLL		14	/* CR_HDR_EPOLL_ITEM tell what it waits for */
+#define CR_FILE_INOTIFY		15	/* CR_HDR_INOTIFY follows */
+#define CR_FILE_PIDFD		16	/* CR_HDR_PIDFD follows */
+#define CR_FILE_PROC		17	/* in /proc/self of the process, by path */
+#define CR_FILE_EXTERNAL	18	/* what the restarter hands in; the path says what */
 
 /**
  * struct cr_hdr_file - an open file description; a CR_HDR_STRING with its path
- *	follows if @path_len is not 0, then CR_HDR_TTY if it is a terminal
+ *	follows if @path_len is not 0, then what the @kind says
  * @objref: number of this object: 1 more than that of the object before
  * @kind: CR_FILE_*
  * @flags: O_* as fcntl(F_GETFL) reports them, with O_DIRECTORY and O_NOFOLLOW
@@ -391,8 +641,11 @@ struct cr_hdr_siginfo {
  * @ino: number of the inode
  * @size: bytes of a regular file
  * @mode: type and permissions of the inode
- * @target: objref of a pipe or shared memory; number of the restarter's
+ * @target: objref of a pipe or shared memory, or of the CR_HDR_INODE of a file
+ *	or directory that has no path any more; number of the restarter's
  *	descriptor for CR_FILE_TTY and CR_FILE_INHERIT; otherwise 0
+ * @hint: RWH_* of fcntl(F_SET_RW_HINT)
+ * @reserved: 0
  */
 struct cr_hdr_file {
 	__u32 objref;
@@ -405,6 +658,111 @@ struct cr_hdr_file {
 	__u64 size;
 	__u32 mode;
 	__u32 target;
+	__u32 hint;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_inode */
+#define CR_INODE_LINKABLE	0x1	/* made with O_TMPFILE: linkat(2) may name it */
+
+/**
+ * struct cr_hdr_inode - a file or directory that was deleted; a CR_HDR_STRING
+ *	with the path of a directory on the same mount follows, in which it was
+ *	if that is still there; its contents are in CR_HDR_DATA, holes left out
+ * @objref: number of this object: 1 more than that of the object before
+ * @mode: type and permissions
+ * @size: bytes of a regular file, 0 for a directory
+ * @dev: device, as in struct cr_hdr_file
+ * @ino: number of the inode
+ * @atime: nanoseconds since the epoch when it was last read
+ * @mtime: nanoseconds since the epoch when it was last written to
+ * @uid: owner, in the user namespace of the checkpointer
+ * @gid: group, likewise
+ * @flags: CR_INODE_*
+ * @path_len: bytes of the path
+ */
+struct cr_hdr_inode {
+	__u32 objref;
+	__u32 mode;
+	__u64 size;
+	__u64 dev;
+	__u64 ino;
+	__s64 atime;
+	__s64 mtime;
+	__u32 uid;
+	__u32 gid;
+	__u32 flags;
+	__u32 path_len;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_eventfd */
+#define CR_EVENTFD_SEMAPHORE	0x1
+
+/**
+ * struct cr_hdr_eventfd - state of the eventfd(2) before
+ * @count: what read(2) returns, or from what it takes 1
+ * @flags: CR_EVENTFD_*
+ * @reserved: 0
+ */
+struct cr_hdr_eventfd {
+	__u64 count;
+	__u32 flags;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_timerfd */
+#define CR_TIMERFD_ARMED	0x1
+#define CR_TIMERFD_ABSTIME	0x2	/* @expires is a point in time of @clock */
+#define CR_TIMERFD_CANCEL	0x4	/* TFD_TIMER_CANCEL_ON_SET */
+
+/**
+ * struct cr_hdr_timerfd - state of the timerfd before
+ * @clock: CLOCK_*
+ * @flags: CR_TIMERFD_*
+ * @expires: nanoseconds until it expires, or when it does
+ * @interval: nanoseconds
+ * @ticks: expirations that wait to be read
+ */
+struct cr_hdr_timerfd {
+	__u32 clock;
+	__u32 flags;
+	__s64 expires;
+	__s64 interval;
+	__u64 ticks;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_signalfd - state of the signalfd(2) before
+ * @mask: signals that it takes, bit 0 is signal 1
+ */
+struct cr_hdr_signalfd {
+	__u64 mask;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_inotify - state of the inotify(7) instance before; events that
+ *	wait to be read are in CR_HDR_DATA, as read(2) returns them
+ * @last_wd: the watch descriptor that was given last, 0 if none was
+ * @nr_events: events that wait
+ */
+struct cr_hdr_inotify {
+	__s32 last_wd;
+	__u32 nr_events;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_pidfd - the process of the pidfd before
+ * @pid: its pid, in the pid namespace of the checkpointer
+ * @reserved: 0
+ * @ino: number of the inode of the pidfd, which no other process has
+ * @start_boottime: when it started, nanoseconds of CLOCK_BOOTTIME; 0 for the
+ *	process of the image itself
+ */
+struct cr_hdr_pidfd {
+	__s32 pid;
+	__u32 reserved;
+	__u64 ino;
+	__u64 start_boottime;
 } __attribute__((aligned(8)));
 
 /* flags of struct cr_hdr_pipe */
@@ -427,6 +785,7 @@ struct cr_hdr_pipe {
 /* flags of struct cr_hdr_shm */
 #define CR_SHM_MEMFD		0x1	/* made by memfd_create(2), which the name is from */
 #define CR_SHM_NORESERVE	0x2	/* not accounted in advance */
+#define CR_SHM_HUGETLB		0x4	/* of huge pages of 1 << @page_shift bytes */
 
 /**
  * struct cr_hdr_shm - shared memory without a path; a CR_HDR_STRING with its
@@ -437,7 +796,7 @@ struct cr_hdr_pipe {
  * @seals: F_SEAL_*
  * @name_len: bytes of the name
  * @mode: permissions of the inode
- * @reserved: 0
+ * @page_shift: of the huge pages; 0 without CR_SHM_HUGETLB
  */
 struct cr_hdr_shm {
 	__u32 objref;
@@ -446,7 +805,7 @@ struct cr_hdr_shm {
 	__u32 seals;
 	__u32 name_len;
 	__u32 mode;
-	__u32 reserved;
+	__u32 page_shift;
 } __attribute__((aligned(8)));
 
 /**
@@ -489,14 +848,22 @@ struct cr_hdr_fs {
 } __attribute__((aligned(8)));
 
 /**
- * struct cr_hdr_files - descriptor table; @count CR_HDR_FD and then @nr_locks
- *	CR_HDR_LOCK follow
+ * struct cr_hdr_files - descriptor table; CR_HDR_FD, CR_HDR_LOCK, CR_HDR_OWNER,
+ *	CR_HDR_EPOLL_ITEM and CR_HDR_WATCH follow, each as often as is said here
  * @count: open descriptors
  * @nr_locks: locks on open files
+ * @nr_owners: open files that send a signal when they are ready
+ * @nr_epoll_items: what all epoll(7) instances wait for
+ * @nr_watches: what all inotify(7) instances watch
+ * @reserved: 0
  */
 struct cr_hdr_files {
 	__u32 count;
 	__u32 nr_locks;
+	__u32 nr_owners;
+	__u32 nr_epoll_items;
+	__u32 nr_watches;
+	__u32 reserved;
 } __attribute__((aligned(8)));
 
 /* flags of struct cr_hdr_fd */
@@ -520,6 +887,7 @@ struct cr_hdr_fd {
 #define CR_LOCK_POSIX		1	/* the process: fcntl(F_SETLK) */
 #define CR_LOCK_FLOCK		2	/* the open file: flock(2) */
 #define CR_LOCK_OFD		3	/* the open file: fcntl(F_OFD_SETLK) */
+#define CR_LOCK_LEASE		4	/* the open file: fcntl(F_SETLEASE) */
 
 /**
  * struct cr_hdr_lock - a lock on some bytes of a file, ascending by @objref,
@@ -528,9 +896,9 @@ struct cr_hdr_fd {
  * @kind: CR_LOCK_*
  * @lock_type: F_RDLCK for a shared lock, F_WRLCK for an exclusive one
  * @reserved: 0
- * @start: first byte; 0 for CR_LOCK_FLOCK
+ * @start: first byte; 0 for CR_LOCK_FLOCK and CR_LOCK_LEASE
  * @end: last byte; the largest number for all bytes from @start on, as for
- *	CR_LOCK_FLOCK
+ *	CR_LOCK_FLOCK and CR_LOCK_LEASE
  */
 struct cr_hdr_lock {
 	__u32 objref;
@@ -539,6 +907,65 @@ struct cr_hdr_lock {
 	__u32 reserved;
 	__s64 start;
 	__s64 end;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_owner - who gets a signal when a file is ready, ascending by
+ *	@objref: fcntl(F_SETOWN_EX) and fcntl(F_SETSIG)
+ * @objref: the CR_HDR_FILE
+ * @type: F_OWNER_*
+ * @pid: of the thread, process or process group, in the pid namespace of the
+ *	checkpointer; 0 if there is none
+ * @signal: the signal, 0 for SIGIO without a siginfo
+ * @uid: real user id of who said so, in the user namespace of the checkpointer
+ * @euid: effective user id, likewise
+ */
+struct cr_hdr_owner {
+	__u32 objref;
+	__u32 type;
+	__s32 pid;
+	__s32 signal;
+	__u32 uid;
+	__u32 euid;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_epoll_item */
+#define CR_EPOLL_READY		0x1	/* epoll_wait(2) looks at it next */
+
+/**
+ * struct cr_hdr_epoll_item - what an epoll(7) instance waits for, ascending by
+ *	@objref; those that are ready come in the order in which they became so
+ * @objref: the CR_HDR_FILE of the instance, a CR_FILE_EPOLL
+ * @target: the CR_HDR_FILE that it waits for
+ * @fd: the descriptor by which epoll_ctl(2) knows it
+ * @events: EPOLL*
+ * @data: of struct epoll_event
+ * @flags: CR_EPOLL_*
+ * @reserved: 0
+ */
+struct cr_hdr_epoll_item {
+	__u32 objref;
+	__u32 target;
+	__s32 fd;
+	__u32 events;
+	__u64 data;
+	__u32 flags;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_watch - what an inotify(7) instance watches, ascending by
+ *	@objref and @wd
+ * @objref: the CR_HDR_FILE of the instance, a CR_FILE_INOTIFY
+ * @target: the CR_HDR_FILE of what it watches, a CR_FILE_PATH
+ * @wd: watch descriptor
+ * @mask: IN_*
+ */
+struct cr_hdr_watch {
+	__u32 objref;
+	__u32 target;
+	__s32 wd;
+	__u32 mask;
 } __attribute__((aligned(8)));
 
 /* flags of struct cr_hdr_mm: dumpable, /proc/PID/coredump_filter, the rest */
@@ -553,8 +980,8 @@ struct cr_hdr_lock {
 #define CR_MM_LOCK_ONFAULT	0x200000	/* ... with MCL_ONFAULT */
 
 /**
- * struct cr_hdr_mm - an address space; CR_HDR_MM_CONTEXT, CR_HDR_AUXV and
- *	@nr_vmas CR_HDR_VMA follow
+ * struct cr_hdr_mm - an address space; CR_HDR_MM_CONTEXT, CR_HDR_AUXV,
+ *	CR_HDR_LDT, CR_HDR_VMA, CR_HDR_POLICY, CR_HDR_GUARD and CR_HDR_AIO follow
  * @start_code: as in struct prctl_mm_map, and so are the next 10
  * @end_code: likewise
  * @start_data: likewise
@@ -570,6 +997,11 @@ struct cr_hdr_lock {
  * @exe: objref of the CR_FILE_PATH that /proc/PID/exe shows
  * @nr_vmas: mappings
  * @auxv_len: bytes of CR_HDR_AUXV, a multiple of 16
+ * @membarrier: what is registered, as MEMBARRIER_CMD_GET_REGISTRATIONS of
+ *	membarrier(2) reports it
+ * @nr_policies: memory policies
+ * @nr_guards: guard regions
+ * @nr_aio: contexts of io_setup(2)
  * @reserved: 0
  */
 struct cr_hdr_mm {
@@ -588,6 +1020,10 @@ struct cr_hdr_mm {
 	__u32 exe;
 	__u32 nr_vmas;
 	__u32 auxv_len;
+	__u32 membarrier;
+	__u32 nr_policies;
+	__u32 nr_guards;
+	__u32 nr_aio;
 	__u32 reserved;
 } __attribute__((aligned(8)));
 
@@ -597,14 +1033,15 @@ struct cr_hdr_mm {
  * @vdso_size: bytes of it
  * @vdso_crc: CRC-32C of it: code of another kernel is not restored
  * @pkeys: protection keys that are allocated, bit 0 is key 0
- * @reserved: 0
+ * @ldt_entries: entries of modify_ldt(2): CR_HDR_LDT have a __u64 for each,
+ *	CR_WORDS_MAX in each but the last
  */
 struct cr_hdr_mm_context {
 	__u64 vdso;
 	__u32 vdso_size;
 	__u32 vdso_crc;
 	__u32 pkeys;
-	__u32 reserved;
+	__u32 ldt_entries;
 } __attribute__((aligned(8)));
 
 /* flags of struct cr_hdr_vma */
@@ -626,12 +1063,15 @@ struct cr_hdr_mm_context {
 #define CR_VMA_RAND_READ	0x8000
 #define CR_VMA_SEALED		0x10000
 #define CR_VMA_ACCOUNT		0x20000	/* counted as memory that may be needed */
+#define CR_VMA_HUGETLB		0x40000	/* of huge pages of 1 << @page_shift bytes */
+#define CR_VMA_DROPPABLE	0x80000	/* MAP_DROPPABLE: its contents are not saved */
 
 /* kind of struct cr_hdr_vma */
 #define CR_MAPPING_ANON		1	/* private memory without a file */
 #define CR_MAPPING_FILE		2	/* of the CR_HDR_FILE @objref */
 #define CR_MAPPING_VDSO		3	/* the kernel's code */
 #define CR_MAPPING_VVAR		4	/* the kernel's data */
+#define CR_MAPPING_AIO		5	/* the ring of a CR_HDR_AIO */
 
 /**
  * struct cr_hdr_vma - a mapping, ascending by @start; a CR_HDR_STRING with its
@@ -644,6 +1084,8 @@ struct cr_hdr_mm_context {
  * @objref: its CR_HDR_FILE, 0 if it has none
  * @pkey: protection key
  * @name_len: bytes of the name that prctl(PR_SET_VMA_ANON_NAME) gave
+ * @page_shift: of the huge pages; 0 without CR_VMA_HUGETLB
+ * @reserved: 0
  */
 struct cr_hdr_vma {
 	__u64 start;
@@ -654,6 +1096,56 @@ struct cr_hdr_vma {
 	__u32 objref;
 	__u32 pkey;
 	__u32 name_len;
+	__u32 page_shift;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_policy - a memory policy, ascending by @start
+ * @start: first byte that it is for; 0 for that of set_mempolicy(2)
+ * @end: byte behind the last; 0 for that of set_mempolicy(2)
+ * @mode: MPOL_*
+ * @flags: MPOL_F_*_NODES and MPOL_F_NUMA_BALANCING
+ * @home_node: set_mempolicy_home_node(2), -1 if there is none
+ * @reserved: 0
+ * @nodes: as the program gave them, bit 0 of the first word is node 0
+ */
+struct cr_hdr_policy {
+	__u64 start;
+	__u64 end;
+	__u32 mode;
+	__u32 flags;
+	__s32 home_node;
+	__u32 reserved;
+	__u64 nodes[16];
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_guard - pages of madvise(MADV_GUARD_INSTALL), ascending by
+ *	@start; not beyond one mapping
+ * @start: first byte
+ * @end: byte behind the last
+ */
+struct cr_hdr_guard {
+	__u64 start;
+	__u64 end;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_aio - a context of io_setup(2), ascending by @id, without a
+ *	request under way; what its ring has is in the pages of its mapping
+ * @id: aio_context_t: where its ring is mapped
+ * @nr_events: what io_setup(2) was asked for
+ * @head: of the ring
+ * @tail: of the ring
+ * @reserved: 0
+ */
+struct cr_hdr_aio {
+	__u64 id;
+	__u32 nr_events;
+	__u32 head;
+	__u32 tail;
+	__u32 reserved;
 } __attribute__((aligned(8)));
 
 /* flags of struct cr_extent */
