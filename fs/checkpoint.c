@@ -175,6 +175,8 @@ static void look_at_kind(struct file *file, struct checkpoint_file *seen)
 	struct inode *inode = file_inode(file);
 	struct super_block *sb = inode->i_sb;
 
+	if (checkpoint_anon_look(file, seen))
+		return;
 	if (file->f_mode & FMODE_PATH) {
 		seen->kind = CR_FILE_PATH;
 		return;
