@@ -138,7 +138,8 @@ fn check_flags(flags: c_ulong, to_self: bool, log: &mut Log) -> Result {
 pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -> Result<i32> {
     let file = match flags & uapi::CHECKPOINT_CHECK as c_ulong {
         0 => Some(
-            StreamFile::from_fd(fd, Direction::Write).map_err(|unfit| log.unfit("fd", fd, unfit))?,
+            StreamFile::from_fd(fd, Direction::Write)
+                .map_err(|unfit| log.unfit("fd", fd, unfit))?,
         ),
         _ => None,
     };

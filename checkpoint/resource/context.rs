@@ -68,7 +68,8 @@ impl<'a> Collect<'a> {
 
     /// Tells whether `file` is what the image is written to.
     pub(crate) fn is_image(&self, file: &File) -> bool {
-        self.image.is_some_and(|image| image.as_ptr() == file.as_ptr())
+        self.image
+            .is_some_and(|image| image.as_ptr() == file.as_ptr())
     }
 
     /// Lets one reason not hide the next: if nothing is going to be written, what was refused, and
