@@ -10,7 +10,6 @@
 #include <linux/checkpoint.h>
 #include <linux/dcache.h>
 #include <linux/eventfd.h>
-#include <linux/eventpoll.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
@@ -26,9 +25,14 @@
 #include <linux/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 #include <uapi/linux/pidfd.h>
 
+/* Which needs some of the above. */
+#include <linux/eventpoll.h>
+
 #include "mount.h"
+#include "pnode.h"
 
 static bool is_epoll(struct file *file)
 {
