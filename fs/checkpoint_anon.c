@@ -31,7 +31,6 @@
 /* Which needs some of the above. */
 #include <linux/eventpoll.h>
 
-#include "mount.h"
 #include "pnode.h"
 
 static bool is_epoll(struct file *file)

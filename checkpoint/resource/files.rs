@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The descriptor table: numbers, close-on-exec, and which descriptors have one open file; and locks
-//! on files, which belong to the table or to an open file.
+//! The descriptor table: numbers, close-on-exec, and which descriptors have one open file; locks on
+//! files, which belong to the table or to an open file; and what instances of epoll(7) and inotify(7)
+//! wait for.
 //!
 //! Locks: none is held here. The table that a restart fills is nobody else's until it is committed.
 
@@ -52,6 +53,16 @@ use crate::{
     },
 };
 
+mod epoll;
+mod watch;
+
+/// What was found of a descriptor table.
+pub(crate) struct Found {
+    fds: KVVec<image::Fd>,
+    epoll_items: KVVec<image::EpollItem>,
+    watches: KVVec<image::Watch>,
+}
+
 /// What an image says of a descriptor table.
 #[derive(Default)]
 pub(crate) struct Image {
@@ -59,6 +70,22 @@ pub(crate) struct Image {
     present: bool,
     fds: KVVec<image::Fd>,
     locks: KVVec<image::Lock>,
+    epoll: epoll::Image,
+    watches: KVVec<image::Watch>,
+}
+
+/// A descriptor table that is ready, and what is left to be done with its files.
+pub(crate) struct Prepared {
+    table: Table,
+    epoll: epoll::Image,
+    watches: KVVec<image::Watch>,
+}
+
+/// Returns the first descriptor of the open file with number `objref`, for the log.
+fn descriptor_of(fds: &[image::Fd], objref: u32) -> i32 {
+    fds.iter()
+        .find(|fd| fd.objref == objref)
+        .map_or(-1, |fd| fd.fd)
 }
 
 /// The name of a file, for the log.
@@ -159,9 +186,9 @@ fn take_locks(cx: &mut Prepare<'_>, table: &mut Table, image: &Image) -> Result 
 pub(crate) struct FileState;
 
 impl Resource for FileState {
-    type Found = KVVec<image::Fd>;
+    type Found = Found;
     type Image = Image;
-    type Prepared = Option<Table>;
+    type Prepared = Option<Prepared>;
 
     fn collect(cx: &mut Collect<'_>) -> Result<Self::Found> {
         if table::is_shared(cx.task) {
@@ -199,7 +226,11 @@ impl Resource for FileState {
                 GFP_KERNEL_ACCOUNT,
             )?;
         }
-        Ok(found)
+        Ok(Found {
+            epoll_items: epoll::collect(cx, &found)?,
+            watches: watch::collect(cx, &found)?,
+            fds: found,
+        })
     }
 
     fn save<T: Transport>(
@@ -208,16 +239,24 @@ impl Resource for FileState {
         to: &mut ImageWriter<'_, T>,
     ) -> Result<(), Failure> {
         to.record(&image::Files {
-            count: u32::try_from(found.len()).map_err(Error::from)?,
+            count: u32::try_from(found.fds.len()).map_err(Error::from)?,
             nr_locks: u32::try_from(cx.objects.locks().len()).map_err(Error::from)?,
+            nr_epoll_items: u32::try_from(found.epoll_items.len()).map_err(Error::from)?,
+            nr_watches: u32::try_from(found.watches.len()).map_err(Error::from)?,
             ..Default::default()
         })?;
-        for fd in found {
+        for fd in &found.fds {
             to.record(fd)?;
         }
         // Those of files that are only mapped are there, too.
         for lock in cx.objects.locks() {
             to.record(lock)?;
+        }
+        for item in &found.epoll_items {
+            to.record(item)?;
+        }
+        for watch in &found.watches {
+            to.record(watch)?;
         }
         Ok(())
     }
@@ -227,9 +266,10 @@ impl Resource for FileState {
             Item::Files(_) => image.present = true,
             Item::Fd(fd) => image.fds.push(*fd, GFP_KERNEL_ACCOUNT)?,
             Item::Lock(lock) => image.locks.push(*lock, GFP_KERNEL_ACCOUNT)?,
+            Item::Watch(watch) => image.watches.push(*watch, GFP_KERNEL_ACCOUNT)?,
             _ => (),
         }
-        Ok(())
+        epoll::take(&mut image.epoll, item)
     }
 
     fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
@@ -256,12 +296,26 @@ impl Resource for FileState {
                 .map_err(|e| cx.fail(e, fmt!("fd {number}: there is no room for it: {e:?}")))?;
         }
         take_locks(cx, &mut table, &image)?;
-        Ok(Some(table))
+        Ok(Some(Prepared {
+            table,
+            epoll: image.epoll,
+            watches: image.watches,
+        }))
+    }
+
+    fn complete(prepared: &mut Self::Prepared, cx: &mut Prepare<'_>) -> Result {
+        let Some(prepared) = prepared else {
+            return Ok(());
+        };
+
+        epoll::complete(cx, &prepared.epoll)?;
+        // Behind it: an event that comes now is news.
+        watch::complete(cx, &prepared.watches)
     }
 
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
-        if let Some(table) = prepared {
-            table.switch(caller);
+        if let Some(prepared) = prepared {
+            prepared.table.switch(caller);
         }
     }
 }

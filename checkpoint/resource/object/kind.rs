@@ -34,6 +34,11 @@ use crate::{
 };
 
 use super::{
+    epoll,
+    eventfd,
+    inotify,
+    pidfd,
+    signalfd,
     tty,
     Use, //
 };
@@ -235,4 +240,14 @@ macro_rules! kinds {
 kinds! {
     /// A terminal.
     tty::Terminal,
+    /// eventfd(2)
+    eventfd::EventFd,
+    /// signalfd(2)
+    signalfd::SignalFd,
+    /// epoll(7)
+    epoll::Epoll,
+    /// inotify(7)
+    inotify::Inotify,
+    /// pidfd_open(2)
+    pidfd::PidFd,
 }

@@ -60,12 +60,17 @@ use crate::{
     },
 };
 
+mod epoll;
+mod eventfd;
 mod file;
 mod inherit;
+mod inotify;
 mod kind;
 mod lock;
+mod pidfd;
 mod pipe;
 mod shm;
+mod signalfd;
 mod tty;
 
 use pipe::{
@@ -91,6 +96,8 @@ pub(crate) enum Use {
     Exe,
     /// The working directory or the root.
     Dir(&'static str),
+    /// What the inotify instance of a descriptor watches, by its watch descriptor.
+    Watch(i32, i32),
 }
 
 impl Display for Use {
@@ -100,6 +107,7 @@ impl Display for Use {
             Self::Mapping(start, end) => write!(f, "mapping {start:x}-{end:x}"),
             Self::Exe => f.write_str("the program"),
             Self::Dir(name) => f.write_str(name),
+            Self::Watch(fd, wd) => write!(f, "fd {fd}: watch {wd}"),
         }
     }
 }
@@ -126,7 +134,7 @@ enum Object {
         /// What its kind has noted, if it is one of the list in [`kind`].
         state: Option<kind::Found>,
         /// Nothing else can come to be at its address meanwhile.
-        _file: ARef<File>,
+        file: ARef<File>,
     },
 }
 
@@ -163,6 +171,26 @@ impl Objects {
             }
         }
         self.pipes.survey(table)
+    }
+
+    /// Returns the number of an open file, [`None`] if it has not been met.
+    pub(crate) fn number(&self, file: &File) -> Option<u32> {
+        self.index.get(&(file.as_ptr() as usize)).copied()
+    }
+
+    /// Returns the open files of a kind, with their numbers, which ascend.
+    pub(crate) fn of_kind(&self, kind: u32) -> Result<KVVec<(u32, ARef<File>)>> {
+        let mut files = KVVec::new();
+
+        for object in &self.found {
+            match object {
+                Object::File { record, file, .. } if record.kind == kind => {
+                    files.push((record.objref, file.clone()), GFP_KERNEL_ACCOUNT)?;
+                }
+                _ => (),
+            }
+        }
+        Ok(files)
     }
 
     /// The locks on all files, as an image has them.
@@ -306,7 +334,7 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
             record,
             path,
             state: found,
-            _file: file.into(),
+            file: file.into(),
         },
     )
 }
@@ -372,6 +400,8 @@ pub(crate) struct Opened {
 /// A file of the process, and whether it is nobody else's, so that there may be locks on it.
 struct OpenedFile {
     file: ARef<File>,
+    /// `CR_FILE_*`
+    kind: u32,
     can_be_locked: bool,
 }
 
@@ -379,6 +409,16 @@ impl Opened {
     /// Returns the file with number `objref`, [`None`] if that is no file.
     pub(crate) fn file(&self, objref: u32) -> Option<ARef<File>> {
         Some(self.opened(objref)?.file.clone())
+    }
+
+    /// Returns `CR_FILE_*` of the file with number `objref`, 0 if that is no file.
+    pub(crate) fn kind(&self, objref: u32) -> u32 {
+        self.opened(objref).map_or(0, |opened| opened.kind)
+    }
+
+    /// Returns the file with number `objref` if it is of a kind.
+    pub(crate) fn file_of_kind(&self, objref: u32, kind: u32) -> Option<ARef<File>> {
+        self.file(objref).filter(|_| self.kind(objref) == kind)
     }
 
     /// Returns the file with number `objref` if there may be locks on it.
@@ -624,6 +664,7 @@ impl Resource for ObjectState {
                         },
                         Some(OpenedFile {
                             file,
+                            kind: record.kind,
                             can_be_locked: record.can_be_locked(),
                         }),
                     )
@@ -712,8 +753,10 @@ impl Resource for ObjectState {
     }
 
     fn complete(prepared: &mut Self::Prepared, cx: &mut Prepare<'_>) -> Result {
-        for object in &prepared.objects {
+        for object in &mut prepared.objects {
             match object {
+                // What the process has not is closed, before anybody waits for what it has.
+                Ready::Pipe { ends, .. } => pipe::close_rest(ends),
                 Ready::Shm { record, file, .. } => {
                     memory::seal(file, record.seals).map_err(|e| {
                         cx.fail(
