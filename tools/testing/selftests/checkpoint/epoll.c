@@ -282,9 +282,9 @@ SUBJECT_TEST(exclusive)
 /* The kernel may leave the bit out; then it is out afterwards, too. */
 SUBJECT_TEST(wakeup)
 {
-	int ep = new_epoll(), ready = new_eventfd(1), reported = new_eventfd(1);
+	int ep = new_epoll(), ready = new_eventfd(1), told = new_eventfd(1);
 
-	add(ep, reported, EPOLLIN | EPOLLET | EPOLLWAKEUP, 1);
+	add(ep, told, EPOLLIN | EPOLLET | EPOLLWAKEUP, 1);
 	CHECK(IN(ep, 1));
 	add(ep, ready, EPOLLIN | EPOLLWAKEUP, 2);
 	checkpoint_and_compare(ep);

@@ -47,7 +47,7 @@ static short polls(int fd)
 }
 
 /* A line of /proc/self/fdinfo/@fd. */
-static void fdinfo(int fd, const char *field, char *line, size_t size)
+static void read_fdinfo(int fd, const char *field, char *line, size_t size)
 {
 	char path[64], text[256];
 	FILE *f;
@@ -58,7 +58,7 @@ static void fdinfo(int fd, const char *field, char *line, size_t size)
 	line[0] = '\0';
 	while (fgets(text, sizeof(text), f))
 		if (!strncmp(text, field, strlen(field)))
-			snprintf(line, size, "%s", text);
+			snprintf(line, size, "%.*s", (int)size - 1, text);
 	fclose(f);
 	CHECK(line[0]);
 }
@@ -237,11 +237,11 @@ SUBJECT_TEST(signalfd_masks_in_proc)
 		/* The C library has no signal 32. */
 		fd[sig] = syscall(SYS_signalfd4, -1, &mask, sizeof(mask), 0);
 		CHECK(fd[sig] >= 0);
-		fdinfo(fd[sig], "sigmask:", before[sig], 64);
+		read_fdinfo(fd[sig], "sigmask:", before[sig], 64);
 	}
 	checkpoint_here();
 	for (sig = 1; sig <= 64; sig++) {
-		fdinfo(fd[sig], "sigmask:", after, 64);
+		read_fdinfo(fd[sig], "sigmask:", after, 64);
 		CHECK(!strcmp(before[sig], after));
 	}
 }
@@ -258,7 +258,7 @@ static pid_t pid_of(int fd)
 	char line[64];
 	int pid = 0;
 
-	fdinfo(fd, "Pid:", line, sizeof(line));
+	read_fdinfo(fd, "Pid:", line, sizeof(line));
 	CHECK(sscanf(line, "Pid: %d", &pid) == 1);
 	return pid;
 }
