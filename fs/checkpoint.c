@@ -184,12 +184,6 @@ static void look_at_kind(struct file *file, struct checkpoint_file *seen)
 		seen->kind = CR_FILE_PATH;
 		return;
 	}
-#ifdef CONFIG_PROC_FS
-	if (sb->s_magic == PROC_SUPER_MAGIC && proc_pid(inode)) {
-		seen->what = "a file of a process in /proc";
-		return;
-	}
-#endif
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
 		if (is_file_hugepages(file)) {
@@ -443,6 +437,17 @@ unsigned long checkpoint_max_fds(void)
 struct files_struct *checkpoint_files_alloc(void)
 {
 	return dup_fd(&init_files, NULL);
+}
+
+/* Whether there is a descriptor in a table that no task has. */
+bool checkpoint_has_fd(struct files_struct *files, unsigned int fd)
+{
+	bool has;
+
+	spin_lock(&files->file_lock);
+	has = files_lookup_fd_locked(files, fd);
+	spin_unlock(&files->file_lock);
+	return has;
 }
 
 /* Gives the caller another descriptor table, and returns the one that it had. */

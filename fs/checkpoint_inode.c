@@ -34,6 +34,12 @@
 /* Names that are tried where a file cannot be made without one. */
 #define TRIES		8
 
+/* What tells the inode behind @file from others. */
+unsigned long checkpoint_inode_id(struct file *file)
+{
+	return (unsigned long)d_inode(file_user_path(file)->dentry);
+}
+
 /* Whether a name is one that a security module gives by itself. */
 static bool is_label(const char *name)
 {

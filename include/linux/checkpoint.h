@@ -102,6 +102,7 @@ void checkpoint_pages_put(struct bio_vec *bvecs, unsigned int nr);
 
 int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *hdr,
 			  const struct cr_hdr_mm_context *context, struct file *exe);
+int checkpoint_swap_exe(struct file *exe);
 void checkpoint_swap_abort(struct checkpoint_swap *swap);
 void checkpoint_swap_commit(struct checkpoint_swap *swap);
 
@@ -320,6 +321,7 @@ unsigned int tty_termios_input_baud_rate(const struct ktermios *termios);
 struct cr_hdr_inode;
 struct cr_hdr_owner;
 
+unsigned long checkpoint_inode_id(struct file *file);
 int checkpoint_inode_look(struct file *file, struct cr_hdr_inode *to,
 			  const char **what);
 int checkpoint_inode_alias(struct file *file, char *buf, int len);
@@ -346,6 +348,7 @@ int checkpoint_may_hint(struct file *file, unsigned int hint);
 void checkpoint_set_hint(struct file *file, unsigned int hint);
 
 /* How a file is called, and where in /proc it is: fs/checkpoint.c. */
+bool checkpoint_has_fd(struct files_struct *files, unsigned int fd);
 int checkpoint_text(struct file *file, char *buf, int len);
 int checkpoint_proc_depth(struct file *file, struct task_struct *task);
 
