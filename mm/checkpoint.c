@@ -698,7 +698,8 @@ static int set_pkeys(struct mm_struct *mm, u32 pkeys)
  * @swap: filled in
  * @hdr: flags of the address space to build
  * @context: what the architecture shall know of it
- * @exe: a file, which may be open with O_PATH, that /proc/PID/exe shall show
+ * @exe: a file, which may be open with O_PATH, that /proc/PID/exe shall show;
+ *	NULL if checkpoint_swap_exe() is going to set it
  *
  * On success the caller owns @swap, which checkpoint_swap_abort() or
  * checkpoint_swap_commit() takes. Until then, user memory of the caller's is out
@@ -761,7 +762,7 @@ int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *
 		__module_get(mm->binfmt->module);
 
 	ret = set_pkeys(mm, context->pkeys);
-	if (!ret)
+	if (!ret && exe)
 		ret = set_exe(mm, exe);
 	if (!ret)
 		ret = switch_current_mm(mm, true, NULL);
@@ -778,6 +779,20 @@ int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *
 	/* Should the caller die now, they are not looked for in the new one. */
 	take_pointers(swap);
 	return 0;
+}
+
+/**
+ * checkpoint_swap_exe() - Set what /proc/PID/exe shows, if nothing is yet.
+ * @exe: a file, which may be open with O_PATH
+ *
+ * A file that has a writer cannot be executed. One that restart(2) makes has
+ * none any more when its contents are there.
+ *
+ * Return: as checkpoint_swap_begin().
+ */
+int checkpoint_swap_exe(struct file *exe)
+{
+	return set_exe(current->mm, exe);
 }
 
 /**

@@ -145,6 +145,8 @@ pub(crate) struct Image {
 /// The new address space, which the caller has while this lives.
 pub(crate) struct Prepared {
     space: Rebuild,
+    /// The program, if it is not set yet.
+    late_exe: Option<ARef<File>>,
     layout: rebuild::Layout,
     mappings: Mappings,
     batch: PageBatch,
@@ -359,7 +361,12 @@ impl Resource for MmState {
         let batch = PageBatch::new()?;
         let layout = rebuild::Layout::from_bytes(mm.as_bytes())?;
         let kernel_context = rebuild::Context::from_bytes(context.as_bytes())?;
-        let mut space = Rebuild::begin(cx.caller, &layout, &kernel_context, &exe)
+        // A deleted program has its contents, and may be executed, at the end only.
+        let (now, late) = match cx.objects.is_deleted(mm.exe) {
+            false => (Some(exe), None),
+            true => (None, Some(exe)),
+        };
+        let mut space = Rebuild::begin(cx.caller, &layout, &kernel_context, now.as_deref())
             .map_err(|e| cx.fail(e, format_args!("new address space: {e:?}")))?;
 
         if context.vdso != 0 {
@@ -374,6 +381,7 @@ impl Resource for MmState {
 
         Ok(Some(Prepared {
             space,
+            late_exe: late,
             layout,
             mappings: image.mappings,
             batch,
@@ -436,6 +444,11 @@ impl Resource for MmState {
                     cx.fail(e, format_args!("mapping {start:x}-{end:x}: {doing}: {e:?}"))
                 })?;
             }
+        }
+        if let Some(exe) = &prepared.late_exe {
+            space
+                .set_exe(exe)
+                .map_err(|e| cx.fail(e, format_args!("the program, which is deleted: {e:?}")))?;
         }
         space
             .finish(&prepared.layout)

@@ -102,6 +102,7 @@ void checkpoint_pages_put(struct bio_vec *bvecs, unsigned int nr);
 
 int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *hdr,
 			  const struct cr_hdr_mm_context *context, struct file *exe);
+int checkpoint_swap_exe(struct file *exe);
 void checkpoint_swap_abort(struct checkpoint_swap *swap);
 void checkpoint_swap_commit(struct checkpoint_swap *swap);
 
@@ -238,6 +239,7 @@ struct tty_struct;
  * @name: name of shared memory, or of what has no kind
  * @pipe_bytes: whether bytes wait in the pipe that are no packets
  * @stream: whether the restarter's will do if it is a standard stream
+ * @pseudo: whether numbers and sizes of its inodes mean nothing after a reboot
  */
 struct checkpoint_file {
 	u32 kind;
@@ -258,6 +260,7 @@ struct checkpoint_file {
 	char name[256];
 	bool pipe_bytes;
 	bool stream;
+	bool pseudo;
 };
 
 int checkpoint_look(struct file *file, struct checkpoint_file *seen);
@@ -309,5 +312,44 @@ int create_pipe_files(struct file **res, int flags);
 void free_fs_struct(struct fs_struct *fs);
 struct tty_struct *tty_from_file(struct file *file);
 unsigned int tty_termios_input_baud_rate(const struct ktermios *termios);
+
+/*
+ * Deleted files: fs/checkpoint_inode.c, for rust/kernel/fs/state/inode.rs.
+ * Owners, leases and hints: fs/checkpoint_owner.c, for
+ * rust/kernel/fs/state/owner.rs. What is not said here is said there.
+ */
+struct cr_hdr_inode;
+struct cr_hdr_owner;
+
+unsigned long checkpoint_inode_id(struct file *file);
+int checkpoint_inode_look(struct file *file, struct cr_hdr_inode *to,
+			  const char **what);
+int checkpoint_inode_alias(struct file *file, char *buf, int len);
+int checkpoint_inode_dir(struct file *file, char *buf, int len);
+struct file *checkpoint_inode_reader(struct file *file);
+struct file *checkpoint_inode_create(const char *dir, const struct cr_hdr_inode *from);
+ssize_t checkpoint_inode_write(struct file *file, const void *from, size_t len,
+			       loff_t pos);
+int checkpoint_inode_finish(struct file *file, const struct cr_hdr_inode *from);
+
+struct checkpoint_owner;
+
+const char *checkpoint_owner_obstacle(struct file *file);
+bool checkpoint_owner_get(struct file *file, struct cr_hdr_owner *to);
+struct checkpoint_owner *checkpoint_owner_prepare(struct file *file,
+						  const struct cr_hdr_owner *from,
+						  pid_t self, pid_t pgrp);
+void checkpoint_owner_free(struct checkpoint_owner *owner);
+void checkpoint_owner_commit(struct checkpoint_owner *owner);
+int checkpoint_async(struct file *file, int fd);
+int checkpoint_lease(struct file *file, int fd, unsigned int type);
+unsigned int checkpoint_hint(struct file *file);
+int checkpoint_may_hint(struct file *file, unsigned int hint);
+void checkpoint_set_hint(struct file *file, unsigned int hint);
+
+/* How a file is called, and where in /proc it is: fs/checkpoint.c. */
+bool checkpoint_has_fd(struct files_struct *files, unsigned int fd);
+int checkpoint_text(struct file *file, char *buf, int len);
+int checkpoint_proc_depth(struct file *file, struct task_struct *task);
 
 #endif /* _LINUX_CHECKPOINT_H */

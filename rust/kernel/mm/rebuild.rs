@@ -91,7 +91,7 @@ pub struct Rebuild {
 
 impl Rebuild {
     /// Switches the caller to an address space without mappings, of which `/proc/PID/exe` shows
-    /// `exe`.
+    /// `exe`. Without, that is for [`set_exe`](Self::set_exe).
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Rebuild {
         _caller: &CurrentTask,
         layout: &Layout,
         context: &Context,
-        exe: &File,
+        exe: Option<&File>,
     ) -> Result<Self> {
         let mut swap = MaybeUninit::zeroed();
 
@@ -113,7 +113,7 @@ impl Rebuild {
                 swap.as_mut_ptr(),
                 &raw const layout.0,
                 &raw const context.0,
-                exe.as_ptr(),
+                exe.map_or(ptr::null_mut(), |exe| exe.as_ptr()),
             )
         })?;
         // INVARIANT: The function has just filled it in. Nobody else switches address spaces.
@@ -122,6 +122,17 @@ impl Rebuild {
             swap: unsafe { swap.assume_init() },
             _not_send: NotThreadSafe,
         })
+    }
+
+    /// Makes `/proc/PID/exe` show a file that nobody writes to any more.
+    ///
+    /// # Errors
+    ///
+    /// `EACCES` or `EPERM`: the caller could not execute the file.
+    pub fn set_exe(&mut self, exe: &File) -> Result {
+        // SAFETY: By the type invariants, this is about the new address space. `exe` is a valid
+        // file.
+        to_result(unsafe { bindings::checkpoint_swap_exe(exe.as_ptr()) })
     }
 
     /// Maps the vDSO at `addr`, and the kernel's data before it.
