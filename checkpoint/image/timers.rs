@@ -23,6 +23,12 @@ use crate::{
 /// `CLOCK_TAI`: the largest number of a clock.
 pub(super) const CLOCK_MAX: i32 = 11;
 
+/// The smallest: processor time of the process, as `ITIMER_PROF` counts it.
+const CLOCK_MIN: i32 = -8;
+
+/// More expirations than a clock has nanoseconds before it ends, and few enough to go on counting.
+const OVERRUN_MAX: i64 = i64::MAX / 2;
+
 /// `SIGEV_*`, which tell what happens when a timer expires.
 const SIGEV_SIGNAL: u32 = 0;
 const SIGEV_NONE: u32 = 1;
@@ -43,7 +49,8 @@ pub struct Timers {
     pub monotonic: i64,
     /// Nanoseconds of `CLOCK_BOOTTIME` then, likewise.
     pub boottime: i64,
-    /// Nanoseconds until `ITIMER_REAL` expires.
+    /// Nanoseconds until `ITIMER_REAL` expires; if it is not armed but has an interval, until it
+    /// would expire next.
     pub real_left: i64,
     /// Its interval.
     pub real_interval: i64,
@@ -77,18 +84,29 @@ impl Validate for Timers {
         ] {
             Reason::unless_in(field, found, 0, i64::MAX)?;
         }
-        for (flag, field, left) in [
-            (uapi::CR_TIMERS_REAL, "real_left", self.real_left),
-            (uapi::CR_TIMERS_VIRTUAL, "virtual_left", self.virtual_left),
-            (uapi::CR_TIMERS_PROF, "prof_left", self.prof_left),
+        let real = self.flags & uapi::CR_TIMERS_REAL != 0 || self.real_interval != 0;
+        for (has, field, left) in [
+            (real, "real_left", self.real_left),
+            (
+                self.flags & uapi::CR_TIMERS_VIRTUAL != 0,
+                "virtual_left",
+                self.virtual_left,
+            ),
+            (
+                self.flags & uapi::CR_TIMERS_PROF != 0,
+                "prof_left",
+                self.prof_left,
+            ),
         ] {
-            let max = if self.flags & flag == 0 { 0 } else { i64::MAX };
-            Reason::unless_in(field, left, 0, max)?;
+            Reason::unless_in(field, left, 0, if has { i64::MAX } else { 0 })?;
         }
         Reason::unless_bits(
             "flags",
             self.flags,
-            uapi::CR_TIMERS_REAL | uapi::CR_TIMERS_VIRTUAL | uapi::CR_TIMERS_PROF,
+            uapi::CR_TIMERS_REAL
+                | uapi::CR_TIMERS_VIRTUAL
+                | uapi::CR_TIMERS_PROF
+                | uapi::CR_TIMERS_RESTORE_IDS,
         )?;
         Reason::unless_in("nr_timers", self.nr_timers, 0, uapi::CR_TIMERS_MAX)?;
         Reason::unless_in("next_id", self.next_id, 0, i32::MAX)
@@ -105,7 +123,8 @@ impl Validate for Timers {
 pub struct Timer {
     /// Its id.
     pub id: i32,
-    /// `CLOCK_*`; those of processor time are the process's and thread's own.
+    /// `CLOCK_*`; those of processor time are the process's and thread's own, and less than 0 if
+    /// they count as `ITIMER_PROF` or `ITIMER_VIRTUAL` does.
     pub clock: i32,
     /// `SIGEV_*`
     pub notify: u32,
@@ -122,7 +141,7 @@ pub struct Timer {
     pub expires: i64,
     /// Nanoseconds.
     pub interval: i64,
-    /// Expirations that were missed since the signal was sent.
+    /// Expirations that were missed since the signal was sent, less 1.
     pub overrun: i64,
     /// What timer_getoverrun(2) returns.
     pub overrun_last: i64,
@@ -131,13 +150,15 @@ pub struct Timer {
 impl Validate for Timer {
     fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
         Reason::unless_in("id", self.id, 0, i32::MAX)?;
-        Reason::unless_in("clock", self.clock, 0, CLOCK_MAX)?;
-        let (min, max) = match self.notify {
-            SIGEV_SIGNAL | SIGEV_THREAD | SIGEV_THREAD_ID => (1, SIGNAL_MAX),
-            SIGEV_NONE => (0, SIGNAL_MAX),
+        Reason::unless_in("clock", self.clock, CLOCK_MIN, CLOCK_MAX)?;
+        match self.notify {
+            SIGEV_SIGNAL | SIGEV_THREAD | SIGEV_THREAD_ID => {
+                Reason::unless_in("signal", self.signal, 1, SIGNAL_MAX)?;
+            }
+            // Any number: nobody looks at it.
+            SIGEV_NONE => (),
             found => return Err(Reason::unknown("notify", found)),
-        };
-        Reason::unless_in("signal", self.signal, min, max)?;
+        }
         let (min, max) = match self.notify {
             SIGEV_THREAD_ID => (1, i32::MAX),
             _ => (0, 0),
@@ -146,12 +167,15 @@ impl Validate for Timer {
         Reason::unless_bits(
             "flags",
             self.flags,
-            uapi::CR_TIMER_ARMED | uapi::CR_TIMER_ABSTIME | uapi::CR_TIMER_RESTORE_IDS,
+            uapi::CR_TIMER_ARMED | uapi::CR_TIMER_ABSTIME,
         )?;
-        Reason::unless_in("expires", self.expires, 0, i64::MAX)?;
         Reason::unless_in("interval", self.interval, 0, i64::MAX)?;
+        // To be set to 0 is not to be armed.
+        let set = self.flags & uapi::CR_TIMER_ARMED != 0 || self.interval != 0;
+        let (min, max) = if set { (1, i64::MAX) } else { (0, 0) };
+        Reason::unless_in("expires", self.expires, min, max)?;
         // Of a timer whose signal has not been sent yet, it is one less than none.
-        Reason::unless_in("overrun", self.overrun, -1, i64::MAX)?;
-        Reason::unless_in("overrun_last", self.overrun_last, -1, i64::MAX)
+        Reason::unless_in("overrun", self.overrun, -1, OVERRUN_MAX)?;
+        Reason::unless_in("overrun_last", self.overrun_last, -1, OVERRUN_MAX)
     }
 }

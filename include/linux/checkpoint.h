@@ -317,8 +317,9 @@ unsigned int tty_termios_input_baud_rate(const struct ktermios *termios);
 struct k_itimer;
 struct nsproxy;
 
-/* First word of a pending signal: whether any thread may take it; in a timer's
- * signal, the second bit, and the id of the timer from bit 32 on.
+/*
+ * First word of a pending signal: whether any thread may take it, whether a timer
+ * has sent it, and from bit 32 on the id of that.
  */
 #define CHECKPOINT_PENDING_SHARED	0x1
 #define CHECKPOINT_PENDING_TIMER	0x2
@@ -327,6 +328,7 @@ struct nsproxy;
 s64 checkpoint_clock_seen(struct task_struct *task, clockid_t clock, ktime_t time);
 void checkpoint_clocks_get(struct task_struct *task, struct cr_hdr_timers *to);
 struct nsproxy *checkpoint_timens_create(s64 monotonic, s64 boottime);
+void checkpoint_timens_free(struct nsproxy *ns);
 void checkpoint_timens_switch(struct nsproxy *ns);
 
 bool checkpoint_itimer_fires(struct task_struct *task);

@@ -97,7 +97,7 @@ static struct timespec64 checkpoint_offset(s64 least, ktime_t now, struct timesp
  * The caller needs what unshare(2) and /proc/PID/timens_offsets ask for. A clock
  * that is ahead stays as it is.
  *
- * Return: namespaces for checkpoint_timens_switch() or nsproxy_free(), which are
+ * Return: namespaces for checkpoint_timens_switch() or checkpoint_timens_free(),
  * the caller's but for that of time; -EPERM; -ERANGE for what no clock reaches;
  * -ENOSPC if there are too many; -EOPNOTSUPP if the kernel has none.
  */
@@ -128,6 +128,12 @@ struct nsproxy *checkpoint_timens_create(s64 monotonic, s64 boottime)
 #else
 	return ERR_PTR(-EOPNOTSUPP);
 #endif
+}
+
+/* Drops what checkpoint_timens_create() made. */
+void checkpoint_timens_free(struct nsproxy *ns)
+{
+	nsproxy_free(ns);
 }
 
 /**
@@ -177,7 +183,7 @@ static s64 checkpoint_until_next(ktime_t expires, ktime_t now, ktime_t interval)
 /* Tells whether ITIMER_REAL of @task expires this moment. */
 bool checkpoint_itimer_fires(struct task_struct *task)
 {
-	const struct hrtimer *timer = &task->signal->real_timer;
+	struct hrtimer *timer = &task->signal->real_timer;
 
 	return hrtimer_active(timer) && !hrtimer_is_queued(timer);
 }
@@ -190,7 +196,7 @@ bool checkpoint_itimer_fires(struct task_struct *task)
 void checkpoint_itimers_get(struct task_struct *task, struct cr_hdr_timers *to)
 {
 	struct signal_struct *signal = task->signal;
-	const struct hrtimer *real = &signal->real_timer;
+	struct hrtimer *real = &signal->real_timer;
 	u64 samples[CPUCLOCK_MAX];
 	int i;
 
