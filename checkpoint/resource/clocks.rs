@@ -39,16 +39,12 @@ use crate::{
 pub(crate) struct ClockState;
 
 /// Finds the first clock that is behind, and by how many nanoseconds, of pairs of now and then.
-fn behind(
-    [monotonic, boottime]: [(i64, i64); 2], //
+fn behind([monotonic, boottime]: [(i64, i64); 2], //
 ) -> Option<(&'static str, i64)> {
-    [
-        ("CLOCK_MONOTONIC", monotonic),
-        ("CLOCK_BOOTTIME", boottime),
-    ]
-    .into_iter()
-    .find(|(_, (now, then))| now < then)
-    .map(|(clock, (now, then))| (clock, then.saturating_sub(now)))
+    [("CLOCK_MONOTONIC", monotonic), ("CLOCK_BOOTTIME", boottime)]
+        .into_iter()
+        .find(|(_, (now, then))| now < then)
+        .map(|(clock, (now, then))| (clock, then.saturating_sub(now)))
 }
 
 impl Resource for ClockState {

@@ -202,7 +202,10 @@ impl Resource for TimerState {
                 } else {
                     cx.fail(
                         e,
-                        format_args!("timer {id}: it cannot be created: clock {}: {e:?}", timer.clock),
+                        format_args!(
+                            "timer {id}: it cannot be created: clock {}: {e:?}",
+                            timer.clock
+                        ),
                     )
                 }
             })?;

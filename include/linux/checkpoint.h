@@ -344,6 +344,7 @@ void checkpoint_timers_add(const struct cr_hdr_timers *process, struct k_itimer 
 void checkpoint_timers_start(const struct cr_hdr_timers *process, struct k_itimer **timers,
 			     const struct cr_hdr_timer *from, unsigned int nr);
 
+bool checkpoint_is_timerfd(const struct file *file);
 bool checkpoint_timerfd_get(struct file *file, struct task_struct *task,
 			    struct cr_hdr_timerfd *to);
 struct file *checkpoint_timerfd_create(const struct cr_hdr_timerfd *from);

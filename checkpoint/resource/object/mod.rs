@@ -66,6 +66,7 @@ mod kind;
 mod lock;
 mod pipe;
 mod shm;
+mod timerfd;
 mod tty;
 
 use pipe::{

@@ -26,6 +26,7 @@ use crate::{
 pub mod dirs;
 pub mod lock;
 pub mod table;
+pub mod timerfd;
 
 /// Longest path, with the `NUL` behind it.
 pub const PATH_MAX: usize = bindings::PATH_MAX as usize;

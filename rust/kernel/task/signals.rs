@@ -240,7 +240,8 @@ impl Queue {
         if self.sent.get(&id).is_some() {
             return Err(EINVAL);
         }
-        self.sent.try_create_and_insert(id, (), GFP_KERNEL_ACCOUNT)?;
+        self.sent
+            .try_create_and_insert(id, (), GFP_KERNEL_ACCOUNT)?;
 
         let (setting, entry) = self.timers.sent(id)?;
         let to_thread = setting.notify & bindings::SIGEV_THREAD_ID != 0;

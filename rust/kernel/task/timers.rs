@@ -153,7 +153,12 @@ impl Timers {
     /// - `EPERM`: a clock that wakes the machine, and the caller may not.
     /// - `EAGAIN`: too many timers and signals.
     pub fn push(&mut self, setting: Setting) -> Result {
-        if !is_sound(&setting) || self.settings.last().is_some_and(|last| last.id >= setting.id) {
+        if !is_sound(&setting)
+            || self
+                .settings
+                .last()
+                .is_some_and(|last| last.id >= setting.id)
+        {
             return Err(EINVAL);
         }
         self.entries.reserve(1, GFP_KERNEL_ACCOUNT)?;
@@ -254,8 +259,7 @@ impl TimeNamespace {
     /// - `EOPNOTSUPP`: the kernel has no time namespaces.
     pub fn new(_caller: &CurrentTask, monotonic: i64, boottime: i64) -> Result<Self> {
         // SAFETY: The function has no requirements. The caller is the current task.
-        let ns =
-            from_err_ptr(unsafe { bindings::checkpoint_timens_create(monotonic, boottime) })?;
+        let ns = from_err_ptr(unsafe { bindings::checkpoint_timens_create(monotonic, boottime) })?;
 
         // INVARIANT: Just returned.
         Ok(Self(NonNull::new(ns).ok_or(ENOMEM)?))
