@@ -225,13 +225,13 @@ void checkpoint_itimers_get(struct task_struct *task, struct cr_hdr_timers *to)
 		u64 now;
 
 		*left = 0;
-		*interval = min(it->incr, (u64)KTIME_MAX);
+		*interval = min_t(u64, it->incr, KTIME_MAX);
 		if (!it->expires)
 			continue;
 		thread_group_sample_cputime(task, samples);
 		now = samples[checkpoint_cpu_itimers[i].clock];
 		to->flags |= checkpoint_cpu_itimers[i].flag;
-		*left = it->expires > now ? min(it->expires - now, (u64)KTIME_MAX) : 1;
+		*left = it->expires > now ? min_t(u64, it->expires - now, KTIME_MAX) : 1;
 	}
 }
 
