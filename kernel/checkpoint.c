@@ -65,22 +65,10 @@ static void sched_obstacles(struct task_struct *task, struct checkpoint_obstacle
 		found(to, "prctl(PR_SET_TIMERSLACK)");
 }
 
-static void timer_obstacles(struct signal_struct *signal,
-			    struct checkpoint_obstacles *to)
-{
-#ifdef CONFIG_POSIX_TIMERS
-	if (!hlist_empty(&signal->posix_timers))
-		found(to, "a POSIX timer");
-	if (hrtimer_active(&signal->real_timer) || signal->it_real_incr)
-		found(to, "an armed ITIMER_REAL");
-	if (signal->it[CPUCLOCK_PROF].expires)
-		found(to, "an armed ITIMER_PROF");
-	if (signal->it[CPUCLOCK_VIRT].expires)
-		found(to, "an armed ITIMER_VIRTUAL");
-#endif
-}
-
-/* A task sees the namespaces of the restarter afterwards. */
+/*
+ * A task sees the namespaces of the restarter afterwards. Its time namespace may be
+ * another one now, because an image has the clocks as it sees them.
+ */
 static void ns_obstacles(struct task_struct *task, struct checkpoint_obstacles *to)
 {
 	const struct nsproxy *own = current->nsproxy;
@@ -99,8 +87,6 @@ static void ns_obstacles(struct task_struct *task, struct checkpoint_obstacles *
 		found(to, "another mount namespace than the caller's");
 	if (ns && ns->net_ns != own->net_ns)
 		found(to, "another network namespace than the caller's");
-	if (ns && ns->time_ns != own->time_ns)
-		found(to, "another time namespace than the caller's");
 	if (ns && ns->cgroup_ns != own->cgroup_ns)
 		found(to, "another cgroup namespace than the caller's");
 	if (ns && ns->pid_ns_for_children != task_active_pid_ns(task))
@@ -189,7 +175,6 @@ void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obsta
 	if (task_spec_ssb_disable(task) || task_spec_ssb_noexec(task) ||
 	    task_spec_ib_disable(task))
 		found(to, "prctl(PR_SET_SPECULATION_CTRL)");
-	timer_obstacles(signal, to);
 	sched_obstacles(task, to);
 	ns_obstacles(task, to);
 	key_obstacles(task, to);
@@ -223,19 +208,14 @@ void checkpoint_job_control(struct task_struct *task, pid_t *pgrp, pid_t *sessio
 	*session = task_session_vnr(task);
 }
 
-/* Ends what the current task has and the restored process has not. */
+/*
+ * Ends what the current task has and the restored process has not, but for timers:
+ * see checkpoint_timers_add().
+ */
 void checkpoint_task_reset(void)
 {
 	struct signal_struct *signal = current->signal;
 
-#ifdef CONFIG_POSIX_TIMERS
-	exit_itimers(current);
-	hrtimer_cancel(&signal->real_timer);
-	spin_lock_irq(&current->sighand->siglock);
-	signal->it_real_incr = 0;
-	memset(signal->it, 0, sizeof(signal->it));
-	spin_unlock_irq(&current->sighand->siglock);
-#endif
 	clear_syscall_work_syscall_user_dispatch(current);
 	current->pdeath_signal = 0;
 	signal->is_child_subreaper = 0;
@@ -589,6 +569,7 @@ void checkpoint_finish_syscall(void)
  * Signals
  */
 
+/* @shared: CHECKPOINT_PENDING_SHARED or 0 */
 static void checkpoint_pending_get(struct sigpending *pending, u64 shared,
 				   u64 (*to)[1 + CHECKPOINT_SIGINFO_WORDS],
 				   int max, int *nr)
@@ -596,13 +577,23 @@ static void checkpoint_pending_get(struct sigpending *pending, u64 shared,
 	sigset_t rest = pending->signal;
 	struct sigqueue *q;
 	siginfo_t info;
+	u32 timer;
 	int sig;
 
 	list_for_each_entry(q, &pending->list, list) {
+		u64 kind = shared;
+
 		sigdelset(&rest, q->info.si_signo);
+		if (q->flags & SIGQUEUE_PREALLOC) {
+			/* The signal of a timer that was set anew is dropped. */
+			if (!checkpoint_timer_sent(q, &timer))
+				continue;
+			kind |= CHECKPOINT_PENDING_TIMER |
+				(u64)timer << CHECKPOINT_PENDING_ID_SHIFT;
+		}
 		if (*nr < max) {
 			copy_siginfo_to_external(&info, &q->info);
-			to[*nr][0] = shared;
+			to[*nr][0] = kind;
 			memcpy(&to[*nr][1], &info, sizeof(info));
 		}
 		++*nr;
@@ -630,15 +621,18 @@ static void checkpoint_pending_get(struct sigpending *pending, u64 shared,
  * @flags: gets CR_SIGNALS_*
  * @stop: gets the signal that stopped the process, or 0
  * @actions: gets _NSIG actions
- * @pending: gets the pending signals, each behind whether it is shared
+ * @pending: gets the pending signals, each behind CHECKPOINT_PENDING_*
  * @max: places in @pending
+ * @itimers: gets the timers of setitimer(2) at the same moment: what they have
+ *	sent is pending, and nothing else
  *
  * Return: how many signals are pending, which may be more than @max; -ESRCH if
  * the task is about to die.
  */
 int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
 			   u32 *stop, u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
-			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max)
+			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max,
+			   struct cr_hdr_timers *itimers)
 {
 	struct sighand_struct *sighand;
 	unsigned long irq;
@@ -648,10 +642,18 @@ int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
 	BUILD_BUG_ON(sizeof(siginfo_t) != CHECKPOINT_SIGINFO_WORDS * sizeof(u64));
 	BUILD_BUG_ON(sizeof(sigset_t) != sizeof(u64));
 
-	sighand = lock_task_sighand(task, &irq);
-	if (!sighand)
-		return -ESRCH;
+	for (;;) {
+		sighand = lock_task_sighand(task, &irq);
+		if (!sighand)
+			return -ESRCH;
+		if (!checkpoint_itimer_fires(task))
+			break;
+		/* It may be waiting for the lock, or have sent its signal. */
+		unlock_task_sighand(task, &irq);
+		hrtimer_cancel_wait_running(&task->signal->real_timer);
+	}
 
+	checkpoint_itimers_get(task, itimers);
 	*flags = 0;
 	*stop = 0;
 	masks[0] = task->blocked.sig[0];
@@ -674,7 +676,8 @@ int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
 		actions[i][3] = sa->sa_mask.sig[0];
 	}
 	checkpoint_pending_get(&task->pending, 0, pending, max, &nr);
-	checkpoint_pending_get(&task->signal->shared_pending, 1, pending, max, &nr);
+	checkpoint_pending_get(&task->signal->shared_pending,
+			       CHECKPOINT_PENDING_SHARED, pending, max, &nr);
 	if (sigismember(&task->pending.signal, SIGKILL) ||
 	    task->signal->flags & SIGNAL_GROUP_EXIT || task->flags & PF_EXITING)
 		nr = -ESRCH;

@@ -199,6 +199,8 @@ macro_rules! resources {
 }
 
 resources! {
+    /// Time namespace. What is set by a clock comes after it.
+    clocks::ClockState,
     /// What several others may refer to: open files, pipes, shared memory.
     object::ObjectState,
     /// Name, life and statistics.
@@ -207,6 +209,8 @@ resources! {
     creds::CredState,
     /// Registers, and what the kernel knows of a thread.
     cpu::CpuState,
+    /// Timers of timer_create(2) and setitimer(2).
+    timers::TimerState,
     /// Actions, masks, pending signals.
     signals::SignalState,
     /// Working directory, root, umask.

@@ -183,7 +183,8 @@ void checkpoint_reissue_interrupted(void);
 void checkpoint_finish_syscall(void);
 int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
 			   u32 *stop, u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
-			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max);
+			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max,
+			   struct cr_hdr_timers *itimers);
 struct sigqueue *checkpoint_sigqueue_alloc(const u64 *info);
 void checkpoint_sigqueue_free(struct sigqueue *q);
 void checkpoint_signals_set(const u64 *masks, u32 flags, u32 stop,
@@ -351,5 +352,42 @@ void checkpoint_set_hint(struct file *file, unsigned int hint);
 bool checkpoint_has_fd(struct files_struct *files, unsigned int fd);
 int checkpoint_text(struct file *file, char *buf, int len);
 int checkpoint_proc_depth(struct file *file, struct task_struct *task);
+ * Clocks and timers: kernel/time/checkpoint.c and fs/timerfd.c.
+ */
+struct k_itimer;
+struct nsproxy;
+
+/*
+ * First word of a pending signal: whether any thread may take it, whether a timer
+ * has sent it, and from bit 32 on the id of that.
+ */
+#define CHECKPOINT_PENDING_SHARED	0x1
+#define CHECKPOINT_PENDING_TIMER	0x2
+#define CHECKPOINT_PENDING_ID_SHIFT	32
+
+s64 checkpoint_clock_seen(struct task_struct *task, clockid_t clock, ktime_t time);
+void checkpoint_clocks_get(struct task_struct *task, struct cr_hdr_timers *to);
+struct nsproxy *checkpoint_timens_create(s64 monotonic, s64 boottime);
+void checkpoint_timens_free(struct nsproxy *ns);
+void checkpoint_timens_switch(struct nsproxy *ns);
+
+bool checkpoint_itimer_fires(struct task_struct *task);
+void checkpoint_itimers_get(struct task_struct *task, struct cr_hdr_timers *to);
+int checkpoint_timers_get(struct task_struct *task, struct cr_hdr_timer *to,
+			  int max, const char **refused);
+bool checkpoint_timer_sent(const struct sigqueue *q, u32 *id);
+struct k_itimer *checkpoint_timer_create(const struct cr_hdr_timer *from);
+void checkpoint_timer_free(struct k_itimer *timer);
+struct sigqueue *checkpoint_timer_signal(struct k_itimer *timer);
+void checkpoint_timers_add(const struct cr_hdr_timers *process, struct k_itimer **timers,
+			   const struct cr_hdr_timer *from, unsigned int nr);
+void checkpoint_timers_start(const struct cr_hdr_timers *process, struct k_itimer **timers,
+			     const struct cr_hdr_timer *from, unsigned int nr);
+
+bool checkpoint_is_timerfd(const struct file *file);
+bool checkpoint_timerfd_get(struct file *file, struct task_struct *task,
+			    struct cr_hdr_timerfd *to);
+struct file *checkpoint_timerfd_create(const struct cr_hdr_timerfd *from);
+void checkpoint_timerfd_start(struct file *file, const struct cr_hdr_timerfd *from);
 
 #endif /* _LINUX_CHECKPOINT_H */

@@ -21,7 +21,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/timerfd.h>
 
 #ifndef SYS_io_uring_setup
 #define SYS_io_uring_setup 425
@@ -181,11 +180,6 @@ REFUSE_TEST(epoll, "fd 5: ")
 REFUSE_TEST(eventfd, "fd 5: ")
 {
 	with_fd(eventfd(3, 0), "eventfd");
-}
-
-REFUSE_TEST(timerfd, "fd 5: ")
-{
-	with_fd(timerfd_create(CLOCK_MONOTONIC, 0), "timerfd");
 }
 
 REFUSE_TEST(signalfd, "fd 5: ")
@@ -437,34 +431,48 @@ REFUSE_TEST(traced, "a traced task")
 
 /* Timers and filters */
 
-REFUSE_TEST(interval_timer, "ITIMER_REAL")
+/* A timer that sends its signal to the thread that makes it. */
+static void *make_timer(void *arg)
 {
-	struct itimerval it = { .it_value.tv_sec = 1000 };
+	struct sigevent *ev = arg;
+	int id;
 
-	CHECK(!setitimer(ITIMER_REAL, &it, NULL));
-	checkpoint_here();
-	CHECK(!getitimer(ITIMER_REAL, &it) && it.it_value.tv_sec > 900);
+	ev->_sigev_un._tid = syscall(SYS_gettid);
+	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, ev, &id))
+		id = -1;
+	return (void *)(intptr_t)id;
 }
 
-REFUSE_TEST(virtual_interval_timer, "ITIMER_VIRTUAL")
-{
-	struct itimerval it = { .it_value.tv_sec = 1000 };
-
-	CHECK(!setitimer(ITIMER_VIRTUAL, &it, NULL));
-	checkpoint_here();
-	CHECK(!getitimer(ITIMER_VIRTUAL, &it) && it.it_value.tv_sec > 900);
-}
-
-REFUSE_TEST(posix_timer, "a POSIX timer")
+REFUSE_TEST(timer_of_another, "a timer for the processor time of another process")
 {
 	struct sigevent ev = { .sigev_notify = SIGEV_NONE };
 	struct itimerspec its = { .it_value.tv_sec = 1000 };
+	clockid_t clock;
 	int id;
 
-	CHECK(!syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &id));
+	CHECK(!clock_getcpuclockid(1, &clock));
+	CHECK(!syscall(SYS_timer_create, clock, &ev, &id));
 	CHECK(!syscall(SYS_timer_settime, id, 0, &its, NULL));
 	checkpoint_here();
 	CHECK(!syscall(SYS_timer_gettime, id, &its) && its.it_value.tv_sec > 900);
+}
+
+REFUSE_TEST(timer_for_a_thread_that_is_gone, "a timer with a signal for another thread")
+{
+	struct sigevent ev = {
+		.sigev_notify = SIGEV_SIGNAL | SIGEV_THREAD_ID,
+		.sigev_signo = SIGUSR2,
+	};
+	pthread_t thread;
+	void *tid;
+	int id;
+
+	CHECK(!pthread_create(&thread, NULL, make_timer, &ev));
+	CHECK(!pthread_join(thread, &tid));
+	id = (intptr_t)tid;
+	CHECK(id >= 0);
+	checkpoint_here();
+	CHECK(!syscall(SYS_timer_getoverrun, id));
 }
 
 REFUSE_TEST(seccomp_filter, "seccomp")
