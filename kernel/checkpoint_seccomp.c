@@ -19,25 +19,34 @@ unsigned int checkpoint_seccomp_mode(struct task_struct *task)
 
 #ifdef CONFIG_SECCOMP_FILTER
 
-/**
- * checkpoint_filter_next - go on to the next filter of a task
- * @task: the task, which is current or does not run
- * @filter: the filter before, NULL for the filter that was installed last
- * @seen: gets what the filter is
- *
- * Return: the filter, NULL if there is none. It is not to be looked into, and
- * stays as long as the task does not run.
+/*
+ * The filter of @task that was installed last, with a reference that keeps it
+ * and all before it; NULL if there is none. It is not to be looked into.
  */
-struct seccomp_filter *checkpoint_filter_next(struct task_struct *task,
-					      struct seccomp_filter *filter,
+struct seccomp_filter *checkpoint_filters_hold(struct task_struct *task)
+{
+	return seccomp_filter_hold(task);
+}
+
+/* Gives that reference back. */
+void checkpoint_filters_put(struct seccomp_filter *filter)
+{
+	seccomp_filter_put(filter);
+}
+
+/**
+ * checkpoint_filter_look - look at a filter
+ * @filter: the filter
+ * @seen: gets what it is; its program stays as long as the filter does
+ *
+ * Return: the filter that was installed before, NULL if there is none.
+ */
+struct seccomp_filter *checkpoint_filter_look(struct seccomp_filter *filter,
 					      struct checkpoint_filter *seen)
 {
 	const struct sock_fprog_kern *program;
 	bool listener;
 
-	filter = seccomp_filter_before(task, filter);
-	if (!filter)
-		return NULL;
 	*seen = (struct checkpoint_filter) {};
 	program = seccomp_filter_program(filter, &seen->log, &listener);
 	if (listener) {
@@ -50,7 +59,7 @@ struct seccomp_filter *checkpoint_filter_next(struct task_struct *task,
 		seen->insns = (const u64 *)program->filter;
 		seen->nr_insns = program->len;
 	}
-	return filter;
+	return seccomp_filter_before(filter);
 }
 
 /* What the caller's filters count for, see checkpoint_filter_prepare(). */
@@ -89,7 +98,7 @@ struct seccomp_filter *checkpoint_filter_prepare(const u64 *insns,
 	if (first) {
 		/* The task keeps its own reference until the commit. */
 		get_seccomp_filter(current);
-		prev = seccomp_filter_before(current, NULL);
+		prev = current->seccomp.filter;
 	}
 	filter = seccomp_filter_restore(&program, log, prev, total);
 	if (IS_ERR(filter) && first && prev)
@@ -111,8 +120,16 @@ void checkpoint_filter_commit(struct seccomp_filter *filter, unsigned int nr)
 
 #else /* CONFIG_SECCOMP_FILTER */
 
-struct seccomp_filter *checkpoint_filter_next(struct task_struct *task,
-					      struct seccomp_filter *filter,
+struct seccomp_filter *checkpoint_filters_hold(struct task_struct *task)
+{
+	return NULL;
+}
+
+void checkpoint_filters_put(struct seccomp_filter *filter)
+{
+}
+
+struct seccomp_filter *checkpoint_filter_look(struct seccomp_filter *filter,
 					      struct checkpoint_filter *seen)
 {
 	return NULL;

@@ -199,6 +199,8 @@ resources! {
     task::TaskState,
     /// Credentials.
     creds::CredState,
+    /// Which system calls are allowed.
+    seccomp::SeccompState,
     /// Registers, and what the kernel knows of a thread.
     cpu::CpuState,
     /// Actions, masks, pending signals.

@@ -339,8 +339,9 @@ struct checkpoint_filter {
 };
 
 unsigned int checkpoint_seccomp_mode(struct task_struct *task);
-struct seccomp_filter *checkpoint_filter_next(struct task_struct *task,
-					      struct seccomp_filter *filter,
+struct seccomp_filter *checkpoint_filters_hold(struct task_struct *task);
+void checkpoint_filters_put(struct seccomp_filter *filter);
+struct seccomp_filter *checkpoint_filter_look(struct seccomp_filter *filter,
 					      struct checkpoint_filter *seen);
 unsigned long checkpoint_filter_total(void);
 struct seccomp_filter *checkpoint_filter_prepare(const u64 *insns,
@@ -359,8 +360,9 @@ int audit_change_loginuid(kuid_t loginuid, int rc);
 int bpf_prog_restore(struct bpf_prog **pfp, const struct sock_fprog_kern *fprog,
 		     int (*trans)(struct sock_filter *filter, unsigned int flen));
 long seccomp_set_mode_strict(void);
-struct seccomp_filter *seccomp_filter_before(struct task_struct *task,
-					     struct seccomp_filter *filter);
+struct seccomp_filter *seccomp_filter_hold(struct task_struct *task);
+void seccomp_filter_put(struct seccomp_filter *filter);
+struct seccomp_filter *seccomp_filter_before(const struct seccomp_filter *filter);
 const struct sock_fprog_kern *seccomp_filter_program(struct seccomp_filter *filter,
 						     bool *log, bool *listener);
 struct seccomp_filter *seccomp_filter_restore(const struct sock_fprog_kern *fprog,

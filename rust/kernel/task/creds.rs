@@ -6,6 +6,7 @@
 //! [`include/linux/checkpoint.h`](srctree/include/linux/checkpoint.h)
 
 use super::{
+    regs::name,
     CurrentTask,
     Task, //
 };
@@ -13,7 +14,6 @@ use crate::{
     bindings,
     error::to_result,
     prelude::*,
-    str::CStr,
     uapi, //
 };
 use core::ptr::{
@@ -68,7 +68,7 @@ pub struct Refused {
     /// What a system call would answer.
     pub error: Error,
     /// The field of `struct cr_hdr_creds` that it is about, or `groups`, if it is about one.
-    pub field: Option<&'static CStr>,
+    pub field: Option<&'static str>,
 }
 
 /// Credentials that are ready to become those of the current task.
@@ -93,7 +93,7 @@ impl Acquired {
         let mut field = ptr::null();
         let count = c_int::try_from(groups.len()).map_err(|_| Refused {
             error: EINVAL,
-            field: Some(c"groups"),
+            field: Some("groups"),
         })?;
 
         // SAFETY: Both types of the structure are made of one declaration, there are as many groups
@@ -110,7 +110,7 @@ impl Acquired {
         to_result(ret).map_err(|error| Refused {
             error,
             // SAFETY: The function names a field by a string literal, or not at all.
-            field: (!field.is_null()).then(|| unsafe { CStr::from_char_ptr(field) }),
+            field: unsafe { name(field) },
         })?;
         // INVARIANT: The function hands over what it made, and has made it of the credentials of
         // the current task. No other task can change those, and this one only commits these.
