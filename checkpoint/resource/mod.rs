@@ -207,6 +207,8 @@ resources! {
     task::TaskState,
     /// Credentials.
     creds::CredState,
+    /// Which system calls are allowed.
+    seccomp::SeccompState,
     /// Registers, and what the kernel knows of a thread.
     cpu::CpuState,
     /// Timers of timer_create(2) and setitimer(2).

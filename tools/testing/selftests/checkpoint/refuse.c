@@ -8,6 +8,8 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
+#include <linux/keyctl.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
@@ -475,15 +477,67 @@ REFUSE_TEST(timer_for_a_thread_that_is_gone, "a timer with a signal for another 
 	CHECK(!syscall(SYS_timer_getoverrun, id));
 }
 
-REFUSE_TEST(seccomp_filter, "seccomp")
+REFUSE_TEST(seccomp_listener, "a seccomp filter with a listener")
 {
 	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	struct sock_fprog prog = { 1, &allow };
+	int fd;
 
 	CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	CHECK(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
+	fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		     SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+	CHECK(fd >= 0);
 	checkpoint_here();
 	CHECK(prctl(PR_GET_SECCOMP) == SECCOMP_MODE_FILTER);
+}
+
+/* Keys and labels */
+
+/* Makes a keyring of its own, empty as it may be. */
+static void with_keyring(int special)
+{
+	long id = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, special, 1);
+
+	if (id < 0)
+		lacks("keyring");
+	checkpoint_here();
+	CHECK(syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, special, 0) == id);
+}
+
+REFUSE_TEST(thread_keyring, "a keyring of its own")
+{
+	with_keyring(KEY_SPEC_THREAD_KEYRING);
+}
+
+REFUSE_TEST(process_keyring, "a keyring of its own")
+{
+	with_keyring(KEY_SPEC_PROCESS_KEYRING);
+}
+
+REFUSE_TEST(keyring_for_requested_keys, "keyctl(KEYCTL_SET_REQKEY_KEYRING)")
+{
+	if (syscall(SYS_keyctl, KEYCTL_SET_REQKEY_KEYRING,
+		    KEY_REQKEY_DEFL_USER_KEYRING) < 0)
+		lacks("keyring");
+	checkpoint_here();
+	CHECK(syscall(SYS_keyctl, KEYCTL_SET_REQKEY_KEYRING,
+		      KEY_REQKEY_DEFL_NO_CHANGE) == KEY_REQKEY_DEFL_USER_KEYRING);
+}
+
+REFUSE_TEST(landlock_domain, "a Landlock domain")
+{
+	struct landlock_ruleset_attr attr = {
+		.handled_access_fs = LANDLOCK_ACCESS_FS_MAKE_SOCK,
+	};
+	int fd = syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+
+	if (fd < 0)
+		lacks("Landlock");
+	CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	CHECK(!syscall(SYS_landlock_restrict_self, fd, 0));
+	close(fd);
+	checkpoint_here();
+	CHECK(mknod(in_dir("socket"), S_IFSOCK | 0600, 0) && errno == EACCES);
 }
 
 /* Who saves itself has to see its own files: there is no path for them else. */
