@@ -34,32 +34,6 @@
  * What is checked and not restored
  */
 
-static const char *checkpoint_sched_obstacle(struct task_struct *task)
-{
-	if (task->policy != SCHED_NORMAL)
-		return "a scheduling policy other than SCHED_OTHER";
-	if (task_nice(task))
-		return "a nice value";
-	if (task->se.custom_slice)
-		return "a time slice of its own";
-#ifdef CONFIG_UCLAMP_TASK
-	if (task->uclamp_req[UCLAMP_MIN].user_defined ||
-	    task->uclamp_req[UCLAMP_MAX].user_defined)
-		return "a clamped utilization";
-#endif
-#ifdef CONFIG_SCHED_CORE
-	if (task->core_cookie)
-		return "prctl(PR_SCHED_CORE)";
-#endif
-#ifdef CONFIG_NUMA
-	if (task->mempolicy)
-		return "a memory policy";
-#endif
-	if (task->timer_slack_ns != task->default_timer_slack_ns)
-		return "prctl(PR_SET_TIMERSLACK)";
-	return NULL;
-}
-
 static const char *checkpoint_timer_obstacle(struct signal_struct *signal)
 {
 #ifdef CONFIG_POSIX_TIMERS
@@ -172,26 +146,17 @@ const char *checkpoint_task_obstacle(struct task_struct *task)
 	if (task->utask && (task->utask->active_uprobe || task->utask->depth))
 		return "an active uprobe";
 #endif
+#ifdef CONFIG_NUMA
+	if (task->mempolicy)
+		return "a memory policy";
+#endif
 #ifdef CONFIG_SYSVIPC
 	if (task->sysvsem.undo_list)
 		return "SEM_UNDO";
 #endif
 	if (checkpoint_shares_sighand(task))
 		return "sharing signal handlers with another process";
-	if (task->pdeath_signal)
-		return "prctl(PR_SET_PDEATHSIG)";
-	if (signal->is_child_subreaper)
-		return "prctl(PR_SET_CHILD_SUBREAPER)";
-	if (task->flags & PF_MCE_PROCESS)
-		return "prctl(PR_MCE_KILL)";
-	if (!(~task->flags & (PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE)))
-		return "prctl(PR_SET_IO_FLUSHER)";
-	if (task_spec_ssb_disable(task) || task_spec_ssb_noexec(task) ||
-	    task_spec_ib_disable(task))
-		return "prctl(PR_SET_SPECULATION_CTRL)";
 	obstacle = checkpoint_timer_obstacle(signal);
-	if (!obstacle)
-		obstacle = checkpoint_sched_obstacle(task);
 	if (!obstacle)
 		obstacle = checkpoint_ns_obstacle(task);
 	if (!obstacle)
@@ -240,9 +205,6 @@ void checkpoint_task_reset(void)
 	spin_unlock_irq(&current->sighand->siglock);
 #endif
 	clear_syscall_work_syscall_user_dispatch(current);
-	current->pdeath_signal = 0;
-	signal->is_child_subreaper = 0;
-	current->timer_slack_ns = current->default_timer_slack_ns;
 }
 
 /*
