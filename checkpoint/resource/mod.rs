@@ -199,6 +199,12 @@ resources! {
     task::TaskState,
     /// Credentials.
     creds::CredState,
+    /// Resource limits.
+    limits::LimitState,
+    /// Policy, priorities, processors.
+    sched::SchedState,
+    /// What prctl(2), setsid(2) and `/proc` set.
+    attrs::AttrState,
     /// Registers, and what the kernel knows of a thread.
     cpu::CpuState,
     /// Actions, masks, pending signals.

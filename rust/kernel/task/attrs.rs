@@ -36,8 +36,7 @@ impl Attrs {
 
         // SAFETY: Both types are made of one declaration. The function reads the structure, and
         // writes the pointer of a local variable.
-        let ret =
-            unsafe { bindings::checkpoint_attrs_check((&raw const attrs).cast(), &mut what) };
+        let ret = unsafe { bindings::checkpoint_attrs_check((&raw const attrs).cast(), &mut what) };
         // SAFETY: The function sets this to a string literal whatever it returns.
         let what = unsafe { name(what) }.unwrap_or("attributes");
 

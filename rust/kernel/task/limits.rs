@@ -33,11 +33,12 @@ impl Limits {
 
         // SAFETY: Both types are made of one declaration. The function reads the structure and
         // writes the number, both of which are there.
-        let ret = unsafe {
-            bindings::checkpoint_limits_check((&raw const limits).cast(), &mut which)
-        };
+        let ret =
+            unsafe { bindings::checkpoint_limits_check((&raw const limits).cast(), &mut which) };
         // INVARIANT: Just checked.
-        to_result(ret).map(|()| Self(limits)).map_err(|e| (e, which))
+        to_result(ret)
+            .map(|()| Self(limits))
+            .map_err(|e| (e, which))
     }
 }
 
