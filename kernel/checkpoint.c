@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What belongs to one task, as checkpoint(2) saves and restart(2) restores it:
- * credentials, signals, and what the kernel keeps for a thread. Registers are in
- * arch/.
+ * signals, and what the kernel keeps for a thread. Registers are in arch/.
  */
 #include <linux/checkpoint.h>
-#include <linux/cred.h>
 #include <linux/futex.h>
 #include <linux/hrtimer.h>
 #include <linux/io_uring.h>
@@ -21,14 +19,12 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
-#include <linux/seccomp.h>
 #include <linux/signal.h>
 #include <linux/syscall_user_dispatch.h>
 #include <linux/task_work.h>
 #include <linux/time_namespace.h>
 #include <linux/timekeeping.h>
 #include <linux/uprobes.h>
-#include <linux/user_namespace.h>
 
 /*
  * What is checked and not restored
@@ -97,20 +93,6 @@ bool checkpoint_shares_sighand(struct task_struct *task)
 	return ret;
 }
 
-/* Keys that a session or a user shares are the restarter's. */
-static const char *checkpoint_key_obstacle(struct task_struct *task)
-{
-	const char *obstacle = NULL;
-
-#ifdef CONFIG_KEYS
-	rcu_read_lock();
-	if (__task_cred(task)->thread_keyring || __task_cred(task)->process_keyring)
-		obstacle = "a keyring of its own";
-	rcu_read_unlock();
-#endif
-	return obstacle;
-}
-
 /* Tells whether @task has, or had, a ring that may write to its memory later. */
 bool checkpoint_uses_io_uring(struct task_struct *task)
 {
@@ -132,8 +114,6 @@ const char *checkpoint_task_obstacle(struct task_struct *task)
 
 	if (task->ptrace)
 		return "a traced task";
-	if (seccomp_mode(&task->seccomp) != SECCOMP_MODE_DISABLED)
-		return "seccomp";
 	if (test_task_syscall_work(task, SYSCALL_USER_DISPATCH))
 		return "prctl(PR_SET_SYSCALL_USER_DISPATCH)";
 	if (checkpoint_uses_io_uring(task))
@@ -160,7 +140,7 @@ const char *checkpoint_task_obstacle(struct task_struct *task)
 	if (!obstacle)
 		obstacle = checkpoint_ns_obstacle(task);
 	if (!obstacle)
-		obstacle = checkpoint_key_obstacle(task);
+		obstacle = checkpoint_cred_obstacle(task);
 	if (!obstacle)
 		obstacle = checkpoint_cpu_obstacle(task);
 	return obstacle;
@@ -205,66 +185,6 @@ void checkpoint_task_reset(void)
 	spin_unlock_irq(&current->sighand->siglock);
 #endif
 	clear_syscall_work_syscall_user_dispatch(current);
-}
-
-/*
- * Credentials
- */
-
-static bool checkpoint_ids_mapped(const struct cr_hdr_creds *creds)
-{
-	return creds->uid != (u32)-1 && creds->euid != (u32)-1 &&
-	       creds->suid != (u32)-1 && creds->fsuid != (u32)-1 &&
-	       creds->gid != (u32)-1 && creds->egid != (u32)-1 &&
-	       creds->sgid != (u32)-1 && creds->fsgid != (u32)-1;
-}
-
-/**
- * checkpoint_creds_get - read the credentials of a task
- * @task: the task
- * @to: gets all but @ngroups, as the user namespace of the caller has them
- * @groups: gets the groups, ascending, likewise
- * @max: places in @groups
- *
- * Return: how many groups there are, which may be more than @max; -EOVERFLOW if
- * an id has no number in the namespace of the caller; -EXDEV if @task is of
- * another user namespace.
- */
-int checkpoint_creds_get(struct task_struct *task, struct cr_hdr_creds *to,
-			 u32 *groups, int max)
-{
-	struct user_namespace *ns = current_user_ns();
-	const struct cred *cred = get_task_cred(task);
-	int ret, i;
-
-	to->uid = from_kuid(ns, cred->uid);
-	to->euid = from_kuid(ns, cred->euid);
-	to->suid = from_kuid(ns, cred->suid);
-	to->fsuid = from_kuid(ns, cred->fsuid);
-	to->gid = from_kgid(ns, cred->gid);
-	to->egid = from_kgid(ns, cred->egid);
-	to->sgid = from_kgid(ns, cred->sgid);
-	to->fsgid = from_kgid(ns, cred->fsgid);
-	to->securebits = cred->securebits;
-	to->cap_inheritable = cred->cap_inheritable.val;
-	to->cap_permitted = cred->cap_permitted.val;
-	to->cap_effective = cred->cap_effective.val;
-	to->cap_bset = cred->cap_bset.val;
-	to->cap_ambient = cred->cap_ambient.val;
-	to->no_new_privs = task_no_new_privs(task);
-
-	ret = cred->group_info->ngroups;
-	if (cred->user_ns != ns)
-		ret = -EXDEV;
-	else if (!checkpoint_ids_mapped(to))
-		ret = -EOVERFLOW;
-	for (i = 0; i < min(ret, max); i++) {
-		groups[i] = from_kgid(ns, cred->group_info->gid[i]);
-		if (groups[i] == (u32)-1)
-			ret = -EOVERFLOW;
-	}
-	put_cred(cred);
-	return ret;
 }
 
 /*

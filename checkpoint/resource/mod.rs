@@ -199,6 +199,8 @@ resources! {
     task::TaskState,
     /// Credentials.
     creds::CredState,
+    /// Which system calls are allowed.
+    seccomp::SeccompState,
     /// Resource limits.
     limits::LimitState,
     /// Policy, priorities, processors.

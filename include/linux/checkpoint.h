@@ -162,8 +162,6 @@ struct task_struct *checkpoint_first_child(struct task_struct *task);
 int checkpoint_nr_threads(struct task_struct *task);
 void checkpoint_job_control(struct task_struct *task, pid_t *pgrp, pid_t *session);
 void checkpoint_task_reset(void);
-int checkpoint_creds_get(struct task_struct *task, struct cr_hdr_creds *to,
-			 u32 *groups, int max);
 const char *checkpoint_thread_get(struct task_struct *task,
 				  struct cr_hdr_thread *to);
 const char *checkpoint_thread_unfit(const struct cr_hdr_thread *from);
@@ -342,5 +340,77 @@ int membarrier_register_global_expedited(void);
 int membarrier_register_private_expedited(int flags);
 int propagate_has_child_subreaper(struct task_struct *p, void *data);
 int set_cpuid_mode(unsigned long cpuid_enabled);
+ * Credentials, labels, seccomp: kernel/checkpoint_cred.c,
+ * kernel/checkpoint_seccomp.c, security/landlock/checkpoint.c, and what they
+ * need of their neighbours.
+ */
+struct bpf_prog;
+struct cred;
+struct seccomp_filter;
+struct sock_filter;
+struct sock_fprog_kern;
+
+const char *checkpoint_cred_obstacle(struct task_struct *task);
+int checkpoint_creds_get(struct task_struct *task, struct cr_hdr_creds *to,
+			 u32 *groups, int max);
+int checkpoint_creds_prepare(const struct cr_hdr_creds *from, const u32 *groups,
+			     int ngroups, struct cred **prepared, const char **field);
+void checkpoint_creds_drop(struct cred *prepared);
+void checkpoint_creds_commit(struct cred *prepared, bool no_new_privs);
+
+int checkpoint_label_get(struct task_struct *task, char *to, unsigned int max);
+int checkpoint_loginuid_get(struct task_struct *task, u32 *loginuid, u32 *sessionid);
+int checkpoint_loginuid_prepare(u32 loginuid);
+void checkpoint_loginuid_commit(u32 loginuid);
+
+bool checkpoint_landlocked(const struct cred *cred);
+
+/**
+ * struct checkpoint_filter - what a seccomp filter is
+ * @refused: what makes it one that cannot be saved, NULL if nothing does
+ * @insns: its program, as struct sock_filter
+ * @nr_insns: instructions
+ * @log: SECCOMP_FILTER_FLAG_LOG
+ */
+struct checkpoint_filter {
+	const char *refused;
+	const u64 *insns;
+	unsigned int nr_insns;
+	bool log;
+};
+
+unsigned int checkpoint_seccomp_mode(struct task_struct *task);
+struct seccomp_filter *checkpoint_filters_hold(struct task_struct *task);
+void checkpoint_filters_put(struct seccomp_filter *filter);
+struct seccomp_filter *checkpoint_filter_look(struct seccomp_filter *filter,
+					      struct checkpoint_filter *seen);
+unsigned long checkpoint_filter_total(void);
+struct seccomp_filter *checkpoint_filter_prepare(const u64 *insns,
+						 unsigned int nr_insns, bool log,
+						 struct seccomp_filter *prev,
+						 unsigned long *total);
+void checkpoint_filter_drop(struct seccomp_filter *filter);
+void checkpoint_filter_commit(struct seccomp_filter *filter, unsigned int nr);
+bool checkpoint_may_filter(bool no_new_privs);
+bool checkpoint_may_be_strict(void);
+void checkpoint_be_strict(void);
+
+void flag_nproc_exceeded(struct cred *new);
+int audit_set_loginuid_perm(kuid_t loginuid);
+int audit_change_loginuid(kuid_t loginuid, int rc);
+int bpf_prog_restore(struct bpf_prog **pfp, const struct sock_fprog_kern *fprog,
+		     int (*trans)(struct sock_filter *filter, unsigned int flen));
+long seccomp_set_mode_strict(void);
+struct seccomp_filter *seccomp_filter_hold(struct task_struct *task);
+void seccomp_filter_put(struct seccomp_filter *filter);
+struct seccomp_filter *seccomp_filter_before(const struct seccomp_filter *filter);
+const struct sock_fprog_kern *seccomp_filter_program(struct seccomp_filter *filter,
+						     bool *log, bool *listener);
+struct seccomp_filter *seccomp_filter_restore(const struct sock_fprog_kern *fprog,
+					      bool log, struct seccomp_filter *prev,
+					      unsigned long *total);
+unsigned long seccomp_filter_total(void);
+void seccomp_filter_drop(struct seccomp_filter *filter);
+void seccomp_filter_install(struct seccomp_filter *filter, unsigned int nr);
 
 #endif /* _LINUX_CHECKPOINT_H */
