@@ -13,6 +13,10 @@
 //! A task that led its session or its process group leads one again, unless the caller has a
 //! controlling terminal: job control is then up to whoever started the caller. Nor does a caller
 //! that leads a group get a session, for which setsid(2) is the rule.
+//!
+//! The label of a security module says what a task may do, and is given by the rules of the module:
+//! the caller must have the same. A login that the audit subsystem counted the task to is set, if
+//! the caller may do that; without one, whoever restarts it is accountable.
 
 use kernel::{
     prelude::*,
@@ -21,14 +25,17 @@ use kernel::{
             Attrs,
             Cookie, //
         },
-        CurrentTask, //
+        creds::security::PreparedLogin,
+        CurrentTask,
+        Task, //
     },
 };
 
 use crate::{
     image::{
         self,
-        Item, //
+        Item,
+        Text, //
     },
     resource::{
         Collect,
@@ -62,10 +69,19 @@ impl Leads {
     }
 }
 
+/// What was found.
+pub(crate) struct Found {
+    attrs: image::TaskAttrs,
+    label: KVec<u8>,
+}
+
 /// What an image says.
 #[derive(Default)]
 pub(crate) struct Image {
     attrs: Option<image::TaskAttrs>,
+    label: KVec<u8>,
+    /// The next text is the label.
+    label_follows: bool,
     leads: Leads,
 }
 
@@ -73,6 +89,7 @@ pub(crate) struct Image {
 pub(crate) struct Prepared {
     attrs: Attrs,
     cookie: Option<Cookie>,
+    login: Option<PreparedLogin>,
     leads: Leads,
 }
 
@@ -108,13 +125,67 @@ fn attrs(from: &image::TaskAttrs) -> uapi::cr_hdr_task_attrs {
     }
 }
 
+/// Adds the login of a task to its attributes.
+fn find_login(cx: &mut Collect<'_>, attrs: &mut image::TaskAttrs) -> Result {
+    let login = cx.task.login().map_err(|e| {
+        if e == EOVERFLOW {
+            cx.refuse(format_args!(
+                "a login uid without a number in the caller's user namespace"
+            ))
+        } else {
+            cx.fail(e, format_args!("login uid: {e:?}"))
+        }
+    })?;
+
+    if let Some(login) = login {
+        attrs.flags |= uapi::CR_ATTR_LOGINUID;
+        attrs.loginuid = login.uid;
+        attrs.sessionid = login.session;
+    }
+    Ok(())
+}
+
+/// Returns the label of a task if an image can hold it.
+fn find_label(cx: &mut Collect<'_>, task: &Task) -> Result<KVec<u8>> {
+    let label = task
+        .label()
+        .map_err(|e| cx.fail(e, format_args!("label of a security module: {e:?}")))?;
+
+    if Text::new(&label).is_none() {
+        return Err(cx.refuse(format_args!("this label of a security module")));
+    }
+    Ok(label)
+}
+
+/// Checks that the caller has the label of the image.
+fn check_label(cx: &mut Prepare<'_>, label: &[u8]) -> Result {
+    let own = cx
+        .caller
+        .label()
+        .map_err(|e| cx.fail(e, format_args!("label of a security module: {e:?}")))?;
+
+    if own.as_slice() != label {
+        return Err(cx.fail(
+            EPERM,
+            format_args!("label of a security module: the image has another than the caller"),
+        ));
+    }
+    Ok(())
+}
+
 impl Resource for AttrState {
-    type Found = image::TaskAttrs;
+    type Found = Found;
     type Image = Image;
     type Prepared = Option<Prepared>;
 
     fn collect(cx: &mut Collect<'_>) -> Result<Self::Found> {
-        Ok(record(&cx.task.attrs()))
+        let task = cx.task;
+        let label = find_label(cx, task)?;
+        let mut attrs = record(&task.attrs());
+
+        attrs.label_len = label.len() as u32;
+        find_login(cx, &mut attrs)?;
+        Ok(Found { attrs, label })
     }
 
     fn save<T: Transport>(
@@ -122,13 +193,25 @@ impl Resource for AttrState {
         _cx: &Saving<'_>,
         to: &mut ImageWriter<'_, T>,
     ) -> Result<(), Failure> {
-        to.record(found)
+        to.record(&found.attrs)?;
+        if !found.label.is_empty() {
+            to.text(Text::new(&found.label).ok_or(EINVAL)?)?;
+        }
+        Ok(())
     }
 
     fn take(image: &mut Self::Image, item: &Item<'_>) -> Result {
+        let label_follows = core::mem::take(&mut image.label_follows);
+
         match item {
             Item::Task(task) => image.leads = Leads::of(task),
-            Item::TaskAttrs(attrs) => image.attrs = Some(*attrs),
+            Item::TaskAttrs(attrs) => {
+                image.attrs = Some(*attrs);
+                image.label_follows = attrs.label_len() != 0;
+            }
+            Item::Text(label) if label_follows => {
+                image.label.extend_from_slice(label, GFP_KERNEL_ACCOUNT)?
+            }
             _ => (),
         }
         Ok(())
@@ -139,6 +222,15 @@ impl Resource for AttrState {
             return Ok(None);
         };
 
+        check_label(cx, &image.label)?;
+        let login = if saved.flags & uapi::CR_ATTR_LOGINUID != 0 {
+            let uid = saved.loginuid;
+            let login = PreparedLogin::new(cx.caller, Some(uid))
+                .map_err(|e| cx.fail(e, format_args!("login uid {uid}: {e:?}")))?;
+            Some(login)
+        } else {
+            None
+        };
         let attrs = Attrs::new(attrs(&saved))
             .map_err(|(e, what)| cx.fail(e, format_args!("{what}: {e:?}")))?;
         let cookie = if saved.flags & uapi::CR_ATTR_CORE_SCHED != 0 {
@@ -156,6 +248,7 @@ impl Resource for AttrState {
         Ok(Some(Prepared {
             attrs,
             cookie,
+            login,
             leads: image.leads,
         }))
     }
@@ -168,6 +261,9 @@ impl Resource for AttrState {
         caller.set_attrs(&prepared.attrs);
         if let Some(cookie) = &prepared.cookie {
             caller.set_cookie(cookie);
+        }
+        if let Some(login) = prepared.login {
+            login.commit(caller);
         }
         caller.lead(prepared.leads.session, prepared.leads.group);
     }

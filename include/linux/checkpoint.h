@@ -340,6 +340,8 @@ int membarrier_register_global_expedited(void);
 int membarrier_register_private_expedited(int flags);
 int propagate_has_child_subreaper(struct task_struct *p, void *data);
 int set_cpuid_mode(unsigned long cpuid_enabled);
+
+/*
  * Credentials, labels, seccomp: kernel/checkpoint_cred.c,
  * kernel/checkpoint_seccomp.c, security/landlock/checkpoint.c, and what they
  * need of their neighbours.
