@@ -26,8 +26,7 @@ use kernel::{
             Cookie, //
         },
         creds::security::PreparedLogin,
-        CurrentTask,
-        Task, //
+        CurrentTask, //
     },
 };
 
@@ -145,18 +144,6 @@ fn find_login(cx: &mut Collect<'_>, attrs: &mut image::TaskAttrs) -> Result {
     Ok(())
 }
 
-/// Returns the label of a task if an image can hold it.
-fn find_label(cx: &mut Collect<'_>, task: &Task) -> Result<KVec<u8>> {
-    let label = task
-        .label()
-        .map_err(|e| cx.fail(e, format_args!("label of a security module: {e:?}")))?;
-
-    if Text::new(&label).is_none() {
-        return Err(cx.refuse(format_args!("this label of a security module")));
-    }
-    Ok(label)
-}
-
 /// Checks that the caller has the label of the image.
 fn check_label(cx: &mut Prepare<'_>, label: &[u8]) -> Result {
     let own = cx
@@ -180,7 +167,9 @@ impl Resource for AttrState {
 
     fn collect(cx: &mut Collect<'_>) -> Result<Self::Found> {
         let task = cx.task;
-        let label = find_label(cx, task)?;
+        let label = task
+            .label()
+            .map_err(|e| cx.fail(e, format_args!("label of a security module: {e:?}")))?;
         let mut attrs = record(&task.attrs());
 
         attrs.label_len = label.len() as u32;
