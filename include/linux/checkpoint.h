@@ -19,6 +19,7 @@ long do_restart(int crid, int fd, unsigned long flags, int logfd);
 
 /* Memory: mm/checkpoint.c, and what it needs of its neighbours. */
 struct bio_vec;
+struct checkpoint_program;
 struct compat_robust_list_head;
 struct file;
 struct prctl_mm_map;
@@ -27,7 +28,7 @@ struct task_exec_state;
 struct task_struct;
 
 /**
- * struct checkpoint_vdso - the vDSO of 64-bit processes
+ * struct checkpoint_vdso - the vDSO of 64-bit processes, or that of 32-bit ones
  * @data: its code, as it is mapped
  * @size: bytes of it
  * @vvar_size: bytes of the kernel's data, which is mapped right before it
@@ -89,7 +90,8 @@ struct checkpoint_swap {
 	int __user *clear_child_tid;
 };
 
-void checkpoint_vdso(struct checkpoint_vdso *vdso);
+void checkpoint_vdso(struct checkpoint_vdso *vdso, bool ia32);
+bool checkpoint_mm_is_ia32(struct mm_struct *mm);
 
 const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm);
 void checkpoint_mm_describe(struct task_struct *task, struct mm_struct *mm,
@@ -101,7 +103,8 @@ int checkpoint_pages_collect(struct mm_struct *mm, struct checkpoint_pages *to);
 void checkpoint_pages_put(struct bio_vec *bvecs, unsigned int nr);
 
 int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *hdr,
-			  const struct cr_hdr_mm_context *context, struct file *exe);
+			  const struct cr_hdr_mm_context *context, struct file *exe,
+			  const struct checkpoint_program *program);
 void checkpoint_swap_abort(struct checkpoint_swap *swap);
 void checkpoint_swap_commit(struct checkpoint_swap *swap);
 
@@ -128,8 +131,8 @@ void complete_vfork_done(struct task_struct *tsk);
 struct restart_block;
 struct sigqueue;
 
-/* General registers in an image: struct cr_hdr_cpu, struct user_regs_struct. */
-#define CHECKPOINT_NR_REGS	27
+/* General registers in an image, and what goes with them: struct cr_hdr_cpu. */
+#define CHECKPOINT_NR_REGS	30
 
 /* Words of a siginfo_t, and of an action: handler, flags, restorer, mask. */
 #define CHECKPOINT_SIGINFO_WORDS	16
@@ -299,5 +302,61 @@ int create_pipe_files(struct file **res, int flags);
 void free_fs_struct(struct fs_struct *fs);
 struct tty_struct *tty_from_file(struct file *file);
 unsigned int tty_termios_input_baud_rate(const struct ktermios *termios);
+
+/*
+ * Segments, and programs of 32 bits: arch/x86/kernel/checkpoint.c, and what it
+ * needs of its neighbours.
+ */
+struct linux_binfmt;
+struct user_desc;
+
+/**
+ * struct checkpoint_program - what an address space is for
+ * @flags: CR_THREAD_* of its task
+ * @personality: that of its task
+ * @nr_ldt: how many descriptors of modify_ldt(2) it has
+ * @ldt: these, which checkpoint_ldt_fit() found fit
+ */
+struct checkpoint_program {
+	u32 flags;
+	u32 personality;
+	unsigned int nr_ldt;
+	const u64 *ldt;
+};
+
+/**
+ * struct checkpoint_segments - segment registers, as they are in user mode
+ * @fs_base: base of @fs
+ * @gs_base: base of @gs
+ * @ds: selector
+ * @es: selector
+ * @fs: selector
+ * @gs: selector
+ */
+struct checkpoint_segments {
+	unsigned long fs_base;
+	unsigned long gs_base;
+	u16 ds;
+	u16 es;
+	u16 fs;
+	u16 gs;
+};
+
+unsigned int checkpoint_ldt_get(struct mm_struct *mm, u64 *to, unsigned int max);
+unsigned int checkpoint_ldt_fit(const u64 *entries, unsigned int nr);
+int checkpoint_ldt_set(struct mm_struct *mm, const u64 *entries, unsigned int nr);
+
+void checkpoint_segments_get(struct checkpoint_segments *segments);
+void checkpoint_segments_set(const struct checkpoint_segments *segments);
+
+u32 checkpoint_thread_flags(struct task_struct *task);
+bool checkpoint_thread_flags_unfit(u32 flags);
+void checkpoint_thread_flags_set(u32 flags);
+
+bool tls_desc_okay(const struct user_desc *info);
+bool allow_16bit_segments(void);
+int ldt_init_context(struct mm_struct *mm, const u64 *entries, unsigned int nr);
+extern struct linux_binfmt elf_format;
+extern struct linux_binfmt compat_elf_format;
 
 #endif /* _LINUX_CHECKPOINT_H */
