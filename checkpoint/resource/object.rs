@@ -285,7 +285,7 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
         _ => None,
     };
 
-    if address == cx.image.as_ptr() as usize {
+    if cx.is_image(file) {
         kind = uapi::CR_FILE_IMAGE;
     } else if let (true, Some(fd)) = (seen.is_stream(), inherited) {
         kind = uapi::CR_FILE_INHERIT;
