@@ -31,8 +31,9 @@ const UNBLOCKABLE: u64 = 1 << (SIGKILL - 1) | 1 << (SIGSTOP - 1);
 /// The signals whose action can be set.
 const ACTIONS_MAX: u32 = SIGNAL_MAX - UNBLOCKABLE.count_ones();
 
-/// The `SA_*` that sigaction(2) takes, with `SA_RESTORER`. Not the one that the kernel uses itself.
-const SA_FLAGS: u64 = 0xdc00_0807;
+/// The `SA_*` that sigaction(2) takes, with `SA_RESTORER`, and what it notes of how it was called. Not
+/// the one that the kernel uses itself.
+const SA_FLAGS: u64 = 0xdc00_0807 | (uapi::CR_SA_IA32 | uapi::CR_SA_X32) as u64;
 
 /// Signal state; `nr_actions` `CR_HDR_SIGACTION` and then `nr_pending`
 /// `CR_HDR_SIGINFO` follow.
