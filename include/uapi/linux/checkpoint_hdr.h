@@ -917,7 +917,7 @@ struct cr_hdr_lock {
  * struct cr_hdr_owner - who gets a signal when a file is ready, ascending by
  *	@objref: fcntl(F_SETOWN_EX) and fcntl(F_SETSIG)
  * @objref: the CR_HDR_FILE
- * @type: F_OWNER_*
+ * @kind: F_OWNER_*
  * @pid: of the thread, process or process group, in the pid namespace of the
  *	checkpointer; 0 if there is none
  * @signal: the signal, 0 for SIGIO without a siginfo
@@ -926,7 +926,7 @@ struct cr_hdr_lock {
  */
 struct cr_hdr_owner {
 	__u32 objref;
-	__u32 type;
+	__u32 kind;
 	__s32 pid;
 	__s32 signal;
 	__u32 uid;
