@@ -804,6 +804,8 @@ int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *
 	 */
 	mm_flags_set(MMF_DISABLE_THP_COMPLETELY, mm);
 
+	/* Selectors may be about descriptors that the new one does not have. */
+	checkpoint_segments_get(&swap->segments);
 	ret = begin_program(mm, program);
 	if (!ret)
 		ret = set_pkeys(mm, context->pkeys);
@@ -835,6 +837,7 @@ void checkpoint_swap_abort(struct checkpoint_swap *swap)
 {
 	switch_current_mm(swap->old, false, NULL);
 	end_program();
+	checkpoint_segments_set(&swap->segments);
 	put_pointers(swap);
 	mm_update_next_owner(swap->mm);
 	mmput(swap->mm);
@@ -875,7 +878,7 @@ void checkpoint_swap_commit(struct checkpoint_swap *swap)
 	struct checkpoint_segments segments;
 	struct checkpoint_swap image = {};
 
-	/* Selectors may be about descriptors that the old one does not have. */
+	/* As in checkpoint_swap_begin(), but these are those of the image. */
 	checkpoint_segments_get(&segments);
 	/* All of that is in the memory that is left. */
 	take_pointers(&image);

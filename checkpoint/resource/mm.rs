@@ -245,6 +245,9 @@ impl Resource for MmState {
         let mut auxv = KVec::new();
         auxv.extend_from_slice(description.auxv(), GFP_KERNEL_ACCOUNT)?;
 
+        let ldt = space.ldt()?;
+        context.ldt_entries = ldt.len() as u32;
+
         let exe = object::collect_file(cx, &exe, object::Use::Exe);
         mm.exe = cx.tolerate(exe)?.unwrap_or_default();
         let mappings = collect_mappings(cx, &space)?;
@@ -375,12 +378,13 @@ impl Resource for MmState {
             return Err(cx.fail(EINVAL, format_args!("exe: object {} is not a file", mm.exe)));
         };
 
-        let program = Program::new(image.thread_flags, image.personality, image.ldt).map_err(|i| {
-            cx.fail(
-                EINVAL,
-                format_args!("entry {i} of the local descriptor table: not one of modify_ldt(2)"),
-            )
-        })?;
+        let program =
+            Program::new(image.thread_flags, image.personality, image.ldt).map_err(|i| {
+                cx.fail(
+                    EINVAL,
+                    format_args!("LDT: entry {i}: a segment that modify_ldt(2) does not make"),
+                )
+            })?;
 
         // What can fail for lack of memory comes before the switch.
         let batch = PageBatch::new()?;
@@ -571,7 +575,7 @@ mod tests {
         assert!(first_unfit(&[])?.is_none());
         assert!(first_unfit(&[0, DATA, 0])?.is_none());
         // With a base, bytes instead of pages, for the program's own use.
-        assert!(!unfit(DATA | 0x12 << 56 | 0x3456_78 << 16)?);
+        assert!(!unfit(DATA | 0x12 << 56 | 0x34_5678 << 16)?);
         assert!(!unfit(DATA & !(1 << 55) | 1 << 52)?);
         // Code that may be read, that may not be, that is not present and conforming.
         assert!(!unfit(DATA | 0xb << 40)?);

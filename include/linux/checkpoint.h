@@ -73,6 +73,24 @@ struct checkpoint_pages {
 };
 
 /**
+ * struct checkpoint_segments - segment registers, as they are in user mode
+ * @fs_base: base of @fs
+ * @gs_base: base of @gs
+ * @ds: selector
+ * @es: selector
+ * @fs: selector
+ * @gs: selector
+ */
+struct checkpoint_segments {
+	unsigned long fs_base;
+	unsigned long gs_base;
+	u16 ds;
+	u16 es;
+	u16 fs;
+	u16 gs;
+};
+
+/**
  * struct checkpoint_swap - the address space that restart(2) builds
  * @mm: it; current->mm between begin and abort or commit
  * @old: the caller's own, of which this is the caller's reference
@@ -80,6 +98,7 @@ struct checkpoint_pages {
  * @robust_list: what the caller has in @old
  * @compat_robust_list: likewise
  * @clear_child_tid: likewise
+ * @segments: likewise
  */
 struct checkpoint_swap {
 	struct mm_struct *mm;
@@ -88,6 +107,7 @@ struct checkpoint_swap {
 	struct robust_list_head __user *robust_list;
 	struct compat_robust_list_head __user *compat_robust_list;
 	int __user *clear_child_tid;
+	struct checkpoint_segments segments;
 };
 
 void checkpoint_vdso(struct checkpoint_vdso *vdso, bool ia32);
@@ -332,24 +352,6 @@ struct checkpoint_program {
 	u32 personality;
 	unsigned int nr_ldt;
 	const u64 *ldt;
-};
-
-/**
- * struct checkpoint_segments - segment registers, as they are in user mode
- * @fs_base: base of @fs
- * @gs_base: base of @gs
- * @ds: selector
- * @es: selector
- * @fs: selector
- * @gs: selector
- */
-struct checkpoint_segments {
-	unsigned long fs_base;
-	unsigned long gs_base;
-	u16 ds;
-	u16 es;
-	u16 fs;
-	u16 gs;
 };
 
 unsigned int checkpoint_ldt_get(struct mm_struct *mm, u64 *to, unsigned int max);
