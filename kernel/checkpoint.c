@@ -215,12 +215,12 @@ static const char *checkpoint_restart_get(struct task_struct *task,
 	if (restart->fn == do_no_restart_syscall) {
 		;
 	} else if (restart->fn == hrtimer_nanosleep_restart) {
-		if (restart->nanosleep.type == TT_COMPAT)
-			return "a 32-bit sleep";
 		to->restart_kind = CR_RESTART_NANOSLEEP;
 		to->restart_args[0] = restart->nanosleep.clockid;
-		if (restart->nanosleep.type == TT_NATIVE)
+		/* Of both types it is a pointer in a union. */
+		if (restart->nanosleep.type != TT_NONE)
 			to->restart_args[2] = (uintptr_t)restart->nanosleep.rmtp;
+		to->restart_args[3] = restart->nanosleep.type == TT_COMPAT;
 		to->restart_left = checkpoint_time_left(restart->nanosleep.expires,
 							restart->nanosleep.clockid);
 #ifdef CONFIG_FUTEX
@@ -271,11 +271,11 @@ const char *checkpoint_thread_get(struct task_struct *task,
 	to->altstack_size = task->sas_ss_size;
 	to->altstack_flags = task->sas_ss_flags;
 	to->personality = task->personality;
+	to->flags = checkpoint_thread_flags(task);
 #ifdef CONFIG_FUTEX
 	to->robust_list = (uintptr_t)task->futex.robust_list;
 #ifdef CONFIG_COMPAT
-	if (task->futex.compat_robust_list)
-		return "a 32-bit list of robust futexes";
+	to->compat_robust_list = (uintptr_t)task->futex.compat_robust_list;
 #endif
 #endif
 #ifdef CONFIG_RSEQ
@@ -300,7 +300,8 @@ static bool checkpoint_restart_unfit(const struct cr_hdr_thread *from)
 	case CR_RESTART_NANOSLEEP:
 		return (args[0] != CLOCK_MONOTONIC && args[0] != CLOCK_REALTIME &&
 			args[0] != CLOCK_BOOTTIME && args[0] != CLOCK_TAI) ||
-		       args[1] || args[3] || from->restart_left < 0;
+		       args[1] || from->restart_left < 0 ||
+		       args[3] > IS_ENABLED(CONFIG_COMPAT_32BIT_TIME);
 #ifdef CONFIG_FUTEX
 	case CR_RESTART_FUTEX:
 		return args[1] > U32_MAX ||
@@ -332,6 +333,12 @@ const char *checkpoint_thread_unfit(const struct cr_hdr_thread *from)
 	const unsigned int mode = from->altstack_flags & ~SS_FLAG_BITS;
 	bool fits = true;
 
+	if (checkpoint_thread_flags_unfit(from->flags))
+		return "flags";
+	/* A 32-bit system call sets it. */
+	if (from->compat_robust_list > U32_MAX ||
+	    (from->compat_robust_list && !IS_ENABLED(CONFIG_COMPAT)))
+		return "compat_robust_list";
 	if (from->rseq) {
 #ifdef CONFIG_RSEQ
 		if (!rseq_restorable(from->rseq, from->rseq_len))
@@ -367,7 +374,8 @@ static void checkpoint_restart_set(const struct cr_hdr_thread *from)
 	switch (from->restart_kind) {
 	case CR_RESTART_NANOSLEEP:
 		restart->nanosleep.clockid = args[0];
-		restart->nanosleep.type = args[2] ? TT_NATIVE : TT_NONE;
+		restart->nanosleep.type = !args[2] ? TT_NONE :
+					  args[3] ? TT_COMPAT : TT_NATIVE;
 		restart->nanosleep.rmtp = u64_to_user_ptr(args[2]);
 		restart->nanosleep.expires = checkpoint_expires(left, args[0]);
 		set_restart_fn(restart, hrtimer_nanosleep_restart);
@@ -416,7 +424,7 @@ void checkpoint_thread_set(const struct cr_hdr_thread *from)
 #ifdef CONFIG_FUTEX
 	t->futex.robust_list = u64_to_user_ptr(from->robust_list);
 #ifdef CONFIG_COMPAT
-	t->futex.compat_robust_list = NULL;
+	t->futex.compat_robust_list = u64_to_user_ptr(from->compat_robust_list);
 #endif
 #endif
 	spin_lock_irq(&t->sighand->siglock);
@@ -427,6 +435,8 @@ void checkpoint_thread_set(const struct cr_hdr_thread *from)
 #ifdef CONFIG_RSEQ
 	rseq_restore(from->rseq, from->rseq_len, from->rseq_sig);
 #endif
+	/* A restart block keeps of what kind the call is. */
+	checkpoint_thread_flags_set(from->flags);
 	checkpoint_restart_set(from);
 }
 
@@ -454,6 +464,14 @@ void checkpoint_finish_syscall(void)
 /*
  * Signals
  */
+
+/* What sigaction(2) takes, and what it notes of how it was called. */
+#ifdef SA_IA32_ABI
+#define CHECKPOINT_SA_FLAGS	(UAPI_SA_FLAGS | SA_IA32_ABI | SA_X32_ABI)
+static_assert(SA_IA32_ABI == CR_SA_IA32 && SA_X32_ABI == CR_SA_X32);
+#else
+#define CHECKPOINT_SA_FLAGS	UAPI_SA_FLAGS
+#endif
 
 /* @shared: CHECKPOINT_PENDING_SHARED or 0 */
 static void checkpoint_pending_get(struct sigpending *pending, u64 shared,
@@ -557,7 +575,7 @@ int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
 		const struct sigaction *sa = &sighand->action[i].sa;
 
 		actions[i][0] = (uintptr_t)sa->sa_handler;
-		actions[i][1] = sa->sa_flags & UAPI_SA_FLAGS;
+		actions[i][1] = sa->sa_flags & CHECKPOINT_SA_FLAGS;
 		actions[i][2] = (uintptr_t)sa->sa_restorer;
 		actions[i][3] = sa->sa_mask.sig[0];
 	}
@@ -607,7 +625,7 @@ static void checkpoint_set_action(struct k_sigaction *to, const u64 *from)
 	if (to->sa.sa_flags & SA_IMMUTABLE)
 		return;
 	to->sa.sa_handler = (__sighandler_t)u64_to_user_ptr(from[0]);
-	to->sa.sa_flags = from[1] & UAPI_SA_FLAGS;
+	to->sa.sa_flags = from[1] & CHECKPOINT_SA_FLAGS;
 	to->sa.sa_restorer = (__sigrestore_t)u64_to_user_ptr(from[2]);
 	to->sa.sa_mask.sig[0] = from[3];
 	sigdelsetmask(&to->sa.sa_mask, sigmask(SIGKILL) | sigmask(SIGSTOP));

@@ -19,6 +19,7 @@ long do_restart(int crid, int fd, unsigned long flags, int logfd);
 
 /* Memory: mm/checkpoint.c, and what it needs of its neighbours. */
 struct bio_vec;
+struct checkpoint_program;
 struct compat_robust_list_head;
 struct file;
 struct prctl_mm_map;
@@ -27,7 +28,7 @@ struct task_exec_state;
 struct task_struct;
 
 /**
- * struct checkpoint_vdso - the vDSO of 64-bit processes
+ * struct checkpoint_vdso - the vDSO of 64-bit processes, or that of 32-bit ones
  * @data: its code, as it is mapped
  * @size: bytes of it
  * @vvar_size: bytes of the kernel's data, which is mapped right before it
@@ -72,6 +73,24 @@ struct checkpoint_pages {
 };
 
 /**
+ * struct checkpoint_segments - segment registers, as they are in user mode
+ * @fs_base: base of @fs
+ * @gs_base: base of @gs
+ * @ds: selector
+ * @es: selector
+ * @fs: selector
+ * @gs: selector
+ */
+struct checkpoint_segments {
+	unsigned long fs_base;
+	unsigned long gs_base;
+	u16 ds;
+	u16 es;
+	u16 fs;
+	u16 gs;
+};
+
+/**
  * struct checkpoint_swap - the address space that restart(2) builds
  * @mm: it; current->mm between begin and abort or commit
  * @old: the caller's own, of which this is the caller's reference
@@ -79,6 +98,7 @@ struct checkpoint_pages {
  * @robust_list: what the caller has in @old
  * @compat_robust_list: likewise
  * @clear_child_tid: likewise
+ * @segments: likewise
  */
 struct checkpoint_swap {
 	struct mm_struct *mm;
@@ -87,9 +107,11 @@ struct checkpoint_swap {
 	struct robust_list_head __user *robust_list;
 	struct compat_robust_list_head __user *compat_robust_list;
 	int __user *clear_child_tid;
+	struct checkpoint_segments segments;
 };
 
-void checkpoint_vdso(struct checkpoint_vdso *vdso);
+void checkpoint_vdso(struct checkpoint_vdso *vdso, bool ia32);
+bool checkpoint_mm_is_ia32(struct mm_struct *mm);
 
 const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm);
 void checkpoint_mm_describe(struct task_struct *task, struct mm_struct *mm,
@@ -103,6 +125,8 @@ void checkpoint_pages_put(struct bio_vec *bvecs, unsigned int nr);
 int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *hdr,
 			  const struct cr_hdr_mm_context *context, struct file *exe);
 int checkpoint_swap_exe(struct file *exe);
+			  const struct cr_hdr_mm_context *context, struct file *exe,
+			  const struct checkpoint_program *program);
 void checkpoint_swap_abort(struct checkpoint_swap *swap);
 void checkpoint_swap_commit(struct checkpoint_swap *swap);
 
@@ -502,5 +526,41 @@ struct seccomp_filter *seccomp_filter_restore(const struct sock_fprog_kern *fpro
 unsigned long seccomp_filter_total(void);
 void seccomp_filter_drop(struct seccomp_filter *filter);
 void seccomp_filter_install(struct seccomp_filter *filter, unsigned int nr);
+ * Segments, and programs of 32 bits: arch/x86/kernel/checkpoint.c, and what it
+ * needs of its neighbours.
+ */
+struct linux_binfmt;
+struct user_desc;
+
+/**
+ * struct checkpoint_program - what an address space is for
+ * @flags: CR_THREAD_* of its task
+ * @personality: that of its task
+ * @nr_ldt: how many descriptors of modify_ldt(2) it has
+ * @ldt: these, which checkpoint_ldt_fit() found fit
+ */
+struct checkpoint_program {
+	u32 flags;
+	u32 personality;
+	unsigned int nr_ldt;
+	const u64 *ldt;
+};
+
+unsigned int checkpoint_ldt_get(struct mm_struct *mm, u64 *to, unsigned int max);
+unsigned int checkpoint_ldt_fit(const u64 *entries, unsigned int nr);
+int checkpoint_ldt_set(struct mm_struct *mm, const u64 *entries, unsigned int nr);
+
+void checkpoint_segments_get(struct checkpoint_segments *segments);
+void checkpoint_segments_set(const struct checkpoint_segments *segments);
+
+u32 checkpoint_thread_flags(struct task_struct *task);
+bool checkpoint_thread_flags_unfit(u32 flags);
+void checkpoint_thread_flags_set(u32 flags);
+
+bool tls_desc_okay(const struct user_desc *info);
+bool allow_16bit_segments(void);
+int ldt_init_context(struct mm_struct *mm, const u64 *entries, unsigned int nr);
+extern struct linux_binfmt elf_format;
+extern struct linux_binfmt compat_elf_format;
 
 #endif /* _LINUX_CHECKPOINT_H */
