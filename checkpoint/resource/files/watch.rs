@@ -77,6 +77,9 @@ pub(super) fn complete(cx: &mut Prepare<'_>, watches: &[Watch]) -> Result {
             wd,
             mask,
         } = *watch;
+        if cx.objects.is_replaced(objref) {
+            continue;
+        }
         let instance = cx.objects.file_of_kind(objref, uapi::CR_FILE_INOTIFY);
         let path = cx.objects.file_of_kind(target, uapi::CR_FILE_PATH);
         let (Some(instance), Some(path)) = (instance, path) else {

@@ -39,6 +39,7 @@ use super::{
     inotify,
     pidfd,
     signalfd,
+    timerfd,
     tty,
     Use, //
 };
@@ -238,6 +239,8 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// timerfd_create(2).
+    timerfd::TimerFd,
     /// A terminal.
     tty::Terminal,
     /// eventfd(2)
