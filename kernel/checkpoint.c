@@ -51,10 +51,6 @@ static const char *checkpoint_sched_obstacle(struct task_struct *task)
 	if (task->core_cookie)
 		return "prctl(PR_SCHED_CORE)";
 #endif
-#ifdef CONFIG_NUMA
-	if (task->mempolicy)
-		return "a memory policy";
-#endif
 	if (task->timer_slack_ns != task->default_timer_slack_ns)
 		return "prctl(PR_SET_TIMERSLACK)";
 	return NULL;
