@@ -2,16 +2,21 @@
 
 //! The reading side: whether a sequence of records is an image that can be restored.
 //!
-//! The sequence is a grammar, in [`Place`]:
+//! The sequence is a grammar, in [`Place`] and [`Part`]:
 //!
 //! ```text
 //! image   = HEAD object* task bulk* TAIL
-//! object  = PIPE | SHM [STRING] | FILE [STRING] [TTY]
+//! object  = PIPE | SHM [STRING] | INODE STRING | FILE [STRING] [detail]
+//! detail  = TTY | EVENTFD | TIMERFD | SIGNALFD | INOTIFY | PIDFD
 //! task    = TASK STRING TASK_STATS [process]
-//! process = CREDS [GROUPS] THREAD CPU XSTATE
+//! process = CREDS [GROUPS] SECCOMP (FILTER INSNS+){nr_filters}
+//!           LIMITS SCHED [AFFINITY] TASK_ATTRS [STRING]
+//!           THREAD CPU XSTATE TIMERS TIMER{nr_timers}
 //!           SIGNALS SIGACTION{nr_actions} SIGINFO{nr_pending}
-//!           FS FILES FD{count} LOCK{nr_locks}
-//!           MM MM_CONTEXT AUXV (VMA [STRING]){nr_vmas}
+//!           FS FILES FD{count} LOCK{nr_locks} OWNER{nr_owners}
+//!           EPOLL_ITEM{nr_epoll_items} WATCH{nr_watches}
+//!           MM MM_CONTEXT AUXV LDT* (VMA [STRING]){nr_vmas}
+//!           POLICY{nr_policies} GUARD{nr_guards} AIO{nr_aio}
 //! bulk    = PAGES EXTENTS [PAD] pages | DATA [PAD] bytes zeros
 //! ```
 //!
@@ -23,6 +28,8 @@
 //! is to the right kind of object, whether data is within the object, and whether extents are
 //! within mappings.
 
+use core::slice;
+
 use zerocopy::IntoBytes;
 
 use super::{
@@ -31,6 +38,7 @@ use super::{
     u32s,
     Bulk,
     Context,
+    File,
     Header,
     Item,
     Kind,
@@ -70,6 +78,138 @@ pub struct Expect<'a> {
     pub flags: u64,
 }
 
+/// Makes [`Part`] of its names, and of which kind the records are that each stands for.
+macro_rules! parts {
+    ($($(#[$doc:meta])* $part:ident = $kind:ident,)+) => {
+        /// What a process is made of, behind CREDS.
+        ///
+        /// The parts are in the order of their records, but for those that follow each of several
+        /// records alike: they are before these, because they come before the next of these. So
+        /// what comes next is the first part of which anything is to come.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum Part {
+            $($(#[$doc])* $part,)+
+        }
+
+        impl Part {
+            /// Every part.
+            const ALL: &'static [Part] = &[$(Part::$part,)+];
+
+            /// Returns which record this is.
+            const fn kind(self) -> &'static Kind {
+                match self {
+                    $(Part::$part => &Kind::$kind,)+
+                }
+            }
+        }
+    };
+}
+
+parts! {
+    Groups = Groups,
+    Seccomp = Seccomp,
+    /// Of each filter.
+    Insns = Insns,
+    Filter = Filter,
+    Limits = Limits,
+    Sched = Sched,
+    Affinity = Affinity,
+    Attrs = TaskAttrs,
+    Label = String,
+    Thread = Thread,
+    Cpu = Cpu,
+    XState = XState,
+    Timers = Timers,
+    Timer = Timer,
+    Signals = Signals,
+    Action = SigAction,
+    Pending = SigInfo,
+    Fs = Fs,
+    Files = Files,
+    Fd = Fd,
+    Lock = Lock,
+    Owner = Owner,
+    EpollItem = EpollItem,
+    Watch = Watch,
+    Mm = Mm,
+    MmContext = MmContext,
+    Auxv = Auxv,
+    Ldt = Ldt,
+    /// Of each mapping that has one.
+    VmaName = String,
+    Vma = Vma,
+    Policy = Policy,
+    Guard = Guard,
+    Aio = Aio,
+}
+
+impl Part {
+    /// Returns how many bytes the payload of a record has at most, if its length varies.
+    const fn record_max(self) -> usize {
+        match self {
+            Part::Insns | Part::Ldt => (uapi::CR_WORDS_MAX as usize).saturating_mul(8),
+            _ => uapi::CR_LEN_MAX as usize,
+        }
+    }
+}
+
+/// What is to come of each part of a process: records, or bytes if the length of a record varies.
+#[derive(Clone, Copy, Debug)]
+struct ToCome([usize; Part::ALL.len()]);
+
+impl ToCome {
+    /// The parts with one record in every process.
+    const ALWAYS: [Part; 12] = [
+        Part::Seccomp,
+        Part::Limits,
+        Part::Sched,
+        Part::Attrs,
+        Part::Thread,
+        Part::Cpu,
+        Part::Timers,
+        Part::Signals,
+        Part::Fs,
+        Part::Files,
+        Part::Mm,
+        Part::MmContext,
+    ];
+
+    /// Returns what is to come before a process is.
+    const fn nothing() -> Self {
+        Self([0; Part::ALL.len()])
+    }
+
+    /// Notes that so much is to come.
+    fn announce(&mut self, part: Part, count: usize) {
+        if let Some(left) = self.0.get_mut(part as usize) {
+            *left = count;
+        }
+    }
+
+    /// Notes that a record has come, which is of `len` bytes if its length varies.
+    fn came(&mut self, part: Part, len: usize) {
+        let came = match part.kind().payload_len() {
+            Some(_) => 1,
+            None => len,
+        };
+        if let Some(left) = self.0.get_mut(part as usize) {
+            *left = left.saturating_sub(came);
+        }
+    }
+
+    /// Returns the place before the next record of a process.
+    fn next(&self) -> Place {
+        Part::ALL
+            .iter()
+            .zip(self.0)
+            .find(|(_, left)| *left > 0)
+            .map_or(Place::Bulks, |(&part, left)| Place::Part {
+                part,
+                len: left.min(part.record_max()),
+            })
+    }
+}
+
 /// Between which records of the grammar a reader is.
 #[derive(Clone, Copy, Debug)]
 enum Place {
@@ -77,10 +217,16 @@ enum Place {
     Begin,
     /// After HEAD, or after an object.
     Object,
-    /// After a FILE whose path has so many bytes.
-    File { path_len: usize, tty: bool },
-    /// After a FILE that is a terminal, and its path.
-    Terminal,
+    /// After a FILE whose path has so many bytes, and before what else its kind says.
+    File {
+        path_len: usize,
+        absolute: bool,
+        detail: &'static [Kind],
+    },
+    /// After a FILE and its path, before the record that its kind says.
+    Detail(&'static [Kind]),
+    /// After an INODE whose path has so many bytes.
+    Inode { path_len: usize },
     /// After a SHM whose name has so many bytes.
     Shm { name_len: usize },
     /// After a TASK, whose comm has so many bytes.
@@ -89,40 +235,10 @@ enum Place {
     Comm,
     /// After the TASK_STATS of a TASK. Objects are there for a process only.
     TaskStats { objects: bool },
-    /// After CREDS, with groups of so many bytes.
-    Creds { groups_len: usize },
-    /// After credentials.
-    Groups,
-    /// After THREAD.
-    Thread { xstate_len: usize },
-    /// After CPU.
-    Cpu { xstate_len: usize },
-    /// After XSTATE.
-    XState,
-    /// Among SIGACTION, and before so many SIGINFO.
-    Actions { left: u32, pending: u32 },
-    /// Among SIGINFO.
-    Pending { left: u32 },
-    /// After signals.
-    Signals,
-    /// After FS.
-    Fs,
-    /// Among FD, and before so many LOCK.
-    Fds { left: u32, locks: u32 },
-    /// Among LOCK.
-    Locks { left: u32 },
-    /// After descriptors and locks.
-    Files,
-    /// After MM.
-    Mm { auxv_len: usize, vmas: u32 },
-    /// After MM_CONTEXT.
-    MmContext { auxv_len: usize, vmas: u32 },
-    /// Among VMA.
-    Vmas { left: u32 },
-    /// After a VMA whose name has so many bytes.
-    VmaName { name_len: usize, left: u32 },
+    /// Before a record of a process, of so many bytes if its length varies.
+    Part { part: Part, len: usize },
     /// After a process, or after bulk data.
-    Process,
+    Bulks,
     /// After PAGES.
     Pages(Pages),
     /// Before bulk data, but not where it can begin.
@@ -138,30 +254,16 @@ impl Place {
     const fn expected(self) -> &'static [Kind] {
         match self {
             Place::Begin => &[Kind::Head],
-            Place::Object => &[Kind::Task, Kind::Pipe, Kind::Shm, Kind::File],
-            Place::File { .. } | Place::Shm { .. } | Place::Task { .. } | Place::VmaName { .. } => {
+            Place::Object => &[Kind::Task, Kind::Pipe, Kind::Shm, Kind::Inode, Kind::File],
+            Place::File { .. } | Place::Inode { .. } | Place::Shm { .. } | Place::Task { .. } => {
                 &[Kind::String]
             }
-            Place::Terminal => &[Kind::Tty],
+            Place::Detail(detail) => detail,
             Place::Comm => &[Kind::TaskStats],
             Place::TaskStats { objects: false } => &[Kind::Creds, Kind::Tail],
             Place::TaskStats { objects: true } => &[Kind::Creds],
-            Place::Creds { .. } => &[Kind::Groups],
-            Place::Groups => &[Kind::Thread],
-            Place::Thread { .. } => &[Kind::Cpu],
-            Place::Cpu { .. } => &[Kind::XState],
-            Place::XState => &[Kind::Signals],
-            Place::Actions { .. } => &[Kind::SigAction],
-            Place::Pending { .. } => &[Kind::SigInfo],
-            Place::Signals => &[Kind::Fs],
-            Place::Fs => &[Kind::Files],
-            Place::Fds { .. } => &[Kind::Fd],
-            Place::Locks { .. } => &[Kind::Lock],
-            Place::Files => &[Kind::Mm],
-            Place::Mm { .. } => &[Kind::MmContext],
-            Place::MmContext { .. } => &[Kind::Auxv],
-            Place::Vmas { .. } => &[Kind::Vma],
-            Place::Process => &[Kind::Pages, Kind::Data, Kind::Tail],
+            Place::Part { part, .. } => slice::from_ref(part.kind()),
+            Place::Bulks => &[Kind::Pages, Kind::Data, Kind::Tail],
             Place::Pages(_) => &[Kind::Extents],
             Place::Gap { .. } => &[Kind::Pad],
             Place::Bulk(_) | Place::End => &[],
@@ -175,12 +277,10 @@ impl Place {
         }
         match self {
             Place::File { path_len: len, .. }
+            | Place::Inode { path_len: len }
             | Place::Shm { name_len: len }
             | Place::Task { comm_len: len }
-            | Place::Creds { groups_len: len }
-            | Place::Cpu { xstate_len: len }
-            | Place::MmContext { auxv_len: len, .. }
-            | Place::VmaName { name_len: len, .. }
+            | Place::Part { len, .. }
             | Place::Gap { pad_len: len, .. } => Some(len),
             Place::Pages(pages) => Some(pages.extents_len()),
             _ => None,
@@ -188,37 +288,23 @@ impl Place {
     }
 
     /// Returns the place after a FILE.
-    const fn file(path_len: usize, tty: bool) -> Self {
-        match (path_len, tty) {
-            (0, false) => Place::Object,
-            (0, true) => Place::Terminal,
-            _ => Place::File { path_len, tty },
+    fn file(file: &File) -> Self {
+        match file.path_len() {
+            0 => Place::detail(file.detail()),
+            path_len => Place::File {
+                path_len,
+                // What is said of an external file is no path.
+                absolute: file.kind != uapi::CR_FILE_EXTERNAL,
+                detail: file.detail(),
+            },
         }
     }
 
-    /// Returns the place where so many SIGACTION and SIGINFO are to come.
-    const fn signals(actions: u32, pending: u32) -> Self {
-        match (actions, pending) {
-            (0, 0) => Place::Signals,
-            (0, left) => Place::Pending { left },
-            (left, pending) => Place::Actions { left, pending },
-        }
-    }
-
-    /// Returns the place where so many FD and LOCK are to come.
-    const fn files(fds: u32, locks: u32) -> Self {
-        match (fds, locks) {
-            (0, 0) => Place::Files,
-            (0, left) => Place::Locks { left },
-            (left, locks) => Place::Fds { left, locks },
-        }
-    }
-
-    /// Returns the place where so many VMA are to come.
-    const fn vmas(left: u32) -> Self {
-        match left {
-            0 => Place::Process,
-            left => Place::Vmas { left },
+    /// Returns the place after a FILE and its path.
+    const fn detail(detail: &'static [Kind]) -> Self {
+        match detail {
+            [] => Place::Object,
+            detail => Place::Detail(detail),
         }
     }
 }
@@ -232,14 +318,31 @@ struct Before {
     pid: i32,
     /// How many objects there are.
     objects: u32,
+    /// What is to come of the process.
+    to_come: ToCome,
+    /// The last timer, and how many there are in all.
+    timer: i64,
+    nr_timers: u32,
     /// The last signal with an action.
     signal: u32,
     /// The last descriptor.
     fd: i32,
     /// What has the last lock, of which kind that is, and its last byte.
     lock: (u32, u32, i64),
+    /// The last file with an owner.
+    owner: u32,
+    /// The epoll instance of the last item.
+    epoll: u32,
+    /// The inotify instance of the last watch, and its number.
+    watch: (u32, i32),
     /// Where the last mapping ends.
     vma_end: u64,
+    /// Where the last policy ends, [`None`] before the first.
+    policy_end: Option<u64>,
+    /// Where the last guard region ends.
+    guard_end: u64,
+    /// Behind the id of the last context of io_setup(2).
+    aio_end: u64,
     /// Where the last extent ends.
     extent_end: u64,
     /// The object that the last data is of, and where in it that ends.
@@ -252,10 +355,19 @@ impl Before {
         page_size: 1,
         pid: 0,
         objects: 0,
+        to_come: ToCome::nothing(),
+        timer: -1,
+        nr_timers: 0,
         signal: 0,
         fd: -1,
         lock: (0, 0, -1),
+        owner: 0,
+        epoll: 0,
+        watch: (0, 0),
         vma_end: 0,
+        policy_end: None,
+        guard_end: 0,
+        aio_end: 0,
         extent_end: 0,
         data_end: (0, 0),
     };
@@ -271,6 +383,12 @@ impl Before {
         context: &Context<'_>,
         end: u64,
     ) -> Result<Place, Reason> {
+        if let Place::Part { part, len } = place {
+            self.to_come.came(part, len);
+            self.part(item)?;
+            return Ok(self.to_come.next());
+        }
+
         Ok(match *item {
             Item::Head(head) => {
                 self.page_size = head.page_size;
@@ -288,11 +406,22 @@ impl Before {
                     name_len => Place::Shm { name_len },
                 }
             }
+            Item::Inode(inode) => {
+                self.objects = inode.objref;
+                Place::Inode {
+                    path_len: inode.path_len(),
+                }
+            }
             Item::File(file) => {
                 self.objects = file.objref;
-                Place::file(file.path_len(), file.kind == uapi::CR_FILE_TTY)
+                Place::file(&file)
             }
-            Item::Tty(_) => Place::Object,
+            Item::Tty(_)
+            | Item::EventFd(_)
+            | Item::TimerFd(_)
+            | Item::SignalFd(_)
+            | Item::Inotify(_)
+            | Item::PidFd(_) => Place::Object,
             Item::Text(text) => after_text(place, text)?,
             Item::Task(task) => {
                 Reason::unless_equal("pid", task.pid, self.pid)?;
@@ -303,85 +432,12 @@ impl Before {
             Item::TaskStats(_) => Place::TaskStats {
                 objects: self.objects > 0,
             },
-
-            Item::Creds(creds) => match creds.groups_len() {
-                0 => Place::Groups,
-                groups_len => Place::Creds { groups_len },
-            },
-            Item::Groups(groups) => {
-                if u32s(groups).any(|group| group == NO_ID) {
-                    return Err(Reason::NoId { field: "group" });
+            Item::Creds(creds) => {
+                for part in ToCome::ALWAYS {
+                    self.to_come.announce(part, 1);
                 }
-                Place::Groups
-            }
-            Item::Thread(thread) => Place::Thread {
-                xstate_len: thread.xstate_len(),
-            },
-            Item::Cpu(_) => match place {
-                Place::Thread { xstate_len } => Place::Cpu { xstate_len },
-                _ => return Err(Reason::Protocol),
-            },
-            Item::XState(_) => Place::XState,
-
-            Item::Signals(signals) => Place::signals(signals.nr_actions, signals.nr_pending),
-            Item::SigAction(action) => {
-                let next = self.signal.saturating_add(1);
-                Reason::unless_in("signal", action.signal, next, i64::MAX)?;
-                self.signal = action.signal;
-                match place {
-                    Place::Actions { left, pending } => {
-                        Place::signals(left.saturating_sub(1), pending)
-                    }
-                    _ => return Err(Reason::Protocol),
-                }
-            }
-            Item::SigInfo(_) => match place {
-                Place::Pending { left } => Place::signals(0, left.saturating_sub(1)),
-                _ => return Err(Reason::Protocol),
-            },
-
-            Item::Fs(_) => Place::Fs,
-            Item::Files(files) => Place::files(files.count, files.nr_locks),
-            Item::Fd(fd) => {
-                let next = i64::from(self.fd).saturating_add(1);
-                Reason::unless_in("fd", fd.fd, next, i64::MAX)?;
-                self.fd = fd.fd;
-                match place {
-                    Place::Fds { left, locks } => Place::files(left.saturating_sub(1), locks),
-                    _ => return Err(Reason::Protocol),
-                }
-            }
-            Item::Lock(lock) => {
-                self.lock(&lock)?;
-                match place {
-                    Place::Locks { left } => Place::files(0, left.saturating_sub(1)),
-                    _ => return Err(Reason::Protocol),
-                }
-            }
-
-            Item::Mm(mm) => Place::Mm {
-                auxv_len: mm.auxv_len(),
-                vmas: mm.nr_vmas,
-            },
-            Item::MmContext(_) => match place {
-                Place::Mm { auxv_len, vmas } => Place::MmContext { auxv_len, vmas },
-                _ => return Err(Reason::Protocol),
-            },
-            Item::Auxv(_) => match place {
-                Place::MmContext { vmas, .. } => Place::vmas(vmas),
-                _ => return Err(Reason::Protocol),
-            },
-            Item::Vma(vma) => {
-                Reason::unless_not_below("start", vma.start, self.vma_end)?;
-                self.vma_end = vma.end;
-                let Place::Vmas { left } = place else {
-                    return Err(Reason::Protocol);
-                };
-                let left = left.saturating_sub(1);
-                match vma.name_len() {
-                    0 => Place::vmas(left),
-                    name_len => Place::VmaName { name_len, left },
-                }
+                self.to_come.announce(Part::Groups, creds.groups_len());
+                self.to_come.next()
             }
 
             Item::Pages(pages) => Place::Pages(pages),
@@ -408,7 +464,116 @@ impl Before {
             },
 
             Item::Tail(_) => Place::End,
+            _ => return Err(Reason::Protocol),
         })
+    }
+
+    /// Holds a record of a process against what was before it, remembers of it what is of importance
+    /// for those that come, and notes what it says of them.
+    fn part(&mut self, item: &Item<'_>) -> Result<(), Reason> {
+        let to_come = &mut self.to_come;
+
+        match *item {
+            Item::Groups(groups) => {
+                if u32s(groups).any(|group| group == NO_ID) {
+                    return Err(Reason::NoId { field: "group" });
+                }
+            }
+            Item::Seccomp(seccomp) => to_come.announce(Part::Filter, seccomp.nr_filters as usize),
+            Item::Filter(filter) => to_come.announce(Part::Insns, filter.insns_len()),
+            Item::Sched(sched) => to_come.announce(Part::Affinity, sched.affinity_len()),
+            Item::TaskAttrs(attrs) => to_come.announce(Part::Label, attrs.label_len()),
+            Item::Thread(thread) => to_come.announce(Part::XState, thread.xstate_len()),
+
+            Item::Timers(timers) => {
+                to_come.announce(Part::Timer, timers.nr_timers as usize);
+                self.nr_timers = timers.nr_timers;
+            }
+            Item::Timer(timer) => {
+                let next = self.timer.saturating_add(1);
+                Reason::unless_in("id", timer.id, next, i64::MAX)?;
+                self.timer = timer.id.into();
+            }
+
+            Item::Signals(signals) => {
+                to_come.announce(Part::Action, signals.nr_actions as usize);
+                to_come.announce(Part::Pending, signals.nr_pending as usize);
+            }
+            Item::SigAction(action) => {
+                let next = self.signal.saturating_add(1);
+                Reason::unless_in("signal", action.signal, next, i64::MAX)?;
+                self.signal = action.signal;
+            }
+            Item::SigInfo(pending) => {
+                Reason::unless_in("timer", pending.timer, 0, self.nr_timers)?;
+            }
+
+            Item::Files(files) => {
+                to_come.announce(Part::Fd, files.count as usize);
+                to_come.announce(Part::Lock, files.nr_locks as usize);
+                to_come.announce(Part::Owner, files.nr_owners as usize);
+                to_come.announce(Part::EpollItem, files.nr_epoll_items as usize);
+                to_come.announce(Part::Watch, files.nr_watches as usize);
+            }
+            Item::Fd(fd) => {
+                let next = i64::from(self.fd).saturating_add(1);
+                Reason::unless_in("fd", fd.fd, next, i64::MAX)?;
+                self.fd = fd.fd;
+            }
+            Item::Lock(lock) => self.lock(&lock)?,
+            Item::Owner(owner) => {
+                let next = self.owner.saturating_add(1);
+                Reason::unless_in("objref", owner.objref, next, i64::MAX)?;
+                self.owner = owner.objref;
+            }
+            Item::EpollItem(item) => {
+                Reason::unless_in("objref", item.objref, self.epoll, i64::MAX)?;
+                self.epoll = item.objref;
+            }
+            Item::Watch(watch) => {
+                let (objref, wd) = self.watch;
+                Reason::unless_in("objref", watch.objref, objref, i64::MAX)?;
+                if watch.objref == objref {
+                    Reason::unless_in("wd", watch.wd, i64::from(wd).saturating_add(1), i64::MAX)?;
+                }
+                self.watch = (watch.objref, watch.wd);
+            }
+
+            Item::Mm(mm) => {
+                to_come.announce(Part::Auxv, mm.auxv_len());
+                to_come.announce(Part::Vma, mm.nr_vmas as usize);
+                to_come.announce(Part::Policy, mm.nr_policies as usize);
+                to_come.announce(Part::Guard, mm.nr_guards as usize);
+                to_come.announce(Part::Aio, mm.nr_aio as usize);
+            }
+            Item::MmContext(context) => to_come.announce(Part::Ldt, context.ldt_len()),
+            Item::Vma(vma) => {
+                to_come.announce(Part::VmaName, vma.name_len());
+                Reason::unless_not_below("start", vma.start, self.vma_end)?;
+                self.vma_end = vma.end;
+            }
+            Item::Policy(policy) => {
+                match self.policy_end {
+                    // Only the first may be that of the task.
+                    Some(end) => Reason::unless_not_below("start", policy.start, end)?,
+                    None => (),
+                }
+                self.policy_end = Some(policy.end);
+            }
+            Item::Guard(guard) => {
+                Reason::unless_not_below("start", guard.start, self.guard_end)?;
+                self.guard_end = guard.end;
+            }
+            Item::Aio(aio) => {
+                Reason::unless_not_below("id", aio.id, self.aio_end)?;
+                self.aio_end = aio.id.saturating_add(1);
+            }
+
+            // What is of a label or name.
+            Item::Text(text) if text.contains(&0) => return Err(Reason::NulInText),
+            _ => (),
+        }
+        Ok(())
     }
 
     /// Holds a lock against the one before it, and remembers it.
@@ -441,21 +606,21 @@ impl Before {
     }
 }
 
-/// Checks the text of a STRING that stands at `place`, and returns the place after it.
+/// Checks the text of a STRING that belongs to an object or task, and returns the place after it.
 fn after_text(place: Place, text: &[u8]) -> Result<Place, Reason> {
-    let after = match place {
+    let (absolute, after) = match place {
         // The comm of a task is as long as its buffer.
         Place::Task { .. } => return Ok(Place::Comm),
-        Place::File { tty, .. } => {
-            if !text.starts_with(b"/") {
-                return Err(Reason::RelativePath);
-            }
-            Place::file(0, tty)
-        }
-        Place::Shm { .. } => Place::Object,
-        Place::VmaName { left, .. } => Place::vmas(left),
+        Place::File {
+            absolute, detail, ..
+        } => (absolute, Place::detail(detail)),
+        Place::Inode { .. } => (true, Place::Object),
+        Place::Shm { .. } => (false, Place::Object),
         _ => return Err(Reason::Protocol),
     };
+    if absolute && !text.starts_with(b"/") {
+        return Err(Reason::RelativePath);
+    }
     if text.contains(&0) {
         return Err(Reason::NulInText);
     }
@@ -623,7 +788,7 @@ impl<'a> Checker<'a> {
             }));
         }
         self.offset = self.offset.saturating_add(bulk.padded);
-        self.step = Step::Header(Place::Process);
+        self.step = Step::Header(Place::Bulks);
         Ok(())
     }
 

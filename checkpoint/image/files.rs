@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files of a task: where paths begin, the descriptor table, and locks.
+//! Files of a task: where paths begin, the descriptor table, locks, who is told when a file is ready,
+//! and what instances of epoll(7) and inotify(7) wait for.
 
 use zerocopy_derive::{
     FromBytes,
@@ -10,6 +11,8 @@ use zerocopy_derive::{
 };
 
 use super::{
+    creds::NO_ID,
+    signals::SIGNAL_MAX,
     Context,
     Reason,
     Validate, //
@@ -48,7 +51,8 @@ impl Validate for Fs {
     }
 }
 
-/// Descriptor table; `count` `CR_HDR_FD` and then `nr_locks` `CR_HDR_LOCK` follow.
+/// Descriptor table; `CR_HDR_FD`, `CR_HDR_LOCK`, `CR_HDR_OWNER`, `CR_HDR_EPOLL_ITEM` and
+/// `CR_HDR_WATCH` follow, each as often as is said here.
 ///
 /// C: `struct cr_hdr_files`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,12 +64,28 @@ pub struct Files {
     pub count: u32,
     /// Locks on open files.
     pub nr_locks: u32,
+    /// Open files that send a signal when they are ready.
+    pub nr_owners: u32,
+    /// What all epoll(7) instances wait for.
+    pub nr_epoll_items: u32,
+    /// What all inotify(7) instances watch.
+    pub nr_watches: u32,
+    /// 0
+    pub reserved: u32,
 }
 
 impl Validate for Files {
     fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
         Reason::unless_in("count", self.count, 0, uapi::CR_FDS_MAX)?;
-        Reason::unless_in("nr_locks", self.nr_locks, 0, uapi::CR_LOCKS_MAX)
+        Reason::unless_in("nr_locks", self.nr_locks, 0, uapi::CR_LOCKS_MAX)?;
+        Reason::unless_in("nr_owners", self.nr_owners, 0, uapi::CR_OWNERS_MAX)?;
+        Reason::unless_in(
+            "nr_epoll_items",
+            self.nr_epoll_items,
+            0,
+            uapi::CR_EPOLL_ITEMS_MAX,
+        )?;
+        Reason::unless_in("nr_watches", self.nr_watches, 0, uapi::CR_WATCHES_MAX)
     }
 }
 
@@ -115,9 +135,10 @@ pub struct Lock {
     pub lock_type: u32,
     /// 0
     pub reserved: u32,
-    /// First byte; 0 for `CR_LOCK_FLOCK`.
+    /// First byte; 0 for `CR_LOCK_FLOCK` and `CR_LOCK_LEASE`.
     pub start: i64,
-    /// Last byte; the largest number for all bytes from `start` on, as for `CR_LOCK_FLOCK`.
+    /// Last byte; the largest number for all bytes from `start` on, as for `CR_LOCK_FLOCK` and
+    /// `CR_LOCK_LEASE`.
     pub end: i64,
 }
 
@@ -130,11 +151,121 @@ impl Validate for Lock {
                 Reason::unless_in("start", self.start, 0, i64::MAX)?;
                 Reason::unless_in("end", self.end, self.start, i64::MAX)
             }
-            uapi::CR_LOCK_FLOCK => {
+            uapi::CR_LOCK_FLOCK | uapi::CR_LOCK_LEASE => {
                 Reason::unless_equal("start", self.start, 0)?;
                 Reason::unless_equal("end", self.end, i64::MAX)
             }
             found => Err(Reason::unknown("kind", found)),
         }
+    }
+}
+
+/// `F_OWNER_PGRP`: the largest of `F_OWNER_*`.
+const F_OWNER_PGRP: u32 = 2;
+
+/// Who gets a signal when a file is ready, ascending by `objref`: fcntl(`F_SETOWN_EX`) and
+/// fcntl(`F_SETSIG`).
+///
+/// C: `struct cr_hdr_owner`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_OWNER, abi = cr_hdr_owner)]
+pub struct Owner {
+    /// The `CR_HDR_FILE`.
+    pub objref: u32,
+    /// `F_OWNER_*`
+    pub kind: u32,
+    /// Pid of the thread, process or process group, in the pid namespace of the checkpointer; 0 if
+    /// there is none.
+    pub pid: i32,
+    /// The signal, 0 for `SIGIO` without a siginfo.
+    pub signal: i32,
+    /// Real user id of who said so, in the user namespace of the checkpointer.
+    pub uid: u32,
+    /// Effective user id, likewise.
+    pub euid: u32,
+}
+
+impl Validate for Owner {
+    fn validate(&self, context: &Context<'_>) -> Result<(), Reason> {
+        context.unless_object("objref", self.objref)?;
+        if self.kind > F_OWNER_PGRP {
+            return Err(Reason::unknown("kind", self.kind));
+        }
+        Reason::unless_in("pid", self.pid, 0, i32::MAX)?;
+        Reason::unless_in("signal", self.signal, 0, SIGNAL_MAX)?;
+        for (field, id) in [("uid", self.uid), ("euid", self.euid)] {
+            if id == NO_ID {
+                return Err(Reason::NoId { field });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an epoll(7) instance waits for, ascending by `objref`. Those that are ready come in the
+/// order in which they became so.
+///
+/// C: `struct cr_hdr_epoll_item`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_EPOLL_ITEM, abi = cr_hdr_epoll_item)]
+pub struct EpollItem {
+    /// The `CR_HDR_FILE` of the instance, a `CR_FILE_EPOLL`.
+    pub objref: u32,
+    /// The `CR_HDR_FILE` that it waits for.
+    pub target: u32,
+    /// The descriptor by which epoll_ctl(2) knows it.
+    pub fd: i32,
+    /// `EPOLL*`
+    pub events: u32,
+    /// What `struct epoll_event` has.
+    pub data: u64,
+    /// `CR_EPOLL_*`
+    pub flags: u32,
+    /// 0
+    pub reserved: u32,
+}
+
+impl Validate for EpollItem {
+    fn validate(&self, context: &Context<'_>) -> Result<(), Reason> {
+        context.unless_object("objref", self.objref)?;
+        context.unless_object("target", self.target)?;
+        Reason::unless_in("fd", self.fd, 0, i32::MAX)?;
+        // epoll_ctl(2) takes any events, and waits for those that there are.
+        Reason::unless_bits("flags", self.flags, uapi::CR_EPOLL_READY)
+    }
+}
+
+/// What may be in the mask of a watch: `IN_ALL_EVENTS`, `IN_UNMOUNT`, `IN_EXCL_UNLINK` and
+/// `IN_ONESHOT`.
+const WATCH_MASK: u32 = 0x8400_2fff;
+
+/// What an inotify(7) instance watches, ascending by `objref` and `wd`.
+///
+/// C: `struct cr_hdr_watch`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_WATCH, abi = cr_hdr_watch)]
+pub struct Watch {
+    /// The `CR_HDR_FILE` of the instance, a `CR_FILE_INOTIFY`.
+    pub objref: u32,
+    /// The `CR_HDR_FILE` of what it watches, a `CR_FILE_PATH`.
+    pub target: u32,
+    /// Watch descriptor.
+    pub wd: i32,
+    /// `IN_*`
+    pub mask: u32,
+}
+
+impl Validate for Watch {
+    fn validate(&self, context: &Context<'_>) -> Result<(), Reason> {
+        context.unless_object("objref", self.objref)?;
+        context.unless_object("target", self.target)?;
+        Reason::unless_in("wd", self.wd, 1, i32::MAX)?;
+        Reason::unless_bits("mask", self.mask, WATCH_MASK)
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An address space: its layout, and its mappings.
+//! An address space: its layout, its mappings, and what holds of parts of it.
+
+use core::mem::size_of;
 
 use zerocopy_derive::{
     FromBytes,
@@ -39,6 +41,9 @@ const AUXV_ENTRY: u32 = 16;
 const PKEY_MAX: u32 = 15;
 const PKEYS: u32 = 0xffff;
 
+/// `MEMBARRIER_CMD_REGISTER_*`: for global, private, core-synchronizing and rseq barriers.
+const MEMBARRIER: u32 = 1 << 2 | 1 << 4 | 1 << 6 | 1 << 8;
+
 const VMA_FLAGS: u32 = uapi::CR_VMA_READ
     | uapi::CR_VMA_WRITE
     | uapi::CR_VMA_EXEC
@@ -56,10 +61,12 @@ const VMA_FLAGS: u32 = uapi::CR_VMA_READ
     | uapi::CR_VMA_SEQ_READ
     | uapi::CR_VMA_RAND_READ
     | uapi::CR_VMA_SEALED
-    | uapi::CR_VMA_ACCOUNT;
+    | uapi::CR_VMA_ACCOUNT
+    | uapi::CR_VMA_HUGETLB
+    | uapi::CR_VMA_DROPPABLE;
 
-/// An address space; `CR_HDR_MM_CONTEXT`, `CR_HDR_AUXV` and
-/// `nr_vmas` `CR_HDR_VMA` follow.
+/// An address space; `CR_HDR_MM_CONTEXT`, `CR_HDR_AUXV`, `CR_HDR_LDT`, `CR_HDR_VMA`,
+/// `CR_HDR_POLICY`, `CR_HDR_GUARD` and `CR_HDR_AIO` follow.
 ///
 /// C: `struct cr_hdr_mm`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,6 +104,14 @@ pub struct Mm {
     pub nr_vmas: u32,
     /// Bytes of `CR_HDR_AUXV`, a multiple of 16.
     pub auxv_len: u32,
+    /// What is registered, as `MEMBARRIER_CMD_GET_REGISTRATIONS` of membarrier(2) reports it.
+    pub membarrier: u32,
+    /// Memory policies.
+    pub nr_policies: u32,
+    /// Guard regions.
+    pub nr_guards: u32,
+    /// Contexts of io_setup(2).
+    pub nr_aio: u32,
     /// 0
     pub reserved: u32,
 }
@@ -131,7 +146,11 @@ impl Validate for Mm {
         context.unless_object("exe", self.exe)?;
         Reason::unless_in("nr_vmas", self.nr_vmas, 1, uapi::CR_VMAS_MAX)?;
         Reason::unless_in("auxv_len", self.auxv_len, AUXV_ENTRY, uapi::CR_LEN_MAX)?;
-        Reason::unless_multiple("auxv_len", self.auxv_len, AUXV_ENTRY)
+        Reason::unless_multiple("auxv_len", self.auxv_len, AUXV_ENTRY)?;
+        Reason::unless_bits("membarrier", self.membarrier, MEMBARRIER)?;
+        Reason::unless_in("nr_policies", self.nr_policies, 0, uapi::CR_POLICIES_MAX)?;
+        Reason::unless_in("nr_guards", self.nr_guards, 0, uapi::CR_GUARDS_MAX)?;
+        Reason::unless_in("nr_aio", self.nr_aio, 0, uapi::CR_AIO_MAX)
     }
 }
 
@@ -151,8 +170,17 @@ pub struct MmContext {
     pub vdso_crc: u32,
     /// Protection keys that are allocated, bit 0 is key 0.
     pub pkeys: u32,
-    /// 0
-    pub reserved: u32,
+    /// Entries of modify_ldt(2): `CR_HDR_LDT` have a `__u64` for each, `CR_WORDS_MAX` in each but
+    /// the last.
+    pub ldt_entries: u32,
+}
+
+impl MmContext {
+    /// Returns how many bytes there are in all `CR_HDR_LDT`.
+    pub fn ldt_len(&self) -> usize {
+        // A valid record has CR_LDT_MAX at most.
+        (self.ldt_entries as usize).saturating_mul(size_of::<u64>())
+    }
 }
 
 impl Validate for MmContext {
@@ -167,7 +195,8 @@ impl Validate for MmContext {
             self.vdso_size,
             USER_END.saturating_sub(self.vdso),
         )?;
-        Reason::unless_bits("pkeys", self.pkeys, PKEYS)
+        Reason::unless_bits("pkeys", self.pkeys, PKEYS)?;
+        Reason::unless_in("ldt_entries", self.ldt_entries, 0, uapi::CR_LDT_MAX)
     }
 }
 
@@ -195,6 +224,10 @@ pub struct Vma {
     pub pkey: u32,
     /// Bytes of the name that prctl(`PR_SET_VMA_ANON_NAME`) gave.
     pub name_len: u32,
+    /// Of the huge pages; 0 without `CR_VMA_HUGETLB`.
+    pub page_shift: u32,
+    /// 0
+    pub reserved: u32,
 }
 
 impl Vma {
@@ -224,7 +257,21 @@ impl Validate for Vma {
                 Reason::unless_bits("flags", self.flags, VMA_FLAGS & !uapi::CR_VMA_SHARED)?;
                 Reason::unless_equal("objref", self.objref, 0u32)?;
             }
+            uapi::CR_MAPPING_AIO => Reason::unless_equal("objref", self.objref, 0u32)?,
             found => return Err(Reason::unknown("kind", found)),
+        }
+        if self.kind != uapi::CR_MAPPING_ANON {
+            Reason::unless_bits("flags", self.flags, VMA_FLAGS & !uapi::CR_VMA_DROPPABLE)?;
+        }
+        let hugetlb = self.flags & u64::from(uapi::CR_VMA_HUGETLB) != 0;
+        context.unless_page_shift(self.page_shift, hugetlb)?;
+        if hugetlb {
+            if !matches!(self.kind, uapi::CR_MAPPING_ANON | uapi::CR_MAPPING_FILE) {
+                return Err(Reason::unknown("kind", self.kind));
+            }
+            let size = 1u64.checked_shl(self.page_shift).unwrap_or(u64::MAX);
+            Reason::unless_multiple("start", self.start, size)?;
+            Reason::unless_multiple("end", self.end, size)?;
         }
         // The last byte has an offset in a file that fits into 63 bits.
         let offset = self.pgoff.checked_mul(u64::from(context.page_size));
@@ -237,5 +284,131 @@ impl Validate for Vma {
         }
         Reason::unless_in("pkey", self.pkey, 0, PKEY_MAX)?;
         Reason::unless_in("name_len", self.name_len, 0, uapi::CR_NAME_LEN_MAX)
+    }
+}
+
+/// `MPOL_*`, which tell what memory comes from which nodes.
+const MPOL_DEFAULT: u32 = 0;
+const MPOL_PREFERRED: u32 = 1;
+const MPOL_BIND: u32 = 2;
+const MPOL_INTERLEAVE: u32 = 3;
+const MPOL_LOCAL: u32 = 4;
+const MPOL_PREFERRED_MANY: u32 = 5;
+const MPOL_WEIGHTED_INTERLEAVE: u32 = 6;
+
+const MPOL_F_NUMA_BALANCING: u32 = 1 << 13;
+const MPOL_F_RELATIVE_NODES: u32 = 1 << 14;
+const MPOL_F_STATIC_NODES: u32 = 1 << 15;
+
+/// The largest number of a node that there is room for in a policy.
+const NODE_MAX: i32 = 1023;
+
+/// A memory policy, ascending by `start`.
+///
+/// C: `struct cr_hdr_policy`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_POLICY, abi = cr_hdr_policy)]
+pub struct Policy {
+    /// First byte that it is for; 0 for that of set_mempolicy(2).
+    pub start: u64,
+    /// Byte behind the last; 0 for that of set_mempolicy(2).
+    pub end: u64,
+    /// `MPOL_*`
+    pub mode: u32,
+    /// `MPOL_F_*_NODES` and `MPOL_F_NUMA_BALANCING`
+    pub flags: u32,
+    /// As set_mempolicy_home_node(2) has it, -1 if there is none.
+    pub home_node: i32,
+    /// 0
+    pub reserved: u32,
+    /// As the program gave them, bit 0 of the first word is node 0.
+    pub nodes: [u64; 16],
+}
+
+impl Policy {
+    /// Returns whether this is the policy of the task, which holds where there is no other.
+    pub const fn is_of_task(&self) -> bool {
+        self.end == 0
+    }
+}
+
+impl Validate for Policy {
+    fn validate(&self, context: &Context<'_>) -> Result<(), Reason> {
+        let home_max = if self.is_of_task() {
+            Reason::unless_max("start", self.start, 0)?;
+            -1
+        } else {
+            context.unless_range("start", self.start, "end", self.end)?;
+            NODE_MAX
+        };
+        Reason::unless_in("home_node", self.home_node, -1, home_max)?;
+
+        match self.mode {
+            MPOL_DEFAULT
+            | MPOL_PREFERRED
+            | MPOL_BIND
+            | MPOL_INTERLEAVE
+            | MPOL_LOCAL
+            | MPOL_PREFERRED_MANY
+            | MPOL_WEIGHTED_INTERLEAVE => (),
+            found => return Err(Reason::unknown("mode", found)),
+        }
+        // A set of nodes is either taken as it is, or as places in the set of those allowed.
+        let sets = match self.flags & MPOL_F_STATIC_NODES {
+            0 => MPOL_F_RELATIVE_NODES,
+            _ => MPOL_F_STATIC_NODES,
+        };
+        Reason::unless_bits("flags", self.flags, MPOL_F_NUMA_BALANCING | sets)
+    }
+}
+
+/// Pages of madvise(`MADV_GUARD_INSTALL`), ascending by `start`; not beyond one mapping.
+///
+/// C: `struct cr_hdr_guard`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_GUARD, abi = cr_hdr_guard)]
+pub struct Guard {
+    /// First byte.
+    pub start: u64,
+    /// Byte behind the last.
+    pub end: u64,
+}
+
+impl Validate for Guard {
+    fn validate(&self, context: &Context<'_>) -> Result<(), Reason> {
+        context.unless_range("start", self.start, "end", self.end)
+    }
+}
+
+/// A context of io_setup(2), ascending by `id`, without a request under way. What its ring has is in
+/// the pages of its mapping.
+///
+/// C: `struct cr_hdr_aio`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_AIO, abi = cr_hdr_aio)]
+pub struct Aio {
+    /// The `aio_context_t`: where its ring is mapped.
+    pub id: u64,
+    /// What io_setup(2) was asked for.
+    pub nr_events: u32,
+    /// Head of the ring.
+    pub head: u32,
+    /// Tail of the ring.
+    pub tail: u32,
+    /// 0
+    pub reserved: u32,
+}
+
+impl Validate for Aio {
+    fn validate(&self, context: &Context<'_>) -> Result<(), Reason> {
+        context.unless_pages("id", self.id)?;
+        Reason::unless_address("id", self.id)?;
+        Reason::unless_in("nr_events", self.nr_events, 1, u32::MAX)
     }
 }

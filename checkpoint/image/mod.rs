@@ -19,7 +19,9 @@
 //! | `record.rs` | header, fields, and the trait of every record |
 //! | `head.rs`, `tail.rs` | the records that an image begins and ends with |
 //! | `object.rs` | files, pipes, shared memory: what others refer to by its number |
-//! | `task.rs`, `creds.rs`, `thread.rs`, `signals.rs`, `files.rs`, `mm.rs` | a process |
+//! | `anon.rs` | state of files that have no path |
+//! | `task.rs`, `creds.rs`, `seccomp.rs`, `limits.rs`, `sched.rs`, `attrs.rs` | a task |
+//! | `thread.rs`, `timers.rs`, `signals.rs`, `files.rs`, `mm.rs` | a process |
 //! | `bulk.rs` | pages and contents of objects: what announces them, and where they stand |
 //! | `check.rs` | the reading side: which record may follow which, and whether it is valid |
 //! | `refusal.rs` | why an image is not taken |
@@ -41,21 +43,35 @@
 )]
 #![deny(unsafe_code)]
 
+mod anon;
+mod attrs;
 mod bulk;
 mod check;
 mod creds;
 mod encode;
 mod files;
 mod head;
+mod limits;
 mod mm;
 mod object;
 mod record;
 mod refusal;
+mod sched;
+mod seccomp;
 mod signals;
 mod tail;
 mod task;
 mod thread;
+mod timers;
 
+pub use anon::{
+    EventFd,
+    Inotify,
+    PidFd,
+    SignalFd,
+    TimerFd, //
+};
+pub use attrs::TaskAttrs;
 pub use bulk::{
     pad_len,
     Bulk,
@@ -76,19 +92,27 @@ pub use encode::{
     Encoder, //
 };
 pub use files::{
+    EpollItem,
     Fd,
     Files,
     Fs,
-    Lock, //
+    Lock,
+    Owner,
+    Watch, //
 };
 pub use head::Head;
+pub use limits::Limits;
 pub use mm::{
+    Aio,
+    Guard,
     Mm,
     MmContext,
+    Policy,
     Vma, //
 };
 pub use object::{
     File,
+    Inode,
     Pipe,
     Shm,
     Tty, //
@@ -115,6 +139,11 @@ pub use refusal::{
     Reason,
     Refusal, //
 };
+pub use sched::Sched;
+pub use seccomp::{
+    Filter,
+    Seccomp, //
+};
 pub use signals::{
     SigAction,
     SigInfo,
@@ -128,6 +157,10 @@ pub use task::{
 pub use thread::{
     Cpu,
     Thread, //
+};
+pub use timers::{
+    Timer,
+    Timers, //
 };
 
 /// The list of all records.
@@ -223,19 +256,28 @@ macro_rules! records {
 
 records! {
     @any_length
-    /// Text, which belongs to the record before it: the comm of a task, the path of a file, or a
-    /// name. Only a comm has NULs in it.
+    /// Text, which belongs to the record before it: the comm of a task, the path of a file, a name
+    /// or a label. Only a comm has NULs in it.
     String = CR_HDR_STRING, "STRING" { "text": FieldKind::Rest }
         => Text(&'p [u8]) = |bytes| bytes;
     /// Supplementary groups: [`u32s`].
     Groups = CR_HDR_GROUPS, "GROUPS" { "groups": FieldKind::RestNumbers { width: 4 } }
         => Groups(&'p [u8]) = |bytes| bytes;
+    /// Instructions of a seccomp filter, each a `struct sock_filter`: [`u64s`].
+    Insns = CR_HDR_INSNS, "INSNS" { "insns": FieldKind::RestNumbers { width: 8 } }
+        => Insns(&'p [u8]) = |bytes| bytes;
+    /// The processors that a task may run on, bit 0 of the first word is processor 0: [`u64s`].
+    Affinity = CR_HDR_AFFINITY, "AFFINITY" { "cpus": FieldKind::RestNumbers { width: 8 } }
+        => Affinity(&'p [u8]) = |bytes| bytes;
     /// Floating point and vector registers, in the standard format of XSAVE.
     XState = CR_HDR_XSTATE, "XSTATE" { "xstate": FieldKind::RestBytes }
         => XState(&'p [u8]) = |bytes| bytes;
     /// The auxiliary vector, keys and values: [`u64s`].
     Auxv = CR_HDR_AUXV, "AUXV" { "auxv": FieldKind::RestNumbers { width: 8 } }
         => Auxv(&'p [u8]) = |bytes| bytes;
+    /// Entries of modify_ldt(2): [`u64s`].
+    Ldt = CR_HDR_LDT, "LDT" { "entries": FieldKind::RestNumbers { width: 8 } }
+        => Ldt(&'p [u8]) = |bytes| bytes;
     /// Where the pages belong that come next.
     Extents = CR_HDR_EXTENTS, "EXTENTS" { "extents": FieldKind::RestExtents }
         => Extents(Extents<'p>) = Extents::new;
@@ -250,20 +292,47 @@ records! {
     Pipe,
     /// Shared memory; a [`Kind::String`] with its name follows, if it has one.
     Shm,
-    /// An open file description; a [`Kind::String`] with its path follows, if it has one.
+    /// A file or directory that was deleted; a [`Kind::String`] with a path follows.
+    Inode,
+    /// An open file description; a [`Kind::String`] with its path follows, if it has one, and then
+    /// what its kind says.
     File,
     /// Settings of the terminal that the file before is.
     Tty,
+    /// State of the eventfd that the file before is.
+    EventFd,
+    /// State of the timerfd that the file before is.
+    TimerFd,
+    /// State of the signalfd that the file before is.
+    SignalFd,
+    /// State of the inotify instance that the file before is.
+    Inotify,
+    /// The process of the pidfd that the file before is.
+    PidFd,
     /// A task; a [`Kind::String`] with its comm follows.
     Task,
     /// What a task has used up.
     TaskStats,
     /// Credentials; [`Kind::Groups`] follows, if there are any.
     Creds,
+    /// What system calls are allowed; [`Kind::Filter`] follow, if there are any.
+    Seccomp,
+    /// A seccomp filter; [`Kind::Insns`] follow.
+    Filter,
+    /// Resource limits.
+    Limits,
+    /// Scheduling; [`Kind::Affinity`] follows, if it was set.
+    Sched,
+    /// What prctl(2) and `/proc/PID` set; a [`Kind::String`] with a label follows, if there is one.
+    TaskAttrs,
     /// What the kernel knows of a thread of execution.
     Thread,
     /// General registers; [`Kind::XState`] follows.
     Cpu,
+    /// Clocks and timers; [`Kind::Timer`] follow.
+    Timers,
+    /// A timer of timer_create(2).
+    Timer,
     /// Signal state; [`Kind::SigAction`] and [`Kind::SigInfo`] follow.
     Signals,
     /// Action of a signal.
@@ -272,18 +341,32 @@ records! {
     SigInfo,
     /// Where paths begin.
     Fs,
-    /// Descriptor table; [`Kind::Fd`] and [`Kind::Lock`] follow.
+    /// Descriptor table; [`Kind::Fd`], [`Kind::Lock`], [`Kind::Owner`], [`Kind::EpollItem`] and
+    /// [`Kind::Watch`] follow.
     Files,
     /// A descriptor.
     Fd,
     /// A lock on some bytes of a file.
     Lock,
-    /// An address space; [`Kind::MmContext`], [`Kind::Auxv`] and [`Kind::Vma`] follow.
+    /// Who gets a signal when a file is ready.
+    Owner,
+    /// What an epoll instance waits for.
+    EpollItem,
+    /// What an inotify instance watches.
+    Watch,
+    /// An address space; [`Kind::MmContext`], [`Kind::Auxv`], [`Kind::Ldt`], [`Kind::Vma`],
+    /// [`Kind::Policy`], [`Kind::Guard`] and [`Kind::Aio`] follow.
     Mm,
     /// What the architecture knows of an address space.
     MmContext,
     /// A mapping; a [`Kind::String`] with its name follows, if it has one.
     Vma,
+    /// A memory policy.
+    Policy,
+    /// Guard pages.
+    Guard,
+    /// A context of io_setup(2).
+    Aio,
     /// Announces pages; [`Kind::Extents`] follows.
     Pages,
     /// Announces contents of an object.

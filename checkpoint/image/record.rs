@@ -34,6 +34,9 @@ use crate::uapi;
 /// beyond which nothing is mapped unless it is asked for.
 pub(super) const USER_END: u64 = 0x7fff_ffff_f000;
 
+/// No page is larger than a quarter of that.
+const HUGE_SHIFT_MAX: u32 = USER_END.ilog2().saturating_sub(1);
+
 /// Payloads are padded with zeros to a multiple of this many bytes.
 const ALIGN: usize = uapi::CR_ALIGN as usize;
 
@@ -198,6 +201,15 @@ impl Context<'_> {
     /// Refuses an address that is not that of a page.
     pub(super) fn unless_pages(&self, field: &'static str, found: u64) -> Result<(), Reason> {
         Reason::unless_multiple(field, found, self.page_size)
+    }
+
+    /// Refuses what is not the size of huge pages; it has to be 0 where there are none.
+    pub(super) fn unless_page_shift(&self, found: u32, huge: bool) -> Result<(), Reason> {
+        let (min, max) = match huge {
+            true => (self.page_size.ilog2().saturating_add(1), HUGE_SHIFT_MAX),
+            false => (0, 0),
+        };
+        Reason::unless_in("page_shift", found, min, max)
     }
 
     /// Refuses what is not a range of whole pages that a process can map.

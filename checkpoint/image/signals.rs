@@ -26,13 +26,14 @@ const SIGKILL: u32 = 9;
 const SIGSTOP: u32 = 19;
 
 /// The signals that cannot be blocked, as a mask.
-const UNBLOCKABLE: u64 = 1 << (SIGKILL - 1) | 1 << (SIGSTOP - 1);
+pub(super) const UNBLOCKABLE: u64 = 1 << (SIGKILL - 1) | 1 << (SIGSTOP - 1);
 
 /// The signals whose action can be set.
 const ACTIONS_MAX: u32 = SIGNAL_MAX - UNBLOCKABLE.count_ones();
 
-/// The `SA_*` that sigaction(2) takes, with `SA_RESTORER`. Not the one that the kernel uses itself.
-const SA_FLAGS: u64 = 0xdc00_0807;
+/// The `SA_*` that sigaction(2) takes, with `SA_RESTORER`, and what call that was. Not the one that
+/// the kernel uses itself.
+const SA_FLAGS: u64 = 0xdc00_0807 | (uapi::CR_SA_X32 | uapi::CR_SA_IA32) as u64;
 
 /// Signal state; `nr_actions` `CR_HDR_SIGACTION` and then `nr_pending`
 /// `CR_HDR_SIGINFO` follow.
@@ -90,7 +91,7 @@ pub struct SigAction {
     pub reserved: u32,
     /// Address, or `SIG_IGN`.
     pub handler: u64,
-    /// `SA_*`
+    /// `SA_*` and `CR_SA_*`
     pub flags: u64,
     /// Address of the code that returns from the handler.
     pub restorer: u64,
@@ -120,18 +121,18 @@ impl Validate for SigAction {
 pub struct SigInfo {
     /// 1 if any thread of the process may take it.
     pub shared: u32,
-    /// 0
-    pub reserved: u32,
+    /// Which `CR_HDR_TIMER` sent it, 1 is the first; 0 if none did.
+    pub timer: u32,
     /// siginfo_t, of which this kernel writes all that is not padding.
     pub info: [u64; 16],
 }
 
 impl SigInfo {
-    /// Makes a record of a siginfo_t.
-    pub fn new(shared: bool, info: [u64; 16]) -> Self {
+    /// Makes a record of a siginfo_t, which `timer` sent; 0 if none did.
+    pub fn new(shared: bool, timer: u32, info: [u64; 16]) -> Self {
         Self {
             shared: shared.into(),
-            reserved: 0,
+            timer,
             info,
         }
     }

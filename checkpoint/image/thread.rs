@@ -63,6 +63,12 @@ pub struct Thread {
     pub personality: u32,
     /// Bytes of the `CR_HDR_XSTATE` behind `CR_HDR_CPU`.
     pub xstate_len: u32,
+    /// Head of the list of a 32-bit program.
+    pub compat_robust_list: u64,
+    /// `CR_THREAD_*`
+    pub flags: u32,
+    /// 0
+    pub reserved: u32,
 }
 
 impl Thread {
@@ -95,11 +101,23 @@ impl Validate for Thread {
             i64::MAX,
         )?;
         Reason::unless_in("xstate_len", self.xstate_len, XSTATE_MIN, uapi::CR_LEN_MAX)?;
-        Reason::unless_multiple("xstate_len", self.xstate_len, uapi::CR_ALIGN)
+        Reason::unless_multiple("xstate_len", self.xstate_len, uapi::CR_ALIGN)?;
+        // A 32-bit program has no other addresses.
+        Reason::unless_max(
+            "compat_robust_list",
+            self.compat_robust_list,
+            u32::MAX.into(),
+        )?;
+        let mut flags = uapi::CR_THREAD_IA32;
+        if self.restart_kind != uapi::CR_RESTART_NONE {
+            flags |= uapi::CR_THREAD_RESTART_COMPAT;
+        }
+        Reason::unless_bits("flags", self.flags, flags)
     }
 }
 
-/// General registers, as ptrace(`PTRACE_GETREGSET`) has them; `CR_HDR_XSTATE` follows.
+/// General registers, as ptrace(`PTRACE_GETREGSET`) has them, and in `tls` the descriptors of
+/// set_thread_area(2); `CR_HDR_XSTATE` follows.
 ///
 /// C: `struct cr_hdr_cpu`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -161,6 +179,8 @@ pub struct Cpu {
     pub fs: u64,
     /// Register `gs`.
     pub gs: u64,
+    /// Descriptors of set_thread_area(2).
+    pub tls: [u64; 3],
 }
 
 impl Validate for Cpu {

@@ -90,6 +90,9 @@ fn record(from: &uapi::cr_hdr_thread, xstate_len: u32) -> image::Thread {
         restart_left: from.restart_left,
         personality: from.personality,
         xstate_len,
+        compat_robust_list: from.compat_robust_list,
+        flags: from.flags,
+        reserved: 0,
     }
 }
 
@@ -109,6 +112,9 @@ fn thread(from: &image::Thread) -> uapi::cr_hdr_thread {
         restart_left: from.restart_left,
         personality: from.personality,
         xstate_len: from.xstate_len,
+        compat_robust_list: from.compat_robust_list,
+        flags: from.flags,
+        reserved: 0,
     }
 }
 

@@ -209,6 +209,7 @@ impl Resource for FileState {
         to.record(&image::Files {
             count: u32::try_from(found.len()).map_err(Error::from)?,
             nr_locks: u32::try_from(cx.objects.locks().len()).map_err(Error::from)?,
+            ..Default::default()
         })?;
         for fd in found {
             to.record(fd)?;

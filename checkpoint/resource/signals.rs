@@ -137,7 +137,7 @@ impl Resource for SignalState {
             })?;
         }
         for pending in &found.pending {
-            to.record(&image::SigInfo::new(pending.shared, pending.info))?;
+            to.record(&image::SigInfo::new(pending.shared, 0, pending.info))?;
         }
         Ok(())
     }

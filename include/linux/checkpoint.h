@@ -129,8 +129,8 @@ void complete_vfork_done(struct task_struct *tsk);
 struct restart_block;
 struct sigqueue;
 
-/* General registers in an image: struct cr_hdr_cpu, struct user_regs_struct. */
-#define CHECKPOINT_NR_REGS	27
+/* General registers in an image, and what goes with them: struct cr_hdr_cpu. */
+#define CHECKPOINT_NR_REGS	30
 
 /* Words of a siginfo_t, and of an action: handler, flags, restorer, mask. */
 #define CHECKPOINT_SIGINFO_WORDS	16

@@ -26,8 +26,14 @@
 /* Both are structures of 64-bit registers with one name for each. */
 #define REGS_INDEX(type, reg)	(offsetof(struct type, reg) / sizeof(u64))
 
-/* An image has the registers in the order of ptrace(PTRACE_GETREGSET). */
-static_assert(sizeof(struct cr_hdr_cpu) == sizeof(struct user_regs_struct));
+/*
+ * An image has the registers in the order of ptrace(PTRACE_GETREGSET), and then
+ * the descriptors of set_thread_area(2).
+ */
+static_assert(offsetof(struct cr_hdr_cpu, tls) == sizeof(struct user_regs_struct));
+static_assert(sizeof_field(struct cr_hdr_cpu, tls) ==
+	      sizeof_field(struct thread_struct, tls_array));
+static_assert(sizeof(struct desc_struct) == sizeof(u64));
 static_assert(sizeof(struct cr_hdr_cpu) == CHECKPOINT_NR_REGS * sizeof(u64));
 static_assert(REGS_INDEX(cr_hdr_cpu, r15) == REGS_INDEX(user_regs_struct, r15));
 static_assert(REGS_INDEX(cr_hdr_cpu, bp) == REGS_INDEX(user_regs_struct, bp));

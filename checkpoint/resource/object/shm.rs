@@ -70,7 +70,7 @@ pub(super) fn collect(cx: &mut Collect<'_>, file: &File, seen: &Seen) -> Result<
         // At most CR_NAME_LEN_MAX.
         name_len: name.len() as u32,
         mode: seen.mode() & 0o7777,
-        reserved: 0,
+        page_shift: 0,
     };
 
     cx.objects.push(

@@ -399,7 +399,7 @@ struct cr_hdr_task_attrs {
 
 /* restart_kind: the call that restart_syscall(2) goes on with. */
 #define CR_RESTART_NONE		0	/* nothing: it answers EINTR */
-#define CR_RESTART_NANOSLEEP	1	/* clock, TIMER_* flags, rmtp */
+#define CR_RESTART_NANOSLEEP	1	/* clock, TIMER_* flags, rmtp, 1 if that has times of 32 bits */
 #define CR_RESTART_FUTEX	2	/* uaddr, val, futex flags, bitset */
 #define CR_RESTART_POLL		3	/* ufds, nfds */
 #define CR_RESTART_EPOLL	4	/* epfd, events, maxevents */
@@ -507,12 +507,16 @@ struct cr_hdr_signals {
 	__u32 nr_pending;
 } __attribute__((aligned(8)));
 
+/* flags of struct cr_hdr_sigaction besides SA_*: what system call set the action */
+#define CR_SA_X32		0x1000000
+#define CR_SA_IA32		0x2000000
+
 /**
  * struct cr_hdr_sigaction - action of a signal, ascending by @signal
  * @signal: its number
  * @reserved: 0
  * @handler: address, or SIG_IGN
- * @flags: SA_*
+ * @flags: SA_* and CR_SA_*
  * @restorer: address of the code that returns from the handler
  * @mask: signals that are blocked in the handler
  */
@@ -913,7 +917,7 @@ struct cr_hdr_lock {
  * struct cr_hdr_owner - who gets a signal when a file is ready, ascending by
  *	@objref: fcntl(F_SETOWN_EX) and fcntl(F_SETSIG)
  * @objref: the CR_HDR_FILE
- * @type: F_OWNER_*
+ * @kind: F_OWNER_*
  * @pid: of the thread, process or process group, in the pid namespace of the
  *	checkpointer; 0 if there is none
  * @signal: the signal, 0 for SIGIO without a siginfo
@@ -922,7 +926,7 @@ struct cr_hdr_lock {
  */
 struct cr_hdr_owner {
 	__u32 objref;
-	__u32 type;
+	__u32 kind;
 	__s32 pid;
 	__s32 signal;
 	__u32 uid;

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Clocks and timers of a process.
+
+use zerocopy_derive::{
+    FromBytes,
+    Immutable,
+    IntoBytes,
+    KnownLayout, //
+};
+
+use super::{
+    signals::SIGNAL_MAX,
+    Context,
+    Reason,
+    Validate, //
+};
+use crate::{
+    uapi,
+    Record, //
+};
+
+/// `CLOCK_TAI`: the largest number of a clock.
+pub(super) const CLOCK_MAX: i32 = 11;
+
+/// `SIGEV_*`, which tell what happens when a timer expires.
+const SIGEV_SIGNAL: u32 = 0;
+const SIGEV_NONE: u32 = 1;
+const SIGEV_THREAD: u32 = 2;
+const SIGEV_THREAD_ID: u32 = 4;
+
+/// Clocks and timers of a process; `nr_timers` `CR_HDR_TIMER` follow.
+///
+/// C: `struct cr_hdr_timers`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_TIMERS, abi = cr_hdr_timers)]
+pub struct Timers {
+    /// Nanoseconds of `CLOCK_REALTIME` at the checkpoint.
+    pub realtime: i64,
+    /// Nanoseconds of `CLOCK_MONOTONIC` then, as the process sees it.
+    pub monotonic: i64,
+    /// Nanoseconds of `CLOCK_BOOTTIME` then, likewise.
+    pub boottime: i64,
+    /// Nanoseconds until `ITIMER_REAL` expires.
+    pub real_left: i64,
+    /// Its interval.
+    pub real_interval: i64,
+    /// Nanoseconds of processor time until `ITIMER_VIRTUAL` expires.
+    pub virtual_left: i64,
+    /// Its interval.
+    pub virtual_interval: i64,
+    /// Nanoseconds of processor time until `ITIMER_PROF` expires.
+    pub prof_left: i64,
+    /// Its interval.
+    pub prof_interval: i64,
+    /// `CR_TIMERS_*`
+    pub flags: u32,
+    /// Timers of timer_create(2).
+    pub nr_timers: u32,
+    /// The id that the next of them gets.
+    pub next_id: i32,
+    /// 0
+    pub reserved: u32,
+}
+
+impl Validate for Timers {
+    fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
+        for (field, found) in [
+            ("realtime", self.realtime),
+            ("monotonic", self.monotonic),
+            ("boottime", self.boottime),
+            ("real_interval", self.real_interval),
+            ("virtual_interval", self.virtual_interval),
+            ("prof_interval", self.prof_interval),
+        ] {
+            Reason::unless_in(field, found, 0, i64::MAX)?;
+        }
+        for (flag, field, left) in [
+            (uapi::CR_TIMERS_REAL, "real_left", self.real_left),
+            (uapi::CR_TIMERS_VIRTUAL, "virtual_left", self.virtual_left),
+            (uapi::CR_TIMERS_PROF, "prof_left", self.prof_left),
+        ] {
+            let max = if self.flags & flag == 0 { 0 } else { i64::MAX };
+            Reason::unless_in(field, left, 0, max)?;
+        }
+        Reason::unless_bits(
+            "flags",
+            self.flags,
+            uapi::CR_TIMERS_REAL | uapi::CR_TIMERS_VIRTUAL | uapi::CR_TIMERS_PROF,
+        )?;
+        Reason::unless_in("nr_timers", self.nr_timers, 0, uapi::CR_TIMERS_MAX)?;
+        Reason::unless_in("next_id", self.next_id, 0, i32::MAX)
+    }
+}
+
+/// A timer of timer_create(2), ascending by `id`.
+///
+/// C: `struct cr_hdr_timer`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_TIMER, abi = cr_hdr_timer)]
+pub struct Timer {
+    /// Its id.
+    pub id: i32,
+    /// `CLOCK_*`; those of processor time are the process's and thread's own.
+    pub clock: i32,
+    /// `SIGEV_*`
+    pub notify: u32,
+    /// `sigev_signo`
+    pub signal: i32,
+    /// `sigev_value`
+    pub value: u64,
+    /// The thread that gets the signal, in the pid namespace of the checkpointer; 0 unless `notify`
+    /// has `SIGEV_THREAD_ID`.
+    pub tid: i32,
+    /// `CR_TIMER_*`
+    pub flags: u32,
+    /// Nanoseconds until it expires, or when it does.
+    pub expires: i64,
+    /// Nanoseconds.
+    pub interval: i64,
+    /// Expirations that were missed since the signal was sent.
+    pub overrun: i64,
+    /// What timer_getoverrun(2) returns.
+    pub overrun_last: i64,
+}
+
+impl Validate for Timer {
+    fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
+        Reason::unless_in("id", self.id, 0, i32::MAX)?;
+        Reason::unless_in("clock", self.clock, 0, CLOCK_MAX)?;
+        let (min, max) = match self.notify {
+            SIGEV_SIGNAL | SIGEV_THREAD | SIGEV_THREAD_ID => (1, SIGNAL_MAX),
+            SIGEV_NONE => (0, SIGNAL_MAX),
+            found => return Err(Reason::unknown("notify", found)),
+        };
+        Reason::unless_in("signal", self.signal, min, max)?;
+        let (min, max) = match self.notify {
+            SIGEV_THREAD_ID => (1, i32::MAX),
+            _ => (0, 0),
+        };
+        Reason::unless_in("tid", self.tid, min, max)?;
+        Reason::unless_bits(
+            "flags",
+            self.flags,
+            uapi::CR_TIMER_ARMED | uapi::CR_TIMER_ABSTIME | uapi::CR_TIMER_RESTORE_IDS,
+        )?;
+        Reason::unless_in("expires", self.expires, 0, i64::MAX)?;
+        Reason::unless_in("interval", self.interval, 0, i64::MAX)?;
+        // Of a timer whose signal has not been sent yet, it is one less than none.
+        Reason::unless_in("overrun", self.overrun, -1, i64::MAX)?;
+        Reason::unless_in("overrun_last", self.overrun_last, -1, i64::MAX)
+    }
+}
