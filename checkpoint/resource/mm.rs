@@ -3,7 +3,8 @@
 //! The address space: how it is laid out, its mappings, and the pages that are nowhere else.
 //!
 //! Of all pages only those are in an image that a restart cannot get elsewhere: private pages that
-//! have been written to. What a file holds, or the page of zeros, comes back by itself.
+//! have been written to, and rings of io_setup(2). What a file holds, or the page of zeros, comes
+//! back by itself. What may be dropped at any time, by `MAP_DROPPABLE`, is dropped.
 //!
 //! A restart builds the new address space as that of the caller, by what the system calls of the
 //! caller would do: no image gets more memory, or other files or protections, than the caller could
@@ -14,6 +15,7 @@ use kernel::{
     fs::File,
     mm::{
         batch::PageBatch,
+        policy::TaskPolicy,
         rebuild::{
             self,
             Rebuild, //
@@ -36,12 +38,15 @@ use zerocopy::{
 use crate::{
     image::{
         self,
+        Aio,
         BulkKind,
+        Guard,
         Item,
         Kind,
         Mm,
         MmContext,
         Pages,
+        Policy,
         Reason,
         Text,
         Vma, //
@@ -62,6 +67,10 @@ use crate::{
     uapi, //
 };
 
+mod aio;
+mod guard;
+mod policy;
+
 pub(crate) struct MmState;
 
 /// Mappings in the order of their addresses, with the names that some of them have.
@@ -80,6 +89,15 @@ impl Mappings {
 
     fn push_name(&mut self, name: &[u8]) -> Result {
         Ok(self.names.extend_from_slice(name, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Returns the mapping that `address` is in.
+    fn containing(&self, address: u64) -> Option<&Vma> {
+        let after = self.vmas.partition_point(|vma| vma.start <= address);
+
+        self.vmas
+            .get(after.checked_sub(1)?)
+            .filter(|vma| address < vma.end)
     }
 
     /// Iterates over the mappings and their names, which are empty if there are none.
@@ -129,6 +147,9 @@ pub(crate) struct Found {
     context: MmContext,
     auxv: KVec<u8>,
     mappings: Mappings,
+    policies: KVVec<Policy>,
+    guards: KVVec<Guard>,
+    contexts: KVVec<Aio>,
 }
 
 /// What an image says about an address space; nothing if it has no process.
@@ -138,6 +159,9 @@ pub(crate) struct Image {
     context: MmContext,
     auxv: KVec<c_ulong>,
     mappings: Mappings,
+    policies: KVVec<Policy>,
+    guards: KVVec<Guard>,
+    contexts: KVVec<Aio>,
     /// The next text is the name of the last mapping.
     name_follows: bool,
 }
@@ -145,8 +169,12 @@ pub(crate) struct Image {
 /// The new address space, which the caller has while this lives.
 pub(crate) struct Prepared {
     space: Rebuild,
+    /// Pages are allocated by it, as far as their mappings have none of their own.
+    policy: TaskPolicy,
     layout: rebuild::Layout,
     mappings: Mappings,
+    guards: KVVec<Guard>,
+    contexts: KVVec<Aio>,
     batch: PageBatch,
 }
 
@@ -176,12 +204,33 @@ fn collect_mappings(cx: &mut Collect<'_>, space: &AddressSpace) -> Result<Mappin
     Ok(mappings)
 }
 
-/// Opens the mappings that are not the kernel's own.
+/// Logs why there is no mapping.
+fn unmapped(cx: &mut Prepare<'_>, error: Error, vma: &Vma) -> Error {
+    let (start, end) = (vma.start, vma.end);
+
+    if vma.page_shift != 0 && (error == ENOMEM || error == ENODEV) {
+        let why = if error == ENOMEM {
+            "not so many are free"
+        } else {
+            "there are none"
+        };
+        return cx.fail(
+            error,
+            format_args!(
+                "mapping {start:x}-{end:x}: huge pages of 2^{} bytes: {why}: {error:?}",
+                vma.page_shift
+            ),
+        );
+    }
+    cx.fail(error, format_args!("mapping {start:x}-{end:x}: {error:?}"))
+}
+
+/// Opens the mappings that are neither the kernel's own nor rings of io_setup(2).
 fn map_all(cx: &mut Prepare<'_>, space: &mut Rebuild, mappings: &Mappings) -> Result {
     for (vma, name) in mappings.iter() {
         let (start, end) = (vma.start, vma.end);
         let file: Option<ARef<File>> = match vma.kind {
-            uapi::CR_MAPPING_VDSO | uapi::CR_MAPPING_VVAR => continue,
+            uapi::CR_MAPPING_VDSO | uapi::CR_MAPPING_VVAR | uapi::CR_MAPPING_AIO => continue,
             uapi::CR_MAPPING_FILE => match cx.objects.file(vma.objref) {
                 None => {
                     return Err(cx.fail(
@@ -210,7 +259,7 @@ fn map_all(cx: &mut Prepare<'_>, space: &mut Rebuild, mappings: &Mappings) -> Re
                 file.as_deref(),
                 name.as_deref(),
             )
-            .map_err(|e| cx.fail(e, format_args!("mapping {start:x}-{end:x}: {e:?}")))?;
+            .map_err(|e| unmapped(cx, e, vma))?;
     }
     Ok(())
 }
@@ -242,6 +291,14 @@ impl Resource for MmState {
         mm.nr_vmas = mappings.vmas.len() as u32;
         mm.auxv_len = auxv.len() as u32;
 
+        let policies = policy::collect(cx, &space)?;
+        let guards = guard::collect(cx, &space)?;
+        let contexts = aio::collect(cx, &space, &mappings)?;
+        // None is more than its limit.
+        mm.nr_policies = policies.len() as u32;
+        mm.nr_guards = guards.len() as u32;
+        mm.nr_aio = contexts.len() as u32;
+
         let vdso = Vdso::running();
         if mappings
             .vmas
@@ -263,6 +320,9 @@ impl Resource for MmState {
             context,
             auxv,
             mappings,
+            policies,
+            guards,
+            contexts,
         })
     }
 
@@ -279,6 +339,15 @@ impl Resource for MmState {
             if !name.is_empty() {
                 to.text(Text::new(name).ok_or(EINVAL)?)?;
             }
+        }
+        for policy in &found.policies {
+            to.record(policy)?;
+        }
+        for guard in &found.guards {
+            to.record(guard)?;
+        }
+        for aio in &found.contexts {
+            to.record(aio)?;
         }
         Ok(())
     }
@@ -323,6 +392,9 @@ impl Resource for MmState {
                 image.name_follows = vma.name_len() != 0;
             }
             Item::Text(name) if name_follows => image.mappings.push_name(name)?,
+            Item::Policy(policy) => image.policies.push(*policy, GFP_KERNEL_ACCOUNT)?,
+            Item::Guard(guard) => image.guards.push(*guard, GFP_KERNEL_ACCOUNT)?,
+            Item::Aio(aio) => image.contexts.push(*aio, GFP_KERNEL_ACCOUNT)?,
             _ => {}
         }
         Ok(())
@@ -352,6 +424,9 @@ impl Resource for MmState {
             return Err(cx.fail(EINVAL, format_args!("exe: object {} is not a file", mm.exe)));
         };
 
+        guard::check(cx, &image.guards, &image.mappings)?;
+        let policy = policy::begin(cx, &image.policies)?;
+
         // What can fail for lack of memory comes before the switch.
         let batch = PageBatch::new()?;
         let layout = rebuild::Layout::from_bytes(mm.as_bytes())?;
@@ -365,14 +440,19 @@ impl Resource for MmState {
                 .map_err(|e| cx.fail(e, format_args!("mapping of the vDSO: {e:?}")))?;
         }
         map_all(cx, &mut space, &image.mappings)?;
+        aio::create(cx, &mut space, &image.contexts, &image.mappings)?;
+        policy::set(cx, &mut space, &image.policies, &image.mappings)?;
         space
             .layout(&layout, &image.auxv)
             .map_err(|e| cx.fail(e, format_args!("layout of the address space: {e:?}")))?;
 
         Ok(Some(Prepared {
             space,
+            policy,
             layout,
             mappings: image.mappings,
+            guards: image.guards,
+            contexts: image.contexts,
             batch,
         }))
     }
@@ -398,6 +478,14 @@ impl Resource for MmState {
 
         match prepared.space.alloc(batch) {
             Err(e) if e == EINVAL => return Err(bulk.refuse(outside)),
+            Err(e) if e == ENOMEM => {
+                let huge = bulk.extents().iter().find(|extent| {
+                    let vma = prepared.mappings.containing(extent.start);
+
+                    vma.is_some_and(|vma| vma.page_shift != 0)
+                });
+                return Err(huge.map_or(e.into(), |extent| Failure::NoHugePage(extent.start)));
+            }
             result => result?,
         }
         bulk.read_pages(batch)?;
@@ -413,6 +501,11 @@ impl Resource for MmState {
             return Ok(());
         };
         let space = &mut prepared.space;
+
+        // Locked memory gets no guard regions, and pages of a ring must be there before.
+        guard::install(cx, space, &prepared.guards)?;
+        aio::finish(cx, space, &prepared.contexts, &prepared.mappings)?;
+
         type Step = fn(&mut Rebuild, &rebuild::Vma) -> Result;
         // Each for all mappings: none may find what a later one does to its neighbours.
         let steps: [(Step, &str); 3] = [
@@ -440,7 +533,8 @@ impl Resource for MmState {
     }
 
     fn commit(prepared: Option<Prepared>, caller: &CurrentTask) {
-        if let Some(Prepared { space, .. }) = prepared {
+        if let Some(Prepared { space, policy, .. }) = prepared {
+            policy.commit(caller);
             space.commit(caller);
         }
     }
@@ -486,6 +580,24 @@ mod tests {
         assert!(found.next() == Some((&anon(2, 0), &b""[..])));
         assert!(found.next() == Some((&anon(3, 5), &b"three"[..])));
         assert!(found.next().is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn mappings_are_found_by_address() -> Result {
+        let mut mappings = Mappings::default();
+
+        mappings.push(vma(uapi::CR_MAPPING_ANON, 2 * PAGE, 4 * PAGE, 0))?;
+        mappings.push(vma(uapi::CR_MAPPING_AIO, 4 * PAGE, 5 * PAGE, 0))?;
+        let start = |address| mappings.containing(address).map(|vma| vma.start);
+
+        assert_eq!(start(0), None);
+        assert_eq!(start(2 * PAGE - 1), None);
+        assert_eq!(start(2 * PAGE), Some(2 * PAGE));
+        assert_eq!(start(4 * PAGE - 1), Some(2 * PAGE));
+        assert_eq!(start(4 * PAGE), Some(4 * PAGE));
+        assert_eq!(start(5 * PAGE), None);
+        assert_eq!(start(u64::MAX), None);
         Ok(())
     }
 

@@ -111,6 +111,11 @@ impl Seen {
         self.0.seals
     }
 
+    /// The shift of the huge pages of shared memory, 0 if it has others.
+    pub fn page_shift(&self) -> u32 {
+        self.0.page_shift
+    }
+
     /// How many open files the pipe has.
     pub fn pipe_files(&self) -> u32 {
         self.0.pipe_files
