@@ -296,7 +296,8 @@ impl Resource for MmState {
 
         let policies = policy::collect(cx, &space)?;
         let guards = guard::collect(cx, &space)?;
-        let contexts = aio::collect(cx, &space, &mappings)?;
+        let contexts = aio::collect(cx, &space, &mappings);
+        let contexts = cx.tolerate(contexts)?.unwrap_or_default();
         // None is more than its limit.
         mm.nr_policies = policies.len() as u32;
         mm.nr_guards = guards.len() as u32;

@@ -3,6 +3,7 @@
  * Address spaces: each kind of mapping, with its contents, its place, its
  * protection, and all that was advised about it.
  */
+#include "subject.h"
 #include "memory.h"
 
 #include <sys/auxv.h>

@@ -6,7 +6,7 @@
 #ifndef __CKPT_MEMORY_H
 #define __CKPT_MEMORY_H
 
-#include "subject.h"
+#include "proc.h"
 
 #define PAGE 4096UL
 #define MIB (1024 * 1024UL)
