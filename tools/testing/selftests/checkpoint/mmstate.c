@@ -319,6 +319,8 @@ SUBJECT_TEST(dirty_pages_of_a_shared_file)
 	CHECK(filled(p + PAGE, PAGE, 3));
 	fill(p, PAGE, 4);
 	CHECK(pread(fd, page, PAGE, 0) == (ssize_t)PAGE && filled(page, PAGE, 4));
+	/* As it was, for who comes back once more. */
+	fill(p, 8 * PAGE, 2);
 }
 
 /* Images that are wrong */
