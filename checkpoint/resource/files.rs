@@ -509,7 +509,7 @@ mod tests {
     };
 
     fn memory() -> Result<ARef<File>> {
-        shm::create(c"dev/zero", PAGE_SIZE as u64, 0, 0, 0)
+        shm::create(c"dev/zero", PAGE_SIZE as u64, 0, 0, 0, 0)
     }
 
     #[test]

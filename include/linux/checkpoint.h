@@ -6,6 +6,7 @@
 #define _LINUX_CHECKPOINT_H
 
 #include <linux/mm_types.h>
+#include <linux/nodemask_types.h>
 #include <linux/types.h>
 
 #include <uapi/linux/checkpoint_hdr.h>
@@ -123,10 +124,9 @@ int checkpoint_pages_collect(struct mm_struct *mm, struct checkpoint_pages *to);
 void checkpoint_pages_put(struct bio_vec *bvecs, unsigned int nr);
 
 int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *hdr,
-			  const struct cr_hdr_mm_context *context, struct file *exe);
-int checkpoint_swap_exe(struct file *exe);
 			  const struct cr_hdr_mm_context *context, struct file *exe,
 			  const struct checkpoint_program *program);
+int checkpoint_swap_exe(struct file *exe);
 void checkpoint_swap_abort(struct checkpoint_swap *swap);
 void checkpoint_swap_commit(struct checkpoint_swap *swap);
 
@@ -249,6 +249,7 @@ struct tty_struct;
  * @mode: type and permissions of the inode
  * @shm_flags: CR_SHM_* of shared memory
  * @seals: F_SEAL_* of shared memory
+ * @page_shift: of the huge pages of shared memory, 0 if it has others
  * @pipe_files: how many open files the pipe has
  * @pipe_packets: how many packets wait in the pipe
  * @name_len: bytes of @name
@@ -270,6 +271,7 @@ struct checkpoint_file {
 	u32 mode;
 	u32 shm_flags;
 	u32 seals;
+	u32 page_shift;
 	u32 pipe_files;
 	u32 pipe_packets;
 	u32 name_len;
@@ -318,7 +320,8 @@ ssize_t checkpoint_pipe_fill(struct file *file, const void *from, size_t len);
 int checkpoint_pipe_resize(struct file *file, unsigned int size);
 
 struct file *checkpoint_shm_create(const char *name, u64 size, unsigned int flags,
-				   unsigned int seals, umode_t mode);
+				   unsigned int seals, umode_t mode,
+				   unsigned int page_shift);
 ssize_t checkpoint_shm_write(struct file *file, const void *from, size_t len,
 			     loff_t pos);
 int checkpoint_shm_seal(struct file *file, unsigned int seals);
@@ -530,6 +533,8 @@ struct seccomp_filter *seccomp_filter_restore(const struct sock_fprog_kern *fpro
 unsigned long seccomp_filter_total(void);
 void seccomp_filter_drop(struct seccomp_filter *filter);
 void seccomp_filter_install(struct seccomp_filter *filter, unsigned int nr);
+
+/*
  * Segments, and programs of 32 bits: arch/x86/kernel/checkpoint.c, and what it
  * needs of its neighbours.
  */
@@ -566,6 +571,60 @@ bool allow_16bit_segments(void);
 int ldt_init_context(struct mm_struct *mm, const u64 *entries, unsigned int nr);
 extern struct linux_binfmt elf_format;
 extern struct linux_binfmt compat_elf_format;
+
+/*
+ * More of memory (mem): mm/checkpoint_*.c, fs/checkpoint_aio.c, and what these
+ * need of their neighbours.
+ */
+struct mempolicy;
+
+/**
+ * struct checkpoint_policy_swap - the memory policy that restart(2) puts aside
+ * @old: the caller's own, of which this is a reference
+ * @il_prev: where it interleaves next
+ * @il_weight: likewise
+ */
+struct checkpoint_policy_swap {
+	struct mempolicy *old;
+	short il_prev;
+	u8 il_weight;
+};
+
+int checkpoint_guard_find(struct mm_struct *mm, unsigned long addr,
+			  struct cr_hdr_guard *found);
+int checkpoint_guard_install(const struct cr_hdr_guard *guard);
+
+unsigned int checkpoint_hugetlb_shift(struct file *file);
+bool checkpoint_hugetlb_nameless(struct file *file);
+bool checkpoint_hugetlb_is_anon(struct file *file);
+struct file *checkpoint_hugetlb_file(u64 size, unsigned int shift);
+unsigned int checkpoint_hugetlb_memfd_flags(unsigned int shift);
+bool checkpoint_hugetlb_next_data(struct file *file, u64 from, u64 *begin, u64 *end);
+ssize_t checkpoint_hugetlb_write(struct file *file, const void *from, size_t len,
+				 loff_t pos);
+
+int checkpoint_policy_find(struct mm_struct *mm, unsigned long addr,
+			   struct cr_hdr_policy *found);
+bool checkpoint_task_policy(struct task_struct *task, struct cr_hdr_policy *found);
+int checkpoint_policy_set(const struct cr_hdr_policy *policy);
+int checkpoint_policy_begin(const struct cr_hdr_policy *policy,
+			    struct checkpoint_policy_swap *swap);
+void checkpoint_policy_abort(struct checkpoint_policy_swap *swap);
+void checkpoint_policy_commit(struct checkpoint_policy_swap *swap);
+
+/* Without CONFIG_AIO there is none of them. */
+bool checkpoint_is_aio_ring(struct vm_area_struct *vma);
+int checkpoint_aio_find(struct mm_struct *mm, unsigned int *slot,
+			struct cr_hdr_aio *found, unsigned long *size);
+int checkpoint_aio_create(const struct cr_hdr_aio *aio, unsigned long size);
+int checkpoint_aio_finish(const struct cr_hdr_aio *aio);
+
+long do_mbind(unsigned long start, unsigned long len, unsigned short mode,
+	      unsigned short mode_flags, nodemask_t *nmask, unsigned long flags);
+long do_set_mempolicy(unsigned short mode, unsigned short flags, nodemask_t *nodes);
+int sanitize_mpol_flags(int *mode, unsigned short *flags);
+long set_mempolicy_home_node(unsigned long start, unsigned long len,
+			     unsigned long home_node, unsigned long flags);
 
 /*
  * Open files without a path: fs/checkpoint_anon.c and

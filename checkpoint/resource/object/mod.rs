@@ -1054,7 +1054,12 @@ impl Resource for ObjectState {
                     }
                     *filled = end;
                 }
-                Ready::Shm { file, .. } => shm::fill(file, bytes, at)?,
+                Ready::Shm { record, file, .. } => match shm::fill(file, bytes, at) {
+                    Err(e) if e == ENOMEM && record.flags & uapi::CR_SHM_HUGETLB != 0 => {
+                        return Err(Failure::NoHugePage(at));
+                    }
+                    result => result?,
+                },
                 Ready::Inode { file, .. } => inode::fill(file, bytes, at)?,
                 Ready::Replaced => (),
                 Ready::File { .. } | Ready::Late { .. } => return Ok(false),
