@@ -8,6 +8,7 @@ use kernel::{
     fs::File,
     prelude::*,
     task::{
+        timers::Timers,
         CurrentTask,
         Task, //
     }, //
@@ -15,9 +16,12 @@ use kernel::{
 
 use crate::{
     log::Log,
-    resource::object::{
-        Objects,
-        Opened, //
+    resource::{
+        object::{
+            Objects,
+            Opened, //
+        },
+        signals, //
     },
     stream::Failure, //
 };
@@ -42,6 +46,8 @@ pub(crate) struct Collect<'a> {
     image: Option<&'a File>,
     /// The objects met so far.
     pub(crate) objects: Objects,
+    /// Signals, when timers have been looked at: they belong together.
+    pub(crate) signals: Option<signals::Found>,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
@@ -64,6 +70,7 @@ impl<'a> Collect<'a> {
             inherit,
             image,
             objects: Objects::new(),
+            signals: None,
             log,
             logged: false,
             tolerated: None,
@@ -145,6 +152,8 @@ pub(crate) struct Prepare<'a> {
     pub(crate) image: &'a File,
     /// What the objects of the image have become.
     pub(crate) objects: Opened,
+    /// What the timers of the image have become, which have sent some of the pending signals.
+    pub(crate) timers: Timers,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
@@ -163,6 +172,7 @@ impl<'a> Prepare<'a> {
             flags,
             image,
             objects: Opened::default(),
+            timers: Timers::default(),
             log,
             logged: false,
         }

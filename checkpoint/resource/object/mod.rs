@@ -70,6 +70,7 @@ mod lock;
 mod pipe;
 mod proc;
 mod shm;
+mod timerfd;
 mod tty;
 
 use pipe::{

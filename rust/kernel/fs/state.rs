@@ -29,6 +29,7 @@ pub mod inode;
 pub mod lock;
 pub mod owner;
 pub mod table;
+pub mod timerfd;
 
 /// Longest path, with the `NUL` behind it.
 pub const PATH_MAX: usize = bindings::PATH_MAX as usize;
