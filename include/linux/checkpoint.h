@@ -123,10 +123,9 @@ int checkpoint_pages_collect(struct mm_struct *mm, struct checkpoint_pages *to);
 void checkpoint_pages_put(struct bio_vec *bvecs, unsigned int nr);
 
 int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *hdr,
-			  const struct cr_hdr_mm_context *context, struct file *exe);
-int checkpoint_swap_exe(struct file *exe);
 			  const struct cr_hdr_mm_context *context, struct file *exe,
 			  const struct checkpoint_program *program);
+int checkpoint_swap_exe(struct file *exe);
 void checkpoint_swap_abort(struct checkpoint_swap *swap);
 void checkpoint_swap_commit(struct checkpoint_swap *swap);
 
@@ -374,6 +373,8 @@ void checkpoint_set_hint(struct file *file, unsigned int hint);
 bool checkpoint_has_fd(struct files_struct *files, unsigned int fd);
 int checkpoint_text(struct file *file, char *buf, int len);
 int checkpoint_proc_depth(struct file *file, struct task_struct *task);
+
+/*
  * Clocks and timers: kernel/time/checkpoint.c and fs/timerfd.c.
  */
 struct k_itimer;
@@ -411,6 +412,8 @@ bool checkpoint_timerfd_get(struct file *file, struct task_struct *task,
 			    struct cr_hdr_timerfd *to);
 struct file *checkpoint_timerfd_create(const struct cr_hdr_timerfd *from);
 void checkpoint_timerfd_start(struct file *file, const struct cr_hdr_timerfd *from);
+
+/*
  * Limits, scheduling and attributes of one task.
  */
 struct checkpoint_sched;
@@ -526,6 +529,8 @@ struct seccomp_filter *seccomp_filter_restore(const struct sock_fprog_kern *fpro
 unsigned long seccomp_filter_total(void);
 void seccomp_filter_drop(struct seccomp_filter *filter);
 void seccomp_filter_install(struct seccomp_filter *filter, unsigned int nr);
+
+/*
  * Segments, and programs of 32 bits: arch/x86/kernel/checkpoint.c, and what it
  * needs of its neighbours.
  */
