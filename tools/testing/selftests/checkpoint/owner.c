@@ -23,7 +23,7 @@ static void notify(int sig, siginfo_t *info, void *context)
 
 static void listen_to(int sig)
 {
-	struct sigaction sa = { .sa_sigaction = notify, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = { .sa_sigaction = notify, .sa_flags = SA_SIGINFO | SA_RESTART };
 
 	CHECK(!sigaction(sig, &sa, NULL));
 }
