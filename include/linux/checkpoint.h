@@ -337,6 +337,7 @@ unsigned int tty_termios_input_baud_rate(const struct ktermios *termios);
  * Segments, and programs of 32 bits: arch/x86/kernel/checkpoint.c, and what it
  * needs of its neighbours.
  */
+struct desc_struct;
 struct linux_binfmt;
 struct user_desc;
 
@@ -366,6 +367,7 @@ bool checkpoint_thread_flags_unfit(u32 flags);
 void checkpoint_thread_flags_set(u32 flags);
 
 bool tls_desc_okay(const struct user_desc *info);
+void fill_user_desc(struct user_desc *info, int idx, const struct desc_struct *desc);
 bool allow_16bit_segments(void);
 int ldt_init_context(struct mm_struct *mm, const u64 *entries, unsigned int nr);
 extern struct linux_binfmt elf_format;
