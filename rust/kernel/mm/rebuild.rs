@@ -16,7 +16,12 @@
 
 use super::{
     batch::PageBatch,
-    snapshot::of_bytes, //
+    policy::Policy,
+    snapshot::{
+        of_bytes,
+        Aio,
+        Guard, //
+    }, //
 };
 use crate::{
     bindings,
@@ -126,7 +131,8 @@ pub struct Rebuild {
 
 impl Rebuild {
     /// Switches the caller to an address space without mappings, of which `/proc/PID/exe` shows
-    /// `exe`, for a program of the kind of `program`.
+    /// `exe`, for a program of the kind of `program`. Without `exe`, that is for
+    /// [`set_exe`](Self::set_exe).
     ///
     /// # Errors
     ///
@@ -138,7 +144,7 @@ impl Rebuild {
         _caller: &CurrentTask,
         layout: &Layout,
         context: &Context,
-        exe: &File,
+        exe: Option<&File>,
         program: &Program,
     ) -> Result<Self> {
         let mut swap = MaybeUninit::zeroed();
@@ -157,7 +163,7 @@ impl Rebuild {
                 swap.as_mut_ptr(),
                 &raw const layout.0,
                 &raw const context.0,
-                exe.as_ptr(),
+                exe.map_or(ptr::null_mut(), |exe| exe.as_ptr()),
                 &raw const program,
             )
         })?;
@@ -167,6 +173,17 @@ impl Rebuild {
             swap: unsafe { swap.assume_init() },
             _not_send: NotThreadSafe,
         })
+    }
+
+    /// Makes `/proc/PID/exe` show a file that nobody writes to any more.
+    ///
+    /// # Errors
+    ///
+    /// `EACCES` or `EPERM`: the caller could not execute the file.
+    pub fn set_exe(&mut self, exe: &File) -> Result {
+        // SAFETY: By the type invariants, this is about the new address space. `exe` is a valid
+        // file.
+        to_result(unsafe { bindings::checkpoint_swap_exe(exe.as_ptr()) })
     }
 
     /// Maps the vDSO at `addr`, and the kernel's data before it.
@@ -186,6 +203,36 @@ impl Rebuild {
         to_result(unsafe { bindings::checkpoint_map(&raw const vma.0, file, name) })
     }
 
+    /// Makes a context of io_setup(2), with its ring where it was.
+    ///
+    /// # Errors
+    ///
+    /// - `EAGAIN` if it is for more events than the system allows.
+    /// - `EINVAL` if its ring would have another size.
+    pub fn aio_create(&mut self, aio: &Aio) -> Result {
+        // SAFETY: By the type invariants, this is about the new address space. The pointer is valid.
+        to_result(unsafe { bindings::checkpoint_aio_create(&raw const aio.aio, aio.size) })
+    }
+
+    /// Lets a context go on where that of the image was, once its ring is filled.
+    pub fn aio_finish(&mut self, aio: &Aio) -> Result {
+        // SAFETY: As above. The function checks all values.
+        to_result(unsafe { bindings::checkpoint_aio_finish(&raw const aio.aio) })
+    }
+
+    /// Gives memory a policy, as mbind(2) does.
+    pub fn set_policy(&mut self, policy: &Policy) -> Result {
+        // SAFETY: By the type invariants, this is about the new address space. The function checks
+        // what mbind(2) does.
+        to_result(unsafe { bindings::checkpoint_policy_set(&raw const policy.0) })
+    }
+
+    /// Installs a guard region, as madvise(2) does.
+    pub fn guard(&mut self, guard: &Guard) -> Result {
+        // SAFETY: As above.
+        to_result(unsafe { bindings::checkpoint_guard_install(&raw const guard.0) })
+    }
+
     /// Sets the addresses that prctl(`PR_SET_MM_MAP`) sets, and the auxiliary vector.
     pub fn layout(&mut self, layout: &Layout, auxv: &[c_ulong]) -> Result {
         let entries = c_uint::try_from(auxv.len()).map_err(|_| EINVAL)?;
@@ -198,7 +245,8 @@ impl Rebuild {
     }
 
     /// Allocates pages for the extents of `batch`. Their contents are not defined: all of them have
-    /// to be filled before [`Self::install`].
+    /// to be filled before [`Self::install`]. Those of huge pages from a pool, and of rings of
+    /// io_setup(2), are mapped already.
     ///
     /// # Errors
     ///
@@ -228,7 +276,8 @@ impl Rebuild {
             return Err(EINVAL);
         }
         // SAFETY: By the type invariants, this is about the new address space, and by those of
-        // `batch` the pages are nobody's and fit the extents. The function takes the bvecs out whose references it uses up, and leaves the others.
+        // `batch` the pages were made for the extents. The function takes the bvecs out whose
+        // references it uses up, and leaves the others.
         unsafe { batch.with_raw(0, |raw| bindings::checkpoint_pages_install(raw)) }.0
     }
 
