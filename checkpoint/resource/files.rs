@@ -76,9 +76,9 @@ pub(crate) struct Image {
     present: bool,
     fds: KVVec<image::Fd>,
     locks: KVVec<image::Lock>,
+    owners: KVVec<image::Owner>,
     epoll: epoll::Image,
     watches: KVVec<image::Watch>,
-    owners: KVVec<image::Owner>,
     /// Files that send signals.
     asynchronous: KVVec<u32>,
     /// What the process and its group had as numbers.
@@ -86,7 +86,7 @@ pub(crate) struct Image {
     pgid: i32,
 }
 
-/// A descriptor table, and what is left to do with it.
+/// A descriptor table, and what is left to do with it and its files.
 pub(crate) struct Prepared {
     table: Table,
     image: Image,
@@ -397,7 +397,6 @@ impl Resource for FileState {
             Item::Files(_) => image.present = true,
             Item::Fd(fd) => image.fds.push(*fd, GFP_KERNEL_ACCOUNT)?,
             Item::Lock(lock) => image.locks.push(*lock, GFP_KERNEL_ACCOUNT)?,
-            Item::Watch(watch) => image.watches.push(*watch, GFP_KERNEL_ACCOUNT)?,
             Item::Owner(owner) => image.owners.push(*owner, GFP_KERNEL_ACCOUNT)?,
             Item::File(file) if file.flags & flags::O_ASYNC != 0 => {
                 image.asynchronous.push(file.objref, GFP_KERNEL_ACCOUNT)?;
@@ -406,6 +405,7 @@ impl Resource for FileState {
                 image.pid = task.pid;
                 image.pgid = task.pgid;
             }
+            Item::Watch(watch) => image.watches.push(*watch, GFP_KERNEL_ACCOUNT)?,
             _ => (),
         }
         epoll::take(&mut image.epoll, item)
@@ -472,10 +472,10 @@ impl Resource for FileState {
         }
         find_owners(cx, prepared)?;
         take_leases(cx, prepared)?;
-        send_signals(cx, prepared)?;
         epoll::complete(cx, &prepared.image.epoll)?;
         // Behind it: an event that comes now is news.
-        watch::complete(cx, &prepared.image.watches)
+        watch::complete(cx, &prepared.image.watches)?;
+        send_signals(cx, prepared)
     }
 
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {

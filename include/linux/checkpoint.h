@@ -538,6 +538,7 @@ void seccomp_filter_install(struct seccomp_filter *filter, unsigned int nr);
  * Segments, and programs of 32 bits: arch/x86/kernel/checkpoint.c, and what it
  * needs of its neighbours.
  */
+struct desc_struct;
 struct linux_binfmt;
 struct user_desc;
 
@@ -567,6 +568,7 @@ bool checkpoint_thread_flags_unfit(u32 flags);
 void checkpoint_thread_flags_set(u32 flags);
 
 bool tls_desc_okay(const struct user_desc *info);
+void fill_user_desc(struct user_desc *info, int idx, const struct desc_struct *desc);
 bool allow_16bit_segments(void);
 int ldt_init_context(struct mm_struct *mm, const u64 *entries, unsigned int nr);
 extern struct linux_binfmt elf_format;

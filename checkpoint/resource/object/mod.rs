@@ -556,9 +556,8 @@ pub(crate) struct Image {
 /// The open files that the objects of an image have become, by their number.
 #[derive(Default)]
 pub(crate) struct Opened {
-    files: KVVec<OpenedFile>,
-    /// `CR_FILE_*` of each, 0 of what is no file, or is another one than the image says.
-    kinds: KVVec<u32>,
+    /// `CR_FILE_*`, 0 if it is none or was replaced, and what has become of it.
+    files: KVVec<(u32, OpenedFile)>,
 }
 
 /// What has become of an object.
@@ -604,10 +603,7 @@ impl Opened {
 
     /// Returns `CR_FILE_*` of the file with number `objref`, 0 if that is no file, or was handed in.
     pub(crate) fn kind(&self, objref: u32) -> u32 {
-        place(objref)
-            .and_then(|place| self.kinds.get(place))
-            .copied()
-            .unwrap_or_default()
+        self.entry(objref).map_or(0, |(kind, _)| *kind)
     }
 
     /// Returns the file with number `objref` if it is of a kind.
@@ -642,8 +638,12 @@ impl Opened {
         matches!(self.opened(objref), Some(OpenedFile::Late))
     }
 
-    fn opened(&self, objref: u32) -> Option<&OpenedFile> {
+    fn entry(&self, objref: u32) -> Option<&(u32, OpenedFile)> {
         self.files.get(place(objref)?)
+    }
+
+    fn opened(&self, objref: u32) -> Option<&OpenedFile> {
+        self.entry(objref).map(|(_, opened)| opened)
     }
 }
 
@@ -900,17 +900,12 @@ impl Resource for ObjectState {
     fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
         let mut objects = KVVec::with_capacity(image.objects.len(), GFP_KERNEL_ACCOUNT)?;
         let mut files = KVVec::with_capacity(image.objects.len(), GFP_KERNEL_ACCOUNT)?;
-        let mut kinds = KVVec::with_capacity(image.objects.len(), GFP_KERNEL_ACCOUNT)?;
 
         let replacements = inherit::replacements(cx, &image.fds, image.objects.len())?;
         let mut handed_in = replacements.into_iter();
 
         for said in image.objects {
             let replacement = handed_in.next().flatten();
-            let kind = match &said {
-                Said::File(record, ..) if replacement.is_none() => record.kind,
-                _ => 0,
-            };
             let (ready, file) = match said {
                 Said::Pipe(record) => (
                     Ready::Pipe {
@@ -969,11 +964,14 @@ impl Resource for ObjectState {
                     }
                 },
             };
+            let kind = match &ready {
+                Ready::File { record, .. } | Ready::Late { record, .. } => record.kind,
+                _ => 0,
+            };
             objects.push(ready, GFP_KERNEL_ACCOUNT)?;
-            files.push(file, GFP_KERNEL_ACCOUNT)?;
-            kinds.push(kind, GFP_KERNEL_ACCOUNT)?;
+            files.push((kind, file), GFP_KERNEL_ACCOUNT)?;
         }
-        cx.objects = Opened { files, kinds };
+        cx.objects = Opened { files };
         Ok(Prepared {
             objects,
             handed_in: cx.flags & uapi::RESTART_INHERIT != 0,
@@ -1078,7 +1076,7 @@ impl Resource for ObjectState {
                 Ready::Late { record, path } => {
                     let file = proc::open(cx, record, path)?;
 
-                    if let Some(opened) = cx.objects.files.get_mut(place) {
+                    if let Some((_, opened)) = cx.objects.files.get_mut(place) {
                         *opened = OpenedFile::Own {
                             file: file.clone(),
                             can_be_locked: false,

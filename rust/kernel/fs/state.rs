@@ -27,8 +27,8 @@ use crate::{
 pub mod anon;
 pub mod dirs;
 pub mod epoll;
-pub mod inotify;
 pub mod inode;
+pub mod inotify;
 pub mod lock;
 pub mod owner;
 pub mod table;
