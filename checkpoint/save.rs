@@ -90,6 +90,11 @@ fn resolve(pid: c_int, log: &mut Log) -> Result<ARef<Task>> {
         log.task(&task, format_args!("a kernel thread is not supported"));
         return Err(EOPNOTSUPP);
     }
+    // It waits for its tracer, and does not come to the edge of user mode by itself.
+    if task.is_traced() {
+        log.task(&task, format_args!("a traced task is not supported"));
+        return Err(EOPNOTSUPP);
+    }
     Ok(task)
 }
 
@@ -107,6 +112,13 @@ fn check_access(task: &Task, pid: c_int, log: &mut Log) -> Result {
 fn check_flags(flags: c_ulong, to_self: bool, log: &mut Log) -> Result {
     let fate = flags & FATE;
 
+    if fate != 0 && flags & uapi::CHECKPOINT_CHECK as c_ulong != 0 {
+        log.line(format_args!(
+            "flags: nothing happens to a task that is only checked"
+        ));
+        return Err(EINVAL);
+    }
+
     if fate == FATE {
         log.line(format_args!(
             "flags: CHECKPOINT_KILL and CHECKPOINT_STOP exclude each other"
@@ -122,14 +134,18 @@ fn check_flags(flags: c_ulong, to_self: bool, log: &mut Log) -> Result {
     Ok(())
 }
 
-/// What checkpoint(2) does once its flags are checked. Returns the id of the image.
+/// What checkpoint(2) does once its flags are checked. Returns the id of the image, 0 without one.
 pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -> Result<i32> {
-    let file =
-        StreamFile::from_fd(fd, Direction::Write).map_err(|unfit| log.unfit("fd", fd, unfit))?;
+    let file = match flags & uapi::CHECKPOINT_CHECK as c_ulong {
+        0 => Some(
+            StreamFile::from_fd(fd, Direction::Write)
+                .map_err(|unfit| log.unfit("fd", fd, unfit))?,
+        ),
+        _ => None,
+    };
     let task = resolve(pid, log)?;
     let to_self = task.as_ptr() == current!().as_ptr();
     check_flags(flags, to_self, log)?;
-    let id = new_id();
 
     let park = if to_self {
         None
@@ -144,8 +160,13 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
         Some(park)
     };
 
-    let mut cx = Collect::new(&task, to_self, file.file(), log);
+    let image = file.as_ref().map(StreamFile::file);
+    let mut cx = Collect::new(&task, to_self, image, log);
     let found = resource::collect(&mut cx).map_err(|e| cx.ended(e))?;
+    let Some(file) = &file else {
+        return Ok(0);
+    };
+    let id = new_id();
     let objects = cx.objects;
     let pid = task.vpid();
     if let Some(park) = &park {
@@ -153,7 +174,7 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
     }
 
     let saving = Saving { objects: &objects };
-    let result = write(&found, &saving, &file, flags, id, pid).and_then(|()| match &park {
+    let result = write(&found, &saving, file, flags, id, pid).and_then(|()| match &park {
         Some(park) => decide(park, flags),
         None => Ok(()),
     });

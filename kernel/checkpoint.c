@@ -30,79 +30,80 @@
  * What is checked and not restored
  */
 
-static const char *checkpoint_sched_obstacle(struct task_struct *task)
+static void found(struct checkpoint_obstacles *to, const char *what)
+{
+	if (to->nr < ARRAY_SIZE(to->what))
+		to->what[to->nr++] = what;
+}
+
+static void sched_obstacles(struct task_struct *task, struct checkpoint_obstacles *to)
 {
 	if (task->policy != SCHED_NORMAL)
-		return "a scheduling policy other than SCHED_OTHER";
+		found(to, "a scheduling policy other than SCHED_OTHER");
 	if (task_nice(task))
-		return "a nice value";
+		found(to, "a nice value");
 	if (task->se.custom_slice)
-		return "a time slice of its own";
+		found(to, "a time slice of its own");
 #ifdef CONFIG_UCLAMP_TASK
 	if (task->uclamp_req[UCLAMP_MIN].user_defined ||
 	    task->uclamp_req[UCLAMP_MAX].user_defined)
-		return "a clamped utilization";
+		found(to, "a clamped utilization");
 #endif
 #ifdef CONFIG_SCHED_CORE
 	if (task->core_cookie)
-		return "prctl(PR_SCHED_CORE)";
+		found(to, "prctl(PR_SCHED_CORE)");
 #endif
 #ifdef CONFIG_NUMA
 	if (task->mempolicy)
-		return "a memory policy";
+		found(to, "a memory policy");
 #endif
 	if (task->timer_slack_ns != task->default_timer_slack_ns)
-		return "prctl(PR_SET_TIMERSLACK)";
-	return NULL;
+		found(to, "prctl(PR_SET_TIMERSLACK)");
 }
 
-static const char *checkpoint_timer_obstacle(struct signal_struct *signal)
+static void timer_obstacles(struct signal_struct *signal,
+			    struct checkpoint_obstacles *to)
 {
 #ifdef CONFIG_POSIX_TIMERS
 	if (!hlist_empty(&signal->posix_timers))
-		return "a POSIX timer";
+		found(to, "a POSIX timer");
 	if (hrtimer_active(&signal->real_timer) || signal->it_real_incr)
-		return "an armed ITIMER_REAL";
+		found(to, "an armed ITIMER_REAL");
 	if (signal->it[CPUCLOCK_PROF].expires)
-		return "an armed ITIMER_PROF";
+		found(to, "an armed ITIMER_PROF");
 	if (signal->it[CPUCLOCK_VIRT].expires)
-		return "an armed ITIMER_VIRTUAL";
+		found(to, "an armed ITIMER_VIRTUAL");
 #endif
-	return NULL;
 }
 
 /* A task sees the namespaces of the restarter afterwards. */
-static const char *checkpoint_ns_obstacle(struct task_struct *task)
+static void ns_obstacles(struct task_struct *task, struct checkpoint_obstacles *to)
 {
 	const struct nsproxy *own = current->nsproxy;
-	const char *obstacle = NULL;
 	const struct nsproxy *ns;
 
 	if (task_active_pid_ns(task) != task_active_pid_ns(current))
-		return "another pid namespace than the caller's";
+		found(to, "another pid namespace than the caller's");
 
 	task_lock(task);
 	ns = task->nsproxy;
-	if (!ns || ns == own)
-		;
-	else if (ns->uts_ns != own->uts_ns)
-		obstacle = "another UTS namespace than the caller's";
-	else if (ns->ipc_ns != own->ipc_ns)
-		obstacle = "another IPC namespace than the caller's";
-	else if (ns->mnt_ns != own->mnt_ns)
-		obstacle = "another mount namespace than the caller's";
-	else if (ns->net_ns != own->net_ns)
-		obstacle = "another network namespace than the caller's";
-	else if (ns->time_ns != own->time_ns)
-		obstacle = "another time namespace than the caller's";
-	else if (ns->cgroup_ns != own->cgroup_ns)
-		obstacle = "another cgroup namespace than the caller's";
-	if (!obstacle && ns && ns->pid_ns_for_children != task_active_pid_ns(task))
-		obstacle = "a pid namespace for its children";
-	if (!obstacle && ns && ns->time_ns_for_children != ns->time_ns)
-		obstacle = "a time namespace for its children";
+	if (ns && ns->uts_ns != own->uts_ns)
+		found(to, "another UTS namespace than the caller's");
+	if (ns && ns->ipc_ns != own->ipc_ns)
+		found(to, "another IPC namespace than the caller's");
+	if (ns && ns->mnt_ns != own->mnt_ns)
+		found(to, "another mount namespace than the caller's");
+	if (ns && ns->net_ns != own->net_ns)
+		found(to, "another network namespace than the caller's");
+	if (ns && ns->time_ns != own->time_ns)
+		found(to, "another time namespace than the caller's");
+	if (ns && ns->cgroup_ns != own->cgroup_ns)
+		found(to, "another cgroup namespace than the caller's");
+	if (ns && ns->pid_ns_for_children != task_active_pid_ns(task))
+		found(to, "a pid namespace for its children");
+	if (ns && ns->time_ns_for_children != ns->time_ns)
+		found(to, "a time namespace for its children");
 	task_unlock(task);
-	return obstacle;
 }
 
 /* Tells whether @task shares its signal handlers, by clone(CLONE_SIGHAND). */
@@ -129,56 +130,55 @@ bool checkpoint_uses_io_uring(struct task_struct *task)
 #endif
 }
 
-/*
- * A name for something about @task that no image has, NULL if there is nothing.
- * @task stands still, so that what it alone can change does not.
+/**
+ * checkpoint_task_obstacles - find what a task has that no image has
+ * @task: the task, which stands still, so that what it alone can change does not
+ * @to: gets a name for each
  */
-const char *checkpoint_task_obstacle(struct task_struct *task)
+void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obstacles *to)
 {
 	struct signal_struct *signal = task->signal;
-	const char *obstacle;
+	const char *what;
 
+	to->nr = 0;
 	if (task->ptrace)
-		return "a traced task";
+		found(to, "a traced task");
 	if (test_task_syscall_work(task, SYSCALL_USER_DISPATCH))
-		return "prctl(PR_SET_SYSCALL_USER_DISPATCH)";
+		found(to, "prctl(PR_SET_SYSCALL_USER_DISPATCH)");
 	if (checkpoint_uses_io_uring(task))
-		return "io_uring";
+		found(to, "io_uring");
 #ifdef CONFIG_PERF_EVENTS
 	if (task->perf_event_ctxp)
-		return "a perf event";
+		found(to, "a perf event");
 #endif
 #ifdef CONFIG_UPROBES
 	if (task->utask && (task->utask->active_uprobe || task->utask->depth))
-		return "an active uprobe";
+		found(to, "an active uprobe");
 #endif
 #ifdef CONFIG_SYSVIPC
 	if (task->sysvsem.undo_list)
-		return "SEM_UNDO";
+		found(to, "SEM_UNDO");
 #endif
 	if (checkpoint_shares_sighand(task))
-		return "sharing signal handlers with another process";
+		found(to, "sharing signal handlers with another process");
 	if (task->pdeath_signal)
-		return "prctl(PR_SET_PDEATHSIG)";
+		found(to, "prctl(PR_SET_PDEATHSIG)");
 	if (signal->is_child_subreaper)
-		return "prctl(PR_SET_CHILD_SUBREAPER)";
+		found(to, "prctl(PR_SET_CHILD_SUBREAPER)");
 	if (task->flags & PF_MCE_PROCESS)
-		return "prctl(PR_MCE_KILL)";
+		found(to, "prctl(PR_MCE_KILL)");
 	if (!(~task->flags & (PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE)))
-		return "prctl(PR_SET_IO_FLUSHER)";
+		found(to, "prctl(PR_SET_IO_FLUSHER)");
 	if (task_spec_ssb_disable(task) || task_spec_ssb_noexec(task) ||
 	    task_spec_ib_disable(task))
-		return "prctl(PR_SET_SPECULATION_CTRL)";
-	obstacle = checkpoint_timer_obstacle(signal);
-	if (!obstacle)
-		obstacle = checkpoint_sched_obstacle(task);
-	if (!obstacle)
-		obstacle = checkpoint_ns_obstacle(task);
-	if (!obstacle)
-		obstacle = checkpoint_cred_obstacle(task);
-	if (!obstacle)
-		obstacle = checkpoint_cpu_obstacle(task);
-	return obstacle;
+		found(to, "prctl(PR_SET_SPECULATION_CTRL)");
+	timer_obstacles(signal, to);
+	sched_obstacles(task, to);
+	ns_obstacles(task, to);
+	checkpoint_cred_obstacles(task, to);
+	what = checkpoint_cpu_obstacle(task);
+	if (what)
+		found(to, what);
 }
 
 /* A child of @task with a reference, NULL if it has none. */

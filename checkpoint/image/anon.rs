@@ -80,7 +80,10 @@ impl Validate for TimerFd {
         Reason::unless_bits(
             "flags",
             self.flags,
-            uapi::CR_TIMERFD_ARMED | uapi::CR_TIMERFD_ABSTIME | uapi::CR_TIMERFD_CANCEL,
+            uapi::CR_TIMERFD_ARMED
+                | uapi::CR_TIMERFD_ABSTIME
+                | uapi::CR_TIMERFD_CANCEL
+                | uapi::CR_TIMERFD_CANCELED,
         )?;
         Reason::unless_in("expires", self.expires, 0, i64::MAX)?;
         Reason::unless_in("interval", self.interval, 0, i64::MAX)

@@ -217,6 +217,15 @@ pub enum Reason {
         /// Address of the first page.
         start: u64,
     },
+    /// An address is not that of a mapping which it has to be.
+    NotMapped {
+        /// Name of the field.
+        field: &'static str,
+        /// Number in the image.
+        found: u64,
+        /// Where it has to be.
+        expected: &'static str,
+    },
     /// The image was written by another kernel.
     OtherKernel {
         /// Name of the field.
@@ -473,6 +482,11 @@ impl fmt::Display for Reason {
                     "the extent at {start:#x} is not within one private mapping"
                 )
             }
+            Reason::NotMapped {
+                field,
+                found,
+                expected,
+            } => write!(f, "{field} {found:#x} is not {expected}"),
             Reason::OtherKernel { field, found } => {
                 write!(f, "{field} {found} is not that of this kernel")
             }

@@ -35,18 +35,26 @@ pub(crate) struct Collect<'a> {
     pub(crate) task: &'a Task,
     /// The caller saves itself.
     pub(crate) to_self: bool,
-    /// The file that the image is written to.
-    pub(crate) image: &'a File,
+    /// The file that the image is written to. Without one, nothing is: every reason why no image
+    /// can be taken is looked for, instead of the first only.
+    image: Option<&'a File>,
     /// The objects met so far.
     pub(crate) objects: Objects,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
+    /// What the first reason was, of those that were tolerated.
+    tolerated: Option<Error>,
 }
 
 impl<'a> Collect<'a> {
     /// Begins to look at `task`.
-    pub(crate) fn new(task: &'a Task, to_self: bool, image: &'a File, log: &'a mut Log) -> Self {
+    pub(crate) fn new(
+        task: &'a Task,
+        to_self: bool,
+        image: Option<&'a File>,
+        log: &'a mut Log,
+    ) -> Self {
         Self {
             task,
             to_self,
@@ -54,6 +62,44 @@ impl<'a> Collect<'a> {
             objects: Objects::new(),
             log,
             logged: false,
+            tolerated: None,
+        }
+    }
+
+    /// Tells whether `file` is what the image is written to.
+    pub(crate) fn is_image(&self, file: &File) -> bool {
+        self.image
+            .is_some_and(|image| image.as_ptr() == file.as_ptr())
+    }
+
+    /// Lets one reason not hide the next: if nothing is going to be written, what was refused, and
+    /// logged, becomes [`None`]. Who uses this goes on as well as it can without.
+    pub(crate) fn tolerate<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(e) if self.image.is_none() && self.logged => {
+                self.logged = false;
+                self.tolerated.get_or_insert(e);
+                Ok(None)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Refuses something, as [`refuse`](Self::refuse), after which one may go on in a check.
+    pub(crate) fn refuse_further(&mut self, what: fmt::Arguments<'_>) -> Result {
+        let refused = Err(self.refuse(what));
+        self.tolerate::<()>(refused).map(drop)
+    }
+
+    /// The end of it: an error, which is logged, if any was tolerated.
+    pub(crate) fn verdict(&mut self) -> Result {
+        match self.tolerated {
+            None => Ok(()),
+            Some(e) => {
+                self.logged = true;
+                Err(e)
+            }
         }
     }
 

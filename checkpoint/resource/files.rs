@@ -165,7 +165,7 @@ impl Resource for FileState {
 
     fn collect(cx: &mut Collect<'_>) -> Result<Self::Found> {
         if table::is_shared(cx.task) {
-            return Err(cx.refuse(fmt!("a descriptor table that is shared with another task")));
+            cx.refuse_further(fmt!("a descriptor table that is shared with another task"))?;
         }
 
         let mut open = KVVec::new();
@@ -181,7 +181,8 @@ impl Resource for FileState {
 
         let mut found = KVVec::with_capacity(open.len(), GFP_KERNEL_ACCOUNT)?;
         for descriptor in &open {
-            let objref = object::collect_file(cx, &descriptor.file, Use::Fd(descriptor.fd))?;
+            let objref = object::collect_file(cx, &descriptor.file, Use::Fd(descriptor.fd));
+            let objref = cx.tolerate(objref)?.unwrap_or_default();
 
             found.push(
                 image::Fd {

@@ -48,7 +48,7 @@ impl Resource for FsState {
 
         let (umask, shared) = dirs::umask(cx.task);
         if shared {
-            return Err(cx.refuse(fmt!("a working directory that is shared with another task")));
+            cx.refuse_further(fmt!("a working directory that is shared with another task"))?;
         }
 
         let cwd = dirs::working(cx.task)
@@ -56,9 +56,11 @@ impl Resource for FsState {
         let root = dirs::root(cx.task)
             .map_err(|e| cx.fail(e, fmt!("{ROOT}: it cannot be looked at: {e:?}")))?;
 
+        let cwd = object::collect_file(cx, &cwd, CWD);
+        let cwd = cx.tolerate(cwd)?.unwrap_or_default();
         Ok(image::Fs {
             umask,
-            cwd: object::collect_file(cx, &cwd, CWD)?,
+            cwd,
             root: match root {
                 Some(root) => object::collect_file(cx, &root, ROOT)?,
                 None => 0,

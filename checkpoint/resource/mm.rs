@@ -160,15 +160,17 @@ fn collect_mappings(cx: &mut Collect<'_>, space: &AddressSpace) -> Result<Mappin
         end = found.end();
 
         if let Some(what) = found.refused() {
-            return Err(cx.refuse(format_args!("mapping {start:x}-{end:x}: {what}")));
+            cx.refuse_further(format_args!("mapping {start:x}-{end:x}: {what}"))?;
+            continue;
         }
         if mappings.vmas.len() >= uapi::CR_VMAS_MAX as usize {
             return Err(cx.refuse(format_args!("more than {} mappings", uapi::CR_VMAS_MAX)));
         }
         let mut vma = Vma::read_from_bytes(found.vma()).map_err(|_| EINVAL)?;
         if let Some(file) = found.file() {
-            vma.objref =
-                object::collect_file(cx, file, object::Use::Mapping(start as usize, end as usize))?;
+            let of = object::Use::Mapping(start as usize, end as usize);
+            let objref = object::collect_file(cx, file, of);
+            vma.objref = cx.tolerate(objref)?.unwrap_or_default();
         }
         mappings.push(vma)?;
         mappings.push_name(found.name())?;
@@ -225,7 +227,7 @@ impl Resource for MmState {
             return Err(cx.fail(ESRCH, format_args!("it has no memory any more")));
         };
         if let Some(what) = space.refused(cx.task) {
-            return Err(cx.refuse(format_args!("{what}")));
+            cx.refuse_further(format_args!("{what}"))?;
         }
         let Some(exe) = space.exe() else {
             return Err(cx.refuse(format_args!("a process that executes no file")));
@@ -237,7 +239,8 @@ impl Resource for MmState {
         let mut auxv = KVec::new();
         auxv.extend_from_slice(description.auxv(), GFP_KERNEL_ACCOUNT)?;
 
-        mm.exe = object::collect_file(cx, &exe, object::Use::Exe)?;
+        let exe = object::collect_file(cx, &exe, object::Use::Exe);
+        mm.exe = cx.tolerate(exe)?.unwrap_or_default();
         let mappings = collect_mappings(cx, &space)?;
         mm.nr_vmas = mappings.vmas.len() as u32;
         mm.auxv_len = auxv.len() as u32;

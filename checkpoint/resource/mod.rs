@@ -117,11 +117,17 @@ macro_rules! resources {
 
         /// Looks at all resources of a task, in the order of the list.
         pub(crate) fn collect(cx: &mut Collect<'_>) -> Result<Found> {
-            let found = Found {
-                $($module: $module::$resource::collect(cx)?,)*
-            };
-            object::check(cx)?;
-            Ok(found)
+            $(
+                let $module = $module::$resource::collect(cx);
+                let $module = cx.tolerate($module)?;
+            )*
+            let unchanged = object::check(cx);
+            cx.tolerate(unchanged)?;
+            cx.verdict()?;
+            Ok(Found {
+                // Nothing was tolerated, so that all is there.
+                $($module: $module.ok_or(EINVAL)?,)*
+            })
         }
 
         impl Found {

@@ -128,13 +128,13 @@ impl Resource for TaskState {
         }
         let threads = task.thread_count();
         if threads != 1 {
-            return Err(cx.refuse(format_args!("a process of {threads} threads")));
+            cx.refuse_further(format_args!("a process of {threads} threads"))?;
         }
         if let Some(child) = task.first_child() {
-            return Err(cx.refuse(format_args!("child {} ({})", child.vpid(), child.comm())));
+            cx.refuse_further(format_args!("child {} ({})", child.vpid(), child.comm()))?;
         }
-        if let Some(what) = task.obstacle() {
-            return Err(cx.refuse(format_args!("{what}")));
+        for what in task.obstacles().iter() {
+            cx.refuse_further(format_args!("{what}"))?;
         }
         Ok(Found::of(task))
     }

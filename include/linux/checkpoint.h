@@ -154,10 +154,20 @@ const char *checkpoint_xstate_check(const void *from, unsigned int len);
 void checkpoint_xstate_set(const void *from);
 const char *checkpoint_xstate_obstacle(struct task_struct *task);
 
+/**
+ * struct checkpoint_obstacles - what a task has that no image has
+ * @nr: how many names there are
+ * @what: the names, which live as long as the kernel
+ */
+struct checkpoint_obstacles {
+	unsigned int nr;
+	const char *what[32];
+};
+
 /* In kernel/checkpoint.c. */
 bool checkpoint_shares_sighand(struct task_struct *task);
 bool checkpoint_uses_io_uring(struct task_struct *task);
-const char *checkpoint_task_obstacle(struct task_struct *task);
+void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obstacles *to);
 struct task_struct *checkpoint_first_child(struct task_struct *task);
 int checkpoint_nr_threads(struct task_struct *task);
 void checkpoint_job_control(struct task_struct *task, pid_t *pgrp, pid_t *session);
@@ -309,7 +319,7 @@ struct seccomp_filter;
 struct sock_filter;
 struct sock_fprog_kern;
 
-const char *checkpoint_cred_obstacle(struct task_struct *task);
+void checkpoint_cred_obstacles(struct task_struct *task, struct checkpoint_obstacles *to);
 int checkpoint_creds_get(struct task_struct *task, struct cr_hdr_creds *to,
 			 u32 *groups, int max);
 int checkpoint_creds_prepare(const struct cr_hdr_creds *from, const u32 *groups,

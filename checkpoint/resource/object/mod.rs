@@ -243,7 +243,7 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
         _ => None,
     };
 
-    if address == cx.image.as_ptr() as usize {
+    if cx.is_image(file) {
         record.kind = uapi::CR_FILE_IMAGE;
     } else if let (true, Some(fd)) = (seen.is_stream(), inherited) {
         record.kind = uapi::CR_FILE_INHERIT;

@@ -11,6 +11,7 @@
 
 use crate::{
     bindings,
+    crc32::crc32c_raw,
     page::PAGE_SIZE,
     prelude::*, //
 };
@@ -119,16 +120,16 @@ impl PageBatch {
 
     /// Updates a running CRC-32C with the contents of all pages, see [`crc32c`](crate::crc32::crc32c).
     pub fn crc32c(&self, crc: u32) -> u32 {
-        let mut crc = !crc;
+        let mut crc = crc;
 
         for bvec in &self.bvecs {
             let (from, len) = segment(bvec);
 
             // SAFETY: By the type invariants, `from` is valid for reads of `len` bytes. No reference
             // to them is made: a page of a process may change meanwhile.
-            crc = unsafe { bindings::crc32c(crc, from.cast(), len) };
+            crc = unsafe { crc32c_raw(crc, from.cast(), len) };
         }
-        !crc
+        crc
     }
 
     /// Copies bytes from `offset` on to `to`, and returns how many.

@@ -47,6 +47,23 @@ impl Thread {
     }
 }
 
+/// What a task has and an image cannot hold.
+///
+/// # Invariants
+///
+/// The first `nr` pointers in `what` are string literals.
+pub struct Obstacles(bindings::checkpoint_obstacles);
+
+impl Obstacles {
+    /// Iterates over their names.
+    pub fn iter(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let found = self.0.what.iter().take(self.0.nr as usize);
+
+        // SAFETY: By the type invariants these are string literals.
+        found.filter_map(|what| unsafe { name(*what) })
+    }
+}
+
 impl Task {
     /// Returns what the kernel keeps for the task, which must stand still for it to be right.
     /// `xstate_len` is 0.
@@ -70,12 +87,22 @@ impl Task {
         }
     }
 
-    /// Returns a name for something about the task that an image cannot hold, if there is any.
-    /// The task must stand still for it to be right.
-    pub fn obstacle(&self) -> Option<&'static str> {
+    /// Returns names for what the task has and an image cannot hold. The task must stand still for
+    /// them to be right.
+    pub fn obstacles(&self) -> Obstacles {
+        let mut found = bindings::checkpoint_obstacles::default();
+
         // SAFETY: `self` is a valid task, which has a signal structure as long as it lives, and the
-        // function is called for tasks that do. It returns null or a string literal.
-        unsafe { name(bindings::checkpoint_task_obstacle(self.as_ptr())) }
+        // function is called for tasks that do.
+        unsafe { bindings::checkpoint_task_obstacles(self.as_ptr(), &mut found) };
+        // INVARIANT: The function stores string literals, and how many.
+        Obstacles(found)
+    }
+
+    /// Tells whether another task traces this one, see ptrace(2).
+    pub fn is_traced(&self) -> bool {
+        // SAFETY: `self` is a valid task. The field is a number, which may change at any time.
+        unsafe { core::ptr::addr_of!((*self.as_ptr()).ptrace).read_volatile() != 0 }
     }
 
     /// Tells whether the task has used io_uring, so that the kernel may write to its memory later.

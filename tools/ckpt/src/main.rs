@@ -27,7 +27,7 @@ use crate::output::{complain, Out};
 #[command(name = "ckpt", version, max_term_width = 100)]
 #[command(disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 all is well, 1 an image was refused or a check failed, \
+    after_help = "Exit codes: 0 all is well, 1 an image or a process was refused or a check failed, \
     2 usage, 3 I/O or system error, 4 the kernel lacks the calls; restart and run pass on the exit \
     status of the program, 128 + N if signal N killed it."
 )]
@@ -39,6 +39,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Checkpoint(cmd::checkpoint::Args),
+    Check(cmd::check::Args),
     Restart(cmd::restart::Args),
     Run(cmd::run::Args),
     Inspect(cmd::inspect::Args),
@@ -50,6 +51,7 @@ enum Command {
 impl Command {
     fn run(self, out: &mut Out) -> Result<Exit, Error> {
         match self {
+            Command::Check(args) => cmd::check::run(&args, out),
             Command::Checkpoint(args) => cmd::checkpoint::run(&args, out),
             Command::Restart(args) => cmd::restart::run(&args, out),
             Command::Run(args) => cmd::run::run(&args, out),

@@ -61,6 +61,11 @@ impl Refusal {
         }
     }
 
+    /// What the kernel has written to the log, line by line.
+    pub(crate) fn log(&self) -> &[String] {
+        &self.log
+    }
+
     /// A call that ended without an errno: its process was killed, for example.
     pub(crate) fn without_errno(message: String) -> Self {
         Refusal {
@@ -71,11 +76,11 @@ impl Refusal {
     }
 
     /// The exit code of a command whose call failed. restart(2) answers to a bad image with one
-    /// of `image_errors`.
-    pub(crate) fn exit(&self, image_errors: &[i32]) -> Exit {
+    /// of `refused`, checkpoint(2) to a process that has something that no image has.
+    pub(crate) fn exit(&self, refused: &[i32]) -> Exit {
         match self.errno {
             libc::ENOSYS => Exit::NoCalls,
-            errno if image_errors.contains(&errno) => Exit::Refused,
+            errno if refused.contains(&errno) => Exit::Refused,
             _ => Exit::System,
         }
     }

@@ -58,6 +58,11 @@ pub(crate) fn checkpoint(
     call(NR_CHECKPOINT, pid, fd.as_raw_fd(), flags, log.as_raw_fd())
 }
 
+/// checkpoint(2) of `pid` that only tells whether it could be done.
+pub(crate) fn check(pid: i32, flags: u64, log: &File) -> io::Result<()> {
+    call(NR_CHECKPOINT, pid, -1, flags, log.as_raw_fd()).map(drop)
+}
+
 /// restart(2) of the image `crid` (0: any) from `fd`.
 pub(crate) fn restart(
     crid: i32,

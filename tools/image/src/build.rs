@@ -13,42 +13,61 @@ use crate::{
     crc32c,
     image::{
         bulk_padding,
+        Aio,
         BulkKind,
         Checker,
         Cpu,
         Creds,
         Data,
         Encoder,
+        EpollItem,
+        EventFd,
         Expect,
         Extent,
         Fd,
         File,
         Files,
+        Filter,
         Fs,
+        Guard,
         Head,
         Header,
+        Inode,
+        Inotify,
         Item,
         Kernel,
         Kind,
+        Limits,
         Lock,
         Mm,
         MmContext,
+        Owner,
         Pages,
         Payload,
+        PidFd,
         Pipe,
+        Policy,
         Record,
         Refusal,
+        Sched,
+        Seccomp,
         Shm,
         SigAction,
         SigInfo,
+        SignalFd,
         Signals,
         Tail,
         Task,
+        TaskAttrs,
         TaskStats,
         Text,
         Thread,
+        Timer,
+        TimerFd,
+        Timers,
         Tty,
-        Vma, //
+        Vma,
+        Watch, //
     },
     uapi,
     Reader, //
@@ -72,7 +91,7 @@ pub const SAMPLE_KERNEL: Kernel<'static> = Kernel {
 pub struct ImageBuilder {
     /// First record.
     pub head: Head,
-    /// Files, pipes and shared memory.
+    /// Files, pipes, shared memory and deleted files.
     pub objects: Vec<Object>,
     /// The task. Its `task_comm_len` is set by [`Self::comm`].
     pub task: Task,
@@ -93,8 +112,27 @@ pub enum Object {
     Pipe(Pipe),
     /// Shared memory and its name.
     Shm(Shm, Vec<u8>),
-    /// A file, its path, and the settings of the terminal that it is.
-    File(File, Vec<u8>, Option<Tty>),
+    /// A deleted file, and the path of a directory.
+    Inode(Inode, Vec<u8>),
+    /// A file, its path, and more of its state.
+    File(File, Vec<u8>, Option<Detail>),
+}
+
+/// More of the state of a file, as its kind says.
+#[derive(Clone, Debug)]
+pub enum Detail {
+    /// Settings of a terminal.
+    Tty(Tty),
+    /// State of an eventfd.
+    EventFd(EventFd),
+    /// State of a timerfd.
+    TimerFd(TimerFd),
+    /// State of a signalfd.
+    SignalFd(SignalFd),
+    /// State of an inotify instance.
+    Inotify(Inotify),
+    /// The process of a pidfd.
+    PidFd(PidFd),
 }
 
 /// A mapping and its name.
@@ -107,12 +145,30 @@ pub struct Process {
     pub creds: Creds,
     /// GROUPS, if there are any.
     pub groups: Vec<u32>,
+    /// SECCOMP
+    pub seccomp: Seccomp,
+    /// FILTER, and the instructions of each.
+    pub filters: Vec<(Filter, Vec<u64>)>,
+    /// LIMITS
+    pub limits: Limits,
+    /// SCHED
+    pub sched: Sched,
+    /// AFFINITY, if there is any.
+    pub affinity: Vec<u64>,
+    /// TASK_ATTRS
+    pub attrs: TaskAttrs,
+    /// The label behind it.
+    pub label: Vec<u8>,
     /// THREAD
     pub thread: Thread,
     /// CPU
     pub cpu: Cpu,
     /// XSTATE
     pub xstate: Vec<u8>,
+    /// TIMERS
+    pub timers: Timers,
+    /// TIMER
+    pub posix_timers: Vec<Timer>,
     /// SIGNALS
     pub signals: Signals,
     /// SIGACTION
@@ -127,14 +183,28 @@ pub struct Process {
     pub fds: Vec<Fd>,
     /// LOCK
     pub locks: Vec<Lock>,
+    /// OWNER
+    pub owners: Vec<Owner>,
+    /// EPOLL_ITEM
+    pub epoll_items: Vec<EpollItem>,
+    /// WATCH
+    pub watches: Vec<Watch>,
     /// MM
     pub mm: Mm,
     /// MM_CONTEXT
     pub mm_context: MmContext,
     /// AUXV
     pub auxv: Vec<u64>,
+    /// LDT
+    pub ldt: Vec<u64>,
     /// VMA
     pub vmas: Vec<Mapping>,
+    /// POLICY
+    pub policies: Vec<Policy>,
+    /// GUARD
+    pub guards: Vec<Guard>,
+    /// AIO
+    pub aio: Vec<Aio>,
 }
 
 /// Bulk data. The record that announces it is made of it.
@@ -197,6 +267,28 @@ impl Writer {
         }
     }
 
+    fn records<'r, R: Record + 'r>(&mut self, records: impl IntoIterator<Item = &'r R>) {
+        records.into_iter().for_each(|record| self.record(record));
+    }
+
+    /// Words in as many records as they take.
+    fn words(&mut self, kind: Kind, words: &[u64]) {
+        for words in words.chunks(uapi::CR_WORDS_MAX as usize) {
+            self.bytes(kind, words.as_bytes());
+        }
+    }
+
+    fn detail(&mut self, detail: &Detail) {
+        match detail {
+            Detail::Tty(tty) => self.record(tty),
+            Detail::EventFd(eventfd) => self.record(eventfd),
+            Detail::TimerFd(timerfd) => self.record(timerfd),
+            Detail::SignalFd(signalfd) => self.record(signalfd),
+            Detail::Inotify(inotify) => self.record(inotify),
+            Detail::PidFd(pidfd) => self.record(pidfd),
+        }
+    }
+
     fn object(&mut self, object: &Object) {
         match object {
             Object::Pipe(pipe) => self.record(pipe),
@@ -204,11 +296,15 @@ impl Writer {
                 self.record(shm);
                 self.text_unless_empty(name);
             }
-            Object::File(file, path, tty) => {
+            Object::Inode(inode, path) => {
+                self.record(inode);
+                self.text_unless_empty(path);
+            }
+            Object::File(file, path, detail) => {
                 self.record(file);
                 self.text_unless_empty(path);
-                if let Some(tty) = tty {
-                    self.record(tty);
+                if let Some(detail) = detail {
+                    self.detail(detail);
                 }
             }
         }
@@ -219,26 +315,44 @@ impl Writer {
         if !process.groups.is_empty() {
             self.bytes(Kind::Groups, process.groups.as_bytes());
         }
+        self.record(&process.seccomp);
+        for (filter, insns) in &process.filters {
+            self.record(filter);
+            self.words(Kind::Insns, insns);
+        }
+        self.record(&process.limits);
+        self.record(&process.sched);
+        if !process.affinity.is_empty() {
+            self.bytes(Kind::Affinity, process.affinity.as_bytes());
+        }
+        self.record(&process.attrs);
+        self.text_unless_empty(&process.label);
         self.record(&process.thread);
         self.record(&process.cpu);
         self.bytes(Kind::XState, &process.xstate);
+        self.record(&process.timers);
+        self.records(&process.posix_timers);
         self.record(&process.signals);
-        process
-            .actions
-            .iter()
-            .for_each(|action| self.record(action));
-        process.pending.iter().for_each(|info| self.record(info));
+        self.records(&process.actions);
+        self.records(&process.pending);
         self.record(&process.fs);
         self.record(&process.files);
-        process.fds.iter().for_each(|fd| self.record(fd));
-        process.locks.iter().for_each(|lock| self.record(lock));
+        self.records(&process.fds);
+        self.records(&process.locks);
+        self.records(&process.owners);
+        self.records(&process.epoll_items);
+        self.records(&process.watches);
         self.record(&process.mm);
         self.record(&process.mm_context);
         self.bytes(Kind::Auxv, process.auxv.as_bytes());
+        self.words(Kind::Ldt, &process.ldt);
         for (vma, name) in &process.vmas {
             self.record(vma);
             self.text_unless_empty(name);
         }
+        self.records(&process.policies);
+        self.records(&process.guards);
+        self.records(&process.aio);
     }
 
     fn bulk(&mut self, bulk: &BulkData, page_size: u32) {
@@ -337,6 +451,10 @@ impl ImageBuilder {
                     shm.objref = number;
                     shm.name_len = name.len() as u32;
                 }
+                Object::Inode(inode, path) => {
+                    inode.objref = number;
+                    inode.path_len = path.len() as u32;
+                }
                 Object::File(file, path, _) => {
                     file.objref = number;
                     file.path_len = path.len() as u32;
@@ -345,13 +463,27 @@ impl ImageBuilder {
         }
         if let Some(process) = &mut self.process {
             process.creds.ngroups = process.groups.len() as u32;
+            process.seccomp.nr_filters = process.filters.len() as u32;
+            for (filter, insns) in &mut process.filters {
+                filter.nr_insns = insns.len() as u32;
+            }
+            process.sched.affinity_len = size_of_val(&*process.affinity) as u32;
+            process.attrs.label_len = process.label.len() as u32;
             process.thread.xstate_len = process.xstate.len() as u32;
+            process.timers.nr_timers = process.posix_timers.len() as u32;
             process.signals.nr_actions = process.actions.len() as u32;
             process.signals.nr_pending = process.pending.len() as u32;
             process.files.count = process.fds.len() as u32;
             process.files.nr_locks = process.locks.len() as u32;
+            process.files.nr_owners = process.owners.len() as u32;
+            process.files.nr_epoll_items = process.epoll_items.len() as u32;
+            process.files.nr_watches = process.watches.len() as u32;
             process.mm.auxv_len = size_of_val(&*process.auxv) as u32;
+            process.mm_context.ldt_entries = process.ldt.len() as u32;
             process.mm.nr_vmas = process.vmas.len() as u32;
+            process.mm.nr_policies = process.policies.len() as u32;
+            process.mm.nr_guards = process.guards.len() as u32;
+            process.mm.nr_aio = process.aio.len() as u32;
             for (vma, name) in &mut process.vmas {
                 vma.name_len = name.len() as u32;
             }
@@ -400,7 +532,9 @@ fn file(kind: u32, mode: u32, path: &[u8]) -> (File, Vec<u8>) {
     (file, path.to_vec())
 }
 
-/// 1: pipe, 2: shared memory, 3: cwd, 4: exe, 5: program, 6: terminal, 7: end of the pipe, 8: memfd.
+/// 1: pipe, 2: shared memory, 3: cwd, 4: exe, 5: program, 6: terminal, 7: end of the pipe, 8: memfd,
+/// 9: deleted file, 10: that file open, 11: eventfd, 12: timerfd, 13: signalfd, 14: epoll,
+/// 15: inotify, 16: pidfd, 17: in /proc, 18: a socket that the restarter has.
 fn sample_objects() -> Vec<Object> {
     let plain = |(file, path)| Object::File(file, path, None);
     let pipe = Pipe {
@@ -436,15 +570,75 @@ fn sample_objects() -> Vec<Object> {
     memfd.flags = 2;
     memfd.target = 2;
     memfd.size = 8192;
+    let scrap = Inode {
+        mode: 0o100_600,
+        size: 12_288,
+        dev: 8 << 32 | 1,
+        ino: 131_100,
+        atime: 1_789_999_000_000_000_000,
+        mtime: 1_789_999_001_000_000_000,
+        uid: 1000,
+        gid: 100,
+        flags: uapi::CR_INODE_LINKABLE,
+        ..Inode::default()
+    };
+    let (mut deleted, _) = file(uapi::CR_FILE_REG, 0o100_600, b"");
+    deleted.flags = 2;
+    deleted.pos = 4100;
+    deleted.size = scrap.size;
+    deleted.target = 9;
+    deleted.hint = 2;
+    let anon = |kind, detail| {
+        let (mut file, _) = file(kind, 0o600, b"");
+        file.flags = 2;
+        Object::File(file, Vec::new(), detail)
+    };
+    let eventfd = EventFd {
+        count: 3,
+        flags: uapi::CR_EVENTFD_SEMAPHORE,
+        reserved: 0,
+    };
+    let timerfd = TimerFd {
+        clock: 1,
+        flags: uapi::CR_TIMERFD_ARMED,
+        expires: 250_000_000,
+        interval: 1_000_000_000,
+        ticks: 2,
+    };
+    let inotify = Inotify {
+        last_wd: 2,
+        nr_events: 1,
+    };
+    let pidfd = PidFd {
+        pid: 412,
+        ino: 4_321,
+        ..PidFd::default()
+    };
+    let (status, status_path) = file(uapi::CR_FILE_PROC, 0o100_444, b"/proc/412/status");
+    let (mut socket, socket_name) = file(uapi::CR_FILE_EXTERNAL, 0o140_777, b"socket:[4711]");
+    socket.flags = 2;
     vec![
         Object::Pipe(pipe),
         Object::Shm(shm, b"scratch".to_vec()),
         plain((cwd, cwd_path)),
         plain((exe, exe_path)),
         plain((program, program_path)),
-        Object::File(tty, tty_path, Some(settings)),
+        Object::File(tty, tty_path, Some(Detail::Tty(settings))),
         plain((end, Vec::new())),
         plain((memfd, Vec::new())),
+        Object::Inode(scrap, b"/srv/spool".to_vec()),
+        plain((deleted, Vec::new())),
+        anon(uapi::CR_FILE_EVENTFD, Some(Detail::EventFd(eventfd))),
+        anon(uapi::CR_FILE_TIMERFD, Some(Detail::TimerFd(timerfd))),
+        anon(
+            uapi::CR_FILE_SIGNALFD,
+            Some(Detail::SignalFd(SignalFd { mask: 1 << 9 })),
+        ),
+        anon(uapi::CR_FILE_EPOLL, None),
+        anon(uapi::CR_FILE_INOTIFY, Some(Detail::Inotify(inotify))),
+        anon(uapi::CR_FILE_PIDFD, Some(Detail::PidFd(pidfd))),
+        plain((status, status_path)),
+        plain((socket, socket_name)),
     ]
 }
 
@@ -461,6 +655,31 @@ fn sample_process() -> Process {
         fsgid: gid,
         cap_bset: 0x1ff_ffff_ffff,
         ..Creds::default()
+    };
+    let mut limits = Limits {
+        cur: [u64::MAX; 16],
+        max: [u64::MAX; 16],
+    };
+    // RLIMIT_STACK, RLIMIT_CORE and RLIMIT_NOFILE
+    limits.cur[3] = 8 << 20;
+    limits.cur[4] = 0;
+    (limits.cur[7], limits.max[7]) = (1024, 4096);
+    let sched = Sched {
+        nice: 5,
+        util_max: 1024,
+        ioprio: 2 << 13 | 4,
+        timer_slack: 50_000,
+        default_timer_slack: 50_000,
+        ..Sched::default()
+    };
+    let attrs = TaskAttrs {
+        oom_score_adj: 200,
+        pdeath_signal: 15,
+        flags: uapi::CR_ATTR_SUBREAPER | uapi::CR_ATTR_LOGINUID,
+        spec_store_bypass: 3,
+        loginuid: uid,
+        sessionid: 2,
+        ..TaskAttrs::default()
     };
     let thread = Thread {
         clear_child_tid: 0x7f00_0000_0a10,
@@ -485,6 +704,27 @@ fn sample_process() -> Process {
         fs_base: 0x7f00_0000_0740,
         ..Cpu::default()
     };
+    let timers = Timers {
+        realtime: 1_790_000_000_123_456_789,
+        monotonic: 20_000_000_000,
+        boottime: 20_000_000_000,
+        real_left: 700_000_000,
+        real_interval: 1_000_000_000,
+        flags: uapi::CR_TIMERS_REAL,
+        next_id: 2,
+        ..Timers::default()
+    };
+    let timer = |id, clock, signal| Timer {
+        id,
+        clock,
+        signal,
+        value: 0x40_5000,
+        flags: uapi::CR_TIMER_ARMED,
+        expires: 90_000_000,
+        interval: 100_000_000,
+        overrun: -1,
+        ..Timer::default()
+    };
     let signal = |signal, handler, flags| SigAction {
         signal,
         handler,
@@ -494,6 +734,9 @@ fn sample_process() -> Process {
     };
     let mut info = [0; 16];
     info[0] = 15;
+    let mut expired = [0; 16];
+    // SI_TIMER
+    (expired[0], expired[1]) = (64, (-2i32) as u32 as u64);
     let fd = |fd, objref, flags| Fd {
         fd,
         flags,
@@ -507,6 +750,15 @@ fn sample_process() -> Process {
         reserved: 0,
         start,
         end,
+    };
+    let item = |target, fd, events, flags| EpollItem {
+        objref: 14,
+        target,
+        fd,
+        events,
+        data: fd as u64,
+        flags,
+        reserved: 0,
     };
     let mm = Mm {
         start_code: 0x40_0000,
@@ -522,6 +774,7 @@ fn sample_process() -> Process {
         env_end: 0x7ffd_0000_0ff0,
         flags: 1 | 0x33 << uapi::CR_MM_DUMP_FILTER_SHIFT,
         exe: 4,
+        membarrier: 1 << 4,
         ..Mm::default()
     };
     let (r, w, x) = (uapi::CR_VMA_READ, uapi::CR_VMA_WRITE, uapi::CR_VMA_EXEC);
@@ -534,15 +787,59 @@ fn sample_process() -> Process {
         objref,
         ..Vma::default()
     };
+    let mut huge = vma(
+        0x7f00_4000_0000,
+        0x7f00_4040_0000,
+        r | w | uapi::CR_VMA_HUGETLB,
+        uapi::CR_MAPPING_ANON,
+        0,
+    );
+    huge.page_shift = 21;
     let (anon, of_file) = (uapi::CR_MAPPING_ANON, uapi::CR_MAPPING_FILE);
+    let policy = |start, end, mode| {
+        let mut nodes = [0; 16];
+        nodes[0] = 0b11;
+        Policy {
+            start,
+            end,
+            mode,
+            home_node: -1,
+            nodes,
+            ..Policy::default()
+        }
+    };
     let unnamed = |vma| (vma, Vec::new());
     let rw = r | w | uapi::CR_VMA_ACCOUNT;
     Process {
         creds,
         groups: vec![27, 100, 1000],
+        seccomp: Seccomp {
+            mode: 2,
+            ..Seccomp::default()
+        },
+        // ld [0]; jeq #110, 0, 1; ret #0x50001; ret #0x7fff0000
+        filters: vec![(
+            Filter {
+                flags: uapi::CR_FILTER_LOG,
+                ..Filter::default()
+            },
+            vec![
+                0x20,
+                110 << 32 | 1 << 24 | 0x15,
+                0x5_0001 << 32 | 0x6,
+                0x7fff_0000 << 32 | 0x6,
+            ],
+        )],
+        limits,
+        sched,
+        affinity: vec![0b11],
+        attrs,
+        label: b"sample_t".to_vec(),
         thread,
         cpu,
         xstate: vec![0; 832],
+        timers,
+        posix_timers: vec![timer(0, 1, 64), timer(1, 7, 34)],
         signals: Signals {
             blocked: 1 << 1,
             ..Signals::default()
@@ -552,7 +849,7 @@ fn sample_process() -> Process {
             signal(13, 1, 0x400_0000),
             signal(64, 0x40_1600, 0x0400_0004),
         ],
-        pending: vec![SigInfo::new(true, info)],
+        pending: vec![SigInfo::new(true, 0, info), SigInfo::new(false, 1, expired)],
         fs: Fs {
             umask: 0o22,
             cwd: 3,
@@ -565,6 +862,15 @@ fn sample_process() -> Process {
             fd(2, 6, 0),
             fd(3, 7, uapi::CR_FD_CLOEXEC),
             fd(5, 8, 0),
+            fd(6, 10, 0),
+            fd(7, 11, 0),
+            fd(8, 12, 0),
+            fd(9, 13, 0),
+            fd(10, 14, 0),
+            fd(11, 15, 0),
+            fd(12, 16, 0),
+            fd(13, 17, 0),
+            fd(14, 18, 0),
         ],
         locks: vec![
             lock(7, uapi::CR_LOCK_FLOCK, 1, 0, i64::MAX),
@@ -572,15 +878,32 @@ fn sample_process() -> Process {
             lock(8, uapi::CR_LOCK_POSIX, 1, 100, 100),
             lock(8, uapi::CR_LOCK_OFD, 1, 4096, i64::MAX),
         ],
+        owners: vec![Owner {
+            objref: 7,
+            kind: 1,
+            pid: 412,
+            signal: 36,
+            uid,
+            euid: uid,
+        }],
+        epoll_items: vec![item(7, 3, 1, 0), item(11, 7, 5, uapi::CR_EPOLL_READY)],
+        watches: vec![Watch {
+            objref: 15,
+            target: 3,
+            wd: 2,
+            mask: 0x300,
+        }],
         mm,
         mm_context: MmContext {
             vdso: 0x7ffd_0010_2000,
             vdso_size: 0x2000,
             vdso_crc: 0x1234_5678,
             pkeys: 1,
-            reserved: 0,
+            ldt_entries: 0,
         },
         auxv: vec![6, 4096, 33, 0x7ffd_0010_2000, 0, 0],
+        // A data segment of all addresses below 4 GiB.
+        ldt: vec![0, 0x00cf_f300_0000_ffff],
         vmas: vec![
             unnamed(vma(0x40_0000, 0x40_3000, r | x, of_file, 5)),
             unnamed(vma(0x40_3000, 0x40_4000, rw, of_file, 5)),
@@ -604,6 +927,14 @@ fn sample_process() -> Process {
                 8,
             )),
             unnamed(vma(
+                0x7f00_0020_0000,
+                0x7f00_0020_1000,
+                r | w,
+                uapi::CR_MAPPING_AIO,
+                0,
+            )),
+            unnamed(huge),
+            unnamed(vma(
                 0x7ffc_fffd_f000,
                 0x7ffd_0000_1000,
                 rw | uapi::CR_VMA_GROWSDOWN,
@@ -625,6 +956,21 @@ fn sample_process() -> Process {
                 0,
             )),
         ],
+        policies: vec![
+            policy(0, 0, 3),
+            policy(0x7f00_0000_0000, 0x7f00_0000_8000, 2),
+        ],
+        guards: vec![Guard {
+            start: 0x7f00_0000_f000,
+            end: 0x7f00_0001_0000,
+        }],
+        aio: vec![Aio {
+            id: 0x7f00_0020_0000,
+            nr_events: 32,
+            head: 1,
+            tail: 2,
+            reserved: 0,
+        }],
     }
 }
 
@@ -638,6 +984,20 @@ fn sample_bulk() -> Vec<BulkData> {
     vec![
         BulkData::Data(1, 0, b"in the pipe".to_vec()),
         BulkData::Data(2, 4096, fill(4096)),
+        BulkData::Data(9, 4096, fill(100)),
+        // IN_CREATE of "new" in what is watched by 2.
+        BulkData::Data(
+            15,
+            0,
+            [
+                &2u32.to_ne_bytes()[..],
+                &0x100u32.to_ne_bytes(),
+                &0u32.to_ne_bytes(),
+                &16u32.to_ne_bytes(),
+                b"new\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            ]
+            .concat(),
+        ),
         BulkData::Pages(
             vec![extent(0x40_3000, 1), extent(0x100_0000, 2)],
             fill(3 * 4096),
@@ -733,6 +1093,9 @@ pub fn rewrite(image: &[u8], expect: Expect<'_>) -> Result<Vec<u8>, Refusal> {
             }
             Item::Text(text) => writer.text(text),
             Item::Groups(bytes) => writer.bytes(Kind::Groups, bytes),
+            Item::Insns(bytes) => writer.bytes(Kind::Insns, bytes),
+            Item::Affinity(bytes) => writer.bytes(Kind::Affinity, bytes),
+            Item::Ldt(bytes) => writer.bytes(Kind::Ldt, bytes),
             Item::XState(bytes) => writer.bytes(Kind::XState, bytes),
             Item::Auxv(bytes) => writer.bytes(Kind::Auxv, bytes),
             Item::Extents(extents) => writer.bytes(Kind::Extents, extents.bytes()),
@@ -740,13 +1103,26 @@ pub fn rewrite(image: &[u8], expect: Expect<'_>) -> Result<Vec<u8>, Refusal> {
             Item::Pad(_) => (),
             Item::Pipe(record) => writer.record(&record),
             Item::Shm(record) => writer.record(&record),
+            Item::Inode(record) => writer.record(&record),
             Item::File(record) => writer.record(&record),
             Item::Tty(record) => writer.record(&record),
+            Item::EventFd(record) => writer.record(&record),
+            Item::TimerFd(record) => writer.record(&record),
+            Item::SignalFd(record) => writer.record(&record),
+            Item::Inotify(record) => writer.record(&record),
+            Item::PidFd(record) => writer.record(&record),
             Item::Task(record) => writer.record(&record),
             Item::TaskStats(record) => writer.record(&record),
             Item::Creds(record) => writer.record(&record),
+            Item::Seccomp(record) => writer.record(&record),
+            Item::Filter(record) => writer.record(&record),
+            Item::Limits(record) => writer.record(&record),
+            Item::Sched(record) => writer.record(&record),
+            Item::TaskAttrs(record) => writer.record(&record),
             Item::Thread(record) => writer.record(&record),
             Item::Cpu(record) => writer.record(&record),
+            Item::Timers(record) => writer.record(&record),
+            Item::Timer(record) => writer.record(&record),
             Item::Signals(record) => writer.record(&record),
             Item::SigAction(record) => writer.record(&record),
             Item::SigInfo(record) => writer.record(&record),
@@ -754,9 +1130,15 @@ pub fn rewrite(image: &[u8], expect: Expect<'_>) -> Result<Vec<u8>, Refusal> {
             Item::Files(record) => writer.record(&record),
             Item::Fd(record) => writer.record(&record),
             Item::Lock(record) => writer.record(&record),
+            Item::Owner(record) => writer.record(&record),
+            Item::EpollItem(record) => writer.record(&record),
+            Item::Watch(record) => writer.record(&record),
             Item::Mm(record) => writer.record(&record),
             Item::MmContext(record) => writer.record(&record),
             Item::Vma(record) => writer.record(&record),
+            Item::Policy(record) => writer.record(&record),
+            Item::Guard(record) => writer.record(&record),
+            Item::Aio(record) => writer.record(&record),
             Item::Pages(record) => writer.record(&record),
             Item::Data(record) => writer.record(&record),
             Item::Tail(_) => (),

@@ -49,6 +49,7 @@ pub use build::{
     reseal,
     rewrite,
     BulkData,
+    Detail,
     ImageBuilder,
     Mapping,
     Object,

@@ -467,8 +467,12 @@ pub struct Totals {
     pub pipes: u64,
     /// Pieces of shared memory.
     pub shms: u64,
+    /// Deleted files and directories.
+    pub deleted: u64,
     /// Descriptors.
     pub fds: u64,
+    /// Timers of timer_create(2).
+    pub timers: u64,
     /// Signals with an action.
     pub actions: u64,
     /// Pending signals.
@@ -479,7 +483,7 @@ pub struct Totals {
     pub mapped: u64,
     /// Pages whose contents are in the image.
     pub pages: u64,
-    /// Contents of pipes and shared memory, in bytes.
+    /// Contents of objects, in bytes.
     pub data: u64,
 }
 
@@ -491,7 +495,9 @@ impl Totals {
             Item::File(_) => self.files += 1,
             Item::Pipe(_) => self.pipes += 1,
             Item::Shm(_) => self.shms += 1,
+            Item::Inode(_) => self.deleted += 1,
             Item::Fd(_) => self.fds += 1,
+            Item::Timer(_) => self.timers += 1,
             Item::SigAction(_) => self.actions += 1,
             Item::SigInfo(_) => self.pending += 1,
             Item::Vma(vma) => {

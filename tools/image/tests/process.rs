@@ -18,6 +18,7 @@ use ckpt_image::{
         Extents,
         File,
         Header,
+        Inode,
         Item,
         Kind,
         Lock,
@@ -34,6 +35,7 @@ use ckpt_image::{
     uapi,
     verify,
     BulkData,
+    Detail,
     Error,
     ImageBuilder,
     Object,
@@ -92,6 +94,20 @@ fn file(builder: &mut ImageBuilder, objref: usize) -> &mut File {
     }
 }
 
+fn detail(builder: &mut ImageBuilder, objref: usize) -> &mut Option<Detail> {
+    match &mut builder.objects[objref - 1] {
+        Object::File(_, _, detail) => detail,
+        other => panic!("no file: {other:?}"),
+    }
+}
+
+fn inode(builder: &mut ImageBuilder) -> &mut Inode {
+    match &mut builder.objects[8] {
+        Object::Inode(inode, _) => inode,
+        other => panic!("no deleted file: {other:?}"),
+    }
+}
+
 fn shm(builder: &mut ImageBuilder) -> &mut Shm {
     match &mut builder.objects[1] {
         Object::Shm(shm, _) => shm,
@@ -118,16 +134,18 @@ fn valid_image() {
         summary.totals,
         Totals {
             tasks: 1,
-            files: 6,
+            files: 15,
             pipes: 1,
             shms: 1,
-            fds: 5,
+            deleted: 1,
+            fds: 14,
+            timers: 2,
             actions: 3,
-            pending: 1,
-            mappings: 9,
-            mapped: 1117 * PAGE as u64,
+            pending: 2,
+            mappings: 11,
+            mapped: 2142 * PAGE as u64,
             pages: 4,
-            data: 4096 + 11,
+            data: 11 + 4096 + 100 + 32,
         }
     );
     assert!(summary.totals.has_process());
@@ -148,7 +166,7 @@ fn bulk_data_is_aligned_to_pages() {
     let bulk: Vec<_> = Reader::new(&*image)
         .filter_map(|record| record.unwrap().bulk)
         .collect();
-    assert_eq!(bulk.len(), 4);
+    assert_eq!(bulk.len(), 6);
     for bulk in &bulk {
         assert_eq!(bulk.offset % PAGE as u64, 0);
         assert_eq!(bulk.crc, bulk.bulk.crc);
@@ -183,7 +201,7 @@ fn truncation_within_bulk_data() {
     let bulk: Vec<_> = Reader::new(&*image)
         .filter_map(|record| record.unwrap().bulk)
         .collect();
-    for (index, name, expected) in [(0, "DATA", 16), (2, "PAGES", 3 * PAGE)] {
+    for (index, name, expected) in [(0, "DATA", 16), (4, "PAGES", 3 * PAGE)] {
         let bulk = &bulk[index];
         for found in [0, 1, 12, expected - 1] {
             assert_eq!(
@@ -263,7 +281,7 @@ fn pad_is_zeros_and_there_only_if_needed() {
     let image = without.next().unwrap();
     let summary = verify(&*image, EXACT).unwrap();
     assert_eq!(rewrite(&image, EXACT).unwrap(), image);
-    assert_eq!(summary.totals.data, 4096 + 11);
+    assert_eq!(summary.totals.data, 11 + 4096 + 100 + 32);
 
     // There is no room for a PAD, so one is bulk data and seen as such.
     let mut longest = 0;
@@ -330,7 +348,7 @@ fn counts() {
     type Change = fn(&mut ImageBuilder);
     for (expected, change) in [
         (
-            "THREAD: expected GROUPS here",
+            "SECCOMP: expected GROUPS here",
             (|b| {
                 process(b).groups.clear();
             }) as Change,
@@ -338,7 +356,7 @@ fn counts() {
         ("GROUPS: len is 12, not 16", |b| {
             process(b).creds.ngroups = 4
         }),
-        ("GROUPS: expected THREAD here", |b| {
+        ("GROUPS: expected SECCOMP here", |b| {
             process(b).creds.ngroups = 0
         }),
         ("XSTATE: len is 832, not 840", |b| {
@@ -356,14 +374,84 @@ fn counts() {
         ("SIGINFO: expected FS here", |b| {
             process(b).signals.nr_pending -= 1
         }),
-        ("MM: expected LOCK here", |b| process(b).files.nr_locks += 1),
-        ("LOCK: expected MM here", |b| process(b).files.nr_locks -= 1),
+        ("LIMITS: expected FILTER here", |b| {
+            process(b).seccomp.nr_filters += 1
+        }),
+        ("INSNS: len is 32, not 40", |b| {
+            process(b).filters[0].0.nr_insns = 5
+        }),
+        ("LIMITS: expected INSNS here", |b| {
+            process(b).filters[0].1.clear()
+        }),
+        ("AFFINITY: len is 8, not 16", |b| {
+            process(b).sched.affinity_len = 16
+        }),
+        ("AFFINITY: expected TASK_ATTRS here", |b| {
+            process(b).sched.affinity_len = 0
+        }),
+        ("TASK_ATTRS: expected AFFINITY here", |b| {
+            process(b).affinity.clear()
+        }),
+        ("STRING: len is 8, not 9", |b| {
+            process(b).attrs.label_len = 9
+        }),
+        ("STRING: expected THREAD here", |b| {
+            process(b).attrs.label_len = 0
+        }),
+        ("THREAD: expected STRING here", |b| process(b).label.clear()),
+        ("SIGNALS: expected TIMER here", |b| {
+            process(b).timers.nr_timers += 1
+        }),
+        ("TIMER: expected SIGNALS here", |b| {
+            process(b).timers.nr_timers -= 1
+        }),
+        ("OWNER: expected LOCK here", |b| {
+            process(b).files.nr_locks += 1
+        }),
+        ("LOCK: expected OWNER here", |b| {
+            process(b).files.nr_locks -= 1
+        }),
+        ("EPOLL_ITEM: expected OWNER here", |b| {
+            process(b).files.nr_owners += 1
+        }),
+        ("OWNER: expected EPOLL_ITEM here", |b| {
+            process(b).files.nr_owners -= 1
+        }),
+        ("WATCH: expected EPOLL_ITEM here", |b| {
+            process(b).files.nr_epoll_items += 1
+        }),
+        ("EPOLL_ITEM: expected WATCH here", |b| {
+            process(b).files.nr_epoll_items -= 1
+        }),
+        ("MM: expected WATCH here", |b| {
+            process(b).files.nr_watches += 1
+        }),
+        ("WATCH: expected MM here", |b| {
+            process(b).files.nr_watches -= 1
+        }),
         ("LOCK: expected FD here", |b| process(b).files.count += 1),
         ("FD: expected LOCK here", |b| process(b).files.count -= 1),
         ("AUXV: len is 48, not 64", |b| process(b).mm.auxv_len = 64),
-        ("DATA: expected VMA here", |b| process(b).mm.nr_vmas += 1),
-        ("VMA: expected PAGES or DATA or TAIL here", |b| {
-            process(b).mm.nr_vmas -= 1
+        ("LDT: len is 16, not 24", |b| {
+            process(b).mm_context.ldt_entries = 3
+        }),
+        ("LDT: expected VMA here", |b| {
+            process(b).mm_context.ldt_entries = 0
+        }),
+        ("VMA: expected LDT here", |b| process(b).ldt.clear()),
+        ("POLICY: expected VMA here", |b| process(b).mm.nr_vmas += 1),
+        ("VMA: expected POLICY here", |b| process(b).mm.nr_vmas -= 1),
+        ("GUARD: expected POLICY here", |b| {
+            process(b).mm.nr_policies += 1
+        }),
+        ("POLICY: expected GUARD here", |b| {
+            process(b).mm.nr_policies -= 1
+        }),
+        ("AIO: expected GUARD here", |b| process(b).mm.nr_guards += 1),
+        ("GUARD: expected AIO here", |b| process(b).mm.nr_guards -= 1),
+        ("DATA: expected AIO here", |b| process(b).mm.nr_aio += 1),
+        ("AIO: expected PAGES or DATA or TAIL here", |b| {
+            process(b).mm.nr_aio -= 1
         }),
         ("VMA: expected STRING here", |b| {
             process(b).vmas[0].0.name_len = 1
@@ -377,16 +465,19 @@ fn counts() {
         ("STRING: len is 10, not 9", |b| file(b, 3).path_len = 9),
         ("STRING: len is 7, not 8", |b| shm(b).name_len = 8),
         (
-            "TTY: expected TASK or PIPE or SHM or FILE here",
-            |b| match &mut b.objects[2] {
-                Object::File(_, _, tty) => *tty = Some(Default::default()),
-                other => panic!("{other:?}"),
-            },
+            "TTY: expected TASK or PIPE or SHM or INODE or FILE here",
+            |b| *detail(b, 3) = Some(Detail::Tty(Default::default())),
         ),
-        ("FILE: expected TTY here", |b| match &mut b.objects[5] {
-            Object::File(_, _, tty) => *tty = None,
-            other => panic!("{other:?}"),
+        ("FILE: expected TTY here", |b| *detail(b, 6) = None),
+        ("FILE: expected EVENTFD here", |b| *detail(b, 11) = None),
+        ("FILE: expected TIMERFD here", |b| *detail(b, 12) = None),
+        ("FILE: expected SIGNALFD here", |b| *detail(b, 13) = None),
+        ("FILE: expected INOTIFY here", |b| *detail(b, 15) = None),
+        ("FILE: expected PIDFD here", |b| *detail(b, 16) = None),
+        ("TTY: expected EVENTFD here", |b| {
+            *detail(b, 11) = Some(Detail::Tty(Default::default()))
         }),
+        ("STRING: len is 10, not 11", |b| inode(b).path_len = 11),
     ] {
         assert_eq!(why(change), expected);
     }
@@ -413,8 +504,8 @@ fn values() {
             },
         ),
         ("SHM: objref is 1, not 2", |b| shm(b).objref = 1),
-        ("SHM: flags has the bits 0x4, which it cannot have", |b| {
-            shm(b).flags |= 4
+        ("SHM: flags has the bits 0x8, which it cannot have", |b| {
+            shm(b).flags |= 8
         }),
         ("SHM: seals has the bits 0x40, which it cannot have", |b| {
             shm(b).seals = 0x41
@@ -422,8 +513,18 @@ fn values() {
         ("SHM: name_len 256 is over the limit of 255", |b| {
             shm(b).name_len = 256
         }),
-        ("SHM: reserved is not 0", |b| shm(b).reserved = 1),
-        ("FILE: kind 11 is unknown", |b| file(b, 3).kind = 11),
+        ("SHM: page_shift 21 is over the limit of 0", |b| {
+            shm(b).page_shift = 21
+        }),
+        ("SHM: page_shift 12 is less than 13", |b| {
+            shm(b).flags |= uapi::CR_SHM_HUGETLB;
+            shm(b).page_shift = 12;
+        }),
+        ("SHM: page_shift 46 is over the limit of 45", |b| {
+            shm(b).flags |= uapi::CR_SHM_HUGETLB;
+            shm(b).page_shift = 46;
+        }),
+        ("FILE: kind 19 is unknown", |b| file(b, 3).kind = 19),
         ("FILE: kind 0 is unknown", |b| file(b, 3).kind = 0),
         ("FILE: path_len 4096 is over the limit of 4095", |b| {
             file(b, 3).path_len = 4096
@@ -445,7 +546,97 @@ fn values() {
             |b| file(b, 5).flags = 0o10_000_000,
         ),
         ("FILE: pos -1 is less than 0", |b| file(b, 5).pos = -1),
-        ("FILE: target is 1, not 0", |b| file(b, 5).target = 1),
+        ("FILE: target is 1, not 0", |b| file(b, 11).target = 1),
+        ("FILE: hint 6 is over the limit of 5", |b| {
+            file(b, 5).hint = 6
+        }),
+        ("FILE: path_len 15 is over the limit of 0", |b| {
+            file(b, 5).target = 1
+        }),
+        ("FILE: path_len 0 is less than 1", |b| {
+            file(b, 10).target = 0
+        }),
+        ("FILE: target is 10, but there are 9 objects", |b| {
+            file(b, 10).target = 10
+        }),
+        ("FILE: target is 2, which is no INODE of a file", |b| {
+            file(b, 10).target = 2
+        }),
+        ("FILE: target is 9, which is no INODE of a directory", |b| {
+            file(b, 10).kind = uapi::CR_FILE_DIR;
+            file(b, 10).mode = 0o040_700;
+        }),
+        ("FILE: target is 8, which is no INODE", |b| {
+            file(b, 10).kind = uapi::CR_FILE_PATH;
+            file(b, 10).target = 8;
+        }),
+        ("INODE: objref is 8, not 9", |b| inode(b).objref = 8),
+        (
+            "INODE: mode 0o10600 is not that of this kind of file",
+            |b| inode(b).mode = 0o010_600,
+        ),
+        ("INODE: size 12288 is over the limit of 0", |b| {
+            inode(b).mode = 0o040_700
+        }),
+        ("INODE: uid is -1, which is no id", |b| {
+            inode(b).uid = u32::MAX
+        }),
+        ("INODE: flags has the bits 0x2, which it cannot have", |b| {
+            inode(b).flags |= 2
+        }),
+        ("INODE: path_len 0 is less than 1", |b| {
+            inode(b).path_len = 0
+        }),
+        ("STRING: the path is not absolute", |b| {
+            match &mut b.objects[8] {
+                Object::Inode(_, path) => path[0] = b'.',
+                other => panic!("{other:?}"),
+            }
+        }),
+        ("EVENTFD: reserved is not 0", |b| match detail(b, 11) {
+            Some(Detail::EventFd(eventfd)) => eventfd.reserved = 1,
+            other => panic!("{other:?}"),
+        }),
+        (
+            "EVENTFD: flags has the bits 0x2, which it cannot have",
+            |b| match detail(b, 11) {
+                Some(Detail::EventFd(eventfd)) => eventfd.flags = 2,
+                other => panic!("{other:?}"),
+            },
+        ),
+        ("TIMERFD: clock 2 is unknown", |b| match detail(b, 12) {
+            Some(Detail::TimerFd(timerfd)) => timerfd.clock = 2,
+            other => panic!("{other:?}"),
+        }),
+        ("TIMERFD: interval -1 is less than 0", |b| {
+            match detail(b, 12) {
+                Some(Detail::TimerFd(timerfd)) => timerfd.interval = -1,
+                other => panic!("{other:?}"),
+            }
+        }),
+        (
+            "SIGNALFD: mask has the bits 0x40100, which it cannot have",
+            |b| match detail(b, 13) {
+                Some(Detail::SignalFd(signalfd)) => signalfd.mask = !0,
+                other => panic!("{other:?}"),
+            },
+        ),
+        ("INOTIFY: last_wd -1 is less than 0", |b| {
+            match detail(b, 15) {
+                Some(Detail::Inotify(inotify)) => inotify.last_wd = -1,
+                other => panic!("{other:?}"),
+            }
+        }),
+        ("PIDFD: pid 0 is less than 1", |b| match detail(b, 16) {
+            Some(Detail::PidFd(pidfd)) => pidfd.pid = 0,
+            other => panic!("{other:?}"),
+        }),
+        ("STRING: there is a NUL in it", |b| {
+            match &mut b.objects[17] {
+                Object::File(_, path, _) => path[3] = 0,
+                other => panic!("{other:?}"),
+            }
+        }),
         ("FILE: target is 7, but there are 6 objects", |b| {
             file(b, 7).target = 7
         }),
@@ -477,7 +668,7 @@ fn values() {
             }
         }),
         ("TTY: reserved is not 0", |b| match &mut b.objects[5] {
-            Object::File(_, _, Some(tty)) => tty.reserved[3] = 1,
+            Object::File(_, _, Some(Detail::Tty(tty))) => tty.reserved[3] = 1,
             other => panic!("{other:?}"),
         }),
         // Credentials
@@ -512,7 +703,161 @@ fn values() {
         ("CREDS: no_new_privs 2 is over the limit of 1", |b| {
             process(b).creds.no_new_privs = 2
         }),
+        // What a task may do, and how much
+        ("SECCOMP: mode 3 is unknown", |b| {
+            process(b).seccomp.mode = 3
+        }),
+        ("SECCOMP: nr_filters 1 is over the limit of 0", |b| {
+            process(b).seccomp.mode = 1
+        }),
+        ("SECCOMP: nr_filters 0 is less than 1", |b| {
+            process(b).seccomp.nr_filters = 0
+        }),
+        ("SECCOMP: nr_filters 4097 is over the limit of 4096", |b| {
+            process(b).seccomp.nr_filters = 4097
+        }),
+        ("FILTER: nr_insns 0 is less than 1", |b| {
+            process(b).filters[0].0.nr_insns = 0
+        }),
+        ("FILTER: nr_insns 4097 is over the limit of 4096", |b| {
+            process(b).filters[0].0.nr_insns = 4097
+        }),
+        (
+            "FILTER: flags has the bits 0x2, which it cannot have",
+            |b| process(b).filters[0].0.flags = 2,
+        ),
+        ("LIMITS: max 0x1000 is below 0x1001", |b| {
+            process(b).limits.cur[7] = 4097
+        }),
+        ("SCHED: policy 4 is unknown", |b| {
+            process(b).sched.policy = 4
+        }),
+        ("SCHED: policy 8 is unknown", |b| {
+            process(b).sched.policy = 8
+        }),
+        ("SCHED: nice 20 is over the limit of 19", |b| {
+            process(b).sched.nice = 20
+        }),
+        ("SCHED: priority 0 is less than 1", |b| {
+            process(b).sched.policy = 1
+        }),
+        ("SCHED: priority 1 is over the limit of 0", |b| {
+            process(b).sched.priority = 1
+        }),
+        ("SCHED: flags has the bits 0x2, which it cannot have", |b| {
+            process(b).sched.flags = uapi::CR_SCHED_RECLAIM
+        }),
+        (
+            "SCHED: flags has the bits 0x20, which it cannot have",
+            |b| {
+                process(b).sched.flags = uapi::CR_SCHED_SLICE;
+                process(b).sched.policy = 6;
+            },
+        ),
+        ("SCHED: runtime 1 is over the limit of 0", |b| {
+            process(b).sched.runtime = 1
+        }),
+        ("SCHED: period 1 is over the limit of 0", |b| {
+            process(b).sched.period = 1
+        }),
+        ("SCHED: util_max 1025 is over the limit of 1024", |b| {
+            process(b).sched.util_max = 1025
+        }),
+        ("SCHED: ioprio 32768 is unknown", |b| {
+            process(b).sched.ioprio = 1 << 15
+        }),
+        ("SCHED: affinity_len 0xc is no multiple of 0x8", |b| {
+            process(b).sched.affinity_len = 12
+        }),
+        ("SCHED: affinity_len 8200 is over the limit of 8192", |b| {
+            process(b).sched.affinity_len = 8200
+        }),
+        (
+            "TASK_ATTRS: oom_score_adj 1001 is over the limit of 1000",
+            |b| process(b).attrs.oom_score_adj = 1001,
+        ),
+        (
+            "TASK_ATTRS: oom_score_adj_min -1001 is less than -1000",
+            |b| process(b).attrs.oom_score_adj_min = -1001,
+        ),
+        (
+            "TASK_ATTRS: pdeath_signal 65 is over the limit of 64",
+            |b| process(b).attrs.pdeath_signal = 65,
+        ),
+        (
+            "TASK_ATTRS: flags has the bits 0x8, which it cannot have",
+            |b| process(b).attrs.flags = uapi::CR_ATTR_MCE_EARLY,
+        ),
+        (
+            "TASK_ATTRS: spec_l1d_flush has the bits 0x20, which it cannot have",
+            |b| process(b).attrs.spec_l1d_flush = 0x20,
+        ),
+        (
+            "TASK_ATTRS: label_len 4097 is over the limit of 4096",
+            |b| process(b).attrs.label_len = 4097,
+        ),
+        ("STRING: there is a NUL in it", |b| process(b).label[1] = 0),
         // Registers
+        (
+            "THREAD: flags has the bits 0x4, which it cannot have",
+            |b| process(b).thread.flags = 4,
+        ),
+        (
+            "THREAD: compat_robust_list 4294967296 is over the limit of 4294967295",
+            |b| process(b).thread.compat_robust_list = 1 << 32,
+        ),
+        // Timers
+        ("TIMERS: real_left -1 is less than 1", |b| {
+            process(b).timers.real_left = -1
+        }),
+        ("TIMERS: real_left 700000000 is over the limit of 0", |b| {
+            process(b).timers.flags = 0;
+            process(b).timers.real_interval = 0;
+        }),
+        ("TIMERS: prof_interval -1 is less than 0", |b| {
+            process(b).timers.prof_interval = -1
+        }),
+        (
+            "TIMERS: flags has the bits 0x10, which it cannot have",
+            |b| process(b).timers.flags |= 0x10,
+        ),
+        ("TIMERS: real_left 0 is less than 1", |b| {
+            process(b).timers.flags = 0;
+            process(b).timers.real_left = 0;
+        }),
+        ("TIMERS: virtual_left 0 is less than 1", |b| {
+            process(b).timers.flags |= uapi::CR_TIMERS_VIRTUAL
+        }),
+        ("TIMERS: nr_timers 65537 is over the limit of 65536", |b| {
+            process(b).timers.nr_timers = 65537
+        }),
+        ("TIMER: id 0 is less than 1", |b| {
+            process(b).posix_timers[1].id = 0
+        }),
+        ("TIMER: clock 12 is unknown", |b| {
+            process(b).posix_timers[0].clock = 12
+        }),
+        ("TIMER: notify 3 is unknown", |b| {
+            process(b).posix_timers[0].notify = 3
+        }),
+        ("TIMER: signal 0 is less than 1", |b| {
+            process(b).posix_timers[0].signal = 0
+        }),
+        ("TIMER: tid 0 is less than 1", |b| {
+            process(b).posix_timers[0].notify = 4
+        }),
+        ("TIMER: tid 1 is over the limit of 0", |b| {
+            process(b).posix_timers[0].tid = 1
+        }),
+        ("TIMER: expires -1 is less than 0", |b| {
+            process(b).posix_timers[0].expires = -1
+        }),
+        ("TIMER: overrun -2 is less than -1", |b| {
+            process(b).posix_timers[0].overrun = -2
+        }),
+        ("SIGINFO: timer 3 is over the limit of 2", |b| {
+            process(b).pending[1].timer = 3
+        }),
         ("THREAD: rseq_len is 32, not 0", |b| {
             process(b).thread.rseq = 0
         }),
@@ -574,7 +919,7 @@ fn values() {
         ("FS: umask has the bits 0x200, which it cannot have", |b| {
             process(b).fs.umask = 0o1000
         }),
-        ("FS: cwd is 0, but there are 8 objects", |b| {
+        ("FS: cwd is 0, but there are 18 objects", |b| {
             process(b).fs.cwd = 0
         }),
         ("FS: cwd is 5, which is no FILE with a path only", |b| {
@@ -585,8 +930,8 @@ fn values() {
         }),
         ("FD: fd 0 is less than 1", |b| process(b).fds[1].fd = 0),
         ("FD: fd -1 is less than 0", |b| process(b).fds[0].fd = -1),
-        ("FD: objref is 9, but there are 8 objects", |b| {
-            process(b).fds[0].objref = 9
+        ("FD: objref is 19, but there are 18 objects", |b| {
+            process(b).fds[0].objref = 19
         }),
         ("FD: objref is 2, which is no FILE", |b| {
             process(b).fds[4].objref = 2
@@ -598,8 +943,8 @@ fn values() {
         ("FILES: nr_locks 65537 is over the limit of 65536", |b| {
             process(b).files.nr_locks = 65537
         }),
-        ("LOCK: objref is 9, but there are 8 objects", |b| {
-            process(b).locks[3].objref = 9
+        ("LOCK: objref is 19, but there are 18 objects", |b| {
+            process(b).locks[3].objref = 19
         }),
         ("LOCK: objref is 1, which is no FILE", |b| {
             process(b).locks[0].objref = 1
@@ -619,7 +964,7 @@ fn values() {
                 }
             },
         ),
-        ("LOCK: kind 4 is unknown", |b| process(b).locks[3].kind = 4),
+        ("LOCK: kind 5 is unknown", |b| process(b).locks[3].kind = 5),
         ("LOCK: kind 0 is unknown", |b| process(b).locks[1].kind = 0),
         ("LOCK: lock_type 2 is over the limit of 1", |b| {
             process(b).locks[1].lock_type = 2
@@ -648,7 +993,171 @@ fn values() {
             let lock = process(b).locks[0];
             process(b).locks[1] = lock
         }),
+        // Who is told
+        (
+            "FILES: nr_owners 1048577 is over the limit of 1048576",
+            |b| process(b).files.nr_owners = 1_048_577,
+        ),
+        (
+            "FILES: nr_epoll_items 1048577 is over the limit of 1048576",
+            |b| process(b).files.nr_epoll_items = 1_048_577,
+        ),
+        (
+            "FILES: nr_watches 1048577 is over the limit of 1048576",
+            |b| process(b).files.nr_watches = 1_048_577,
+        ),
+        ("OWNER: objref is 1, which is no FILE", |b| {
+            process(b).owners[0].objref = 1
+        }),
+        ("OWNER: objref 7 is less than 8", |b| {
+            let owner = process(b).owners[0];
+            process(b).owners.push(owner);
+            process(b).files.nr_owners = 2;
+        }),
+        ("OWNER: kind 3 is unknown", |b| {
+            process(b).owners[0].kind = 3
+        }),
+        ("OWNER: signal 65 is over the limit of 64", |b| {
+            process(b).owners[0].signal = 65
+        }),
+        ("OWNER: euid is -1, which is no id", |b| {
+            process(b).owners[0].euid = u32::MAX
+        }),
+        ("EPOLL_ITEM: objref is 15, which is no FILE of epoll", |b| {
+            process(b).epoll_items[0].objref = 15
+        }),
+        ("EPOLL_ITEM: objref 13 is less than 14", |b| {
+            process(b).epoll_items[1].objref = 13
+        }),
+        (
+            "EPOLL_ITEM: target is 14, which is no FILE that can be waited for",
+            |b| process(b).epoll_items[0].target = 14,
+        ),
+        (
+            "EPOLL_ITEM: target is 3, which is no FILE that can be waited for",
+            |b| process(b).epoll_items[0].target = 3,
+        ),
+        ("EPOLL_ITEM: fd -1 is less than 0", |b| {
+            process(b).epoll_items[0].fd = -1
+        }),
+        (
+            "EPOLL_ITEM: flags has the bits 0x2, which it cannot have",
+            |b| process(b).epoll_items[0].flags = 2,
+        ),
+        ("WATCH: objref is 14, which is no FILE of inotify", |b| {
+            process(b).watches[0].objref = 14
+        }),
+        (
+            "WATCH: target is 5, which is no FILE with a path only",
+            |b| process(b).watches[0].target = 5,
+        ),
+        ("WATCH: wd 2 is less than 3", |b| {
+            let watch = process(b).watches[0];
+            process(b).watches.push(watch);
+            process(b).files.nr_watches = 2;
+        }),
+        ("WATCH: wd 0 is less than 1", |b| {
+            process(b).watches[0].wd = 0
+        }),
+        (
+            "WATCH: mask has the bits 0x1000000, which it cannot have",
+            |b| process(b).watches[0].mask |= 0x100_0000,
+        ),
         // Memory
+        (
+            "MM: membarrier has the bits 0x1, which it cannot have",
+            |b| process(b).mm.membarrier = 1,
+        ),
+        ("MM: nr_policies 65537 is over the limit of 65536", |b| {
+            process(b).mm.nr_policies = 65537
+        }),
+        ("MM: nr_guards 1048577 is over the limit of 1048576", |b| {
+            process(b).mm.nr_guards = 1_048_577
+        }),
+        ("MM: nr_aio 1025 is over the limit of 1024", |b| {
+            process(b).mm.nr_aio = 1025
+        }),
+        (
+            "MM_CONTEXT: ldt_entries 8193 is over the limit of 8192",
+            |b| process(b).mm_context.ldt_entries = 8193,
+        ),
+        ("VMA: page_shift 21 is over the limit of 0", |b| {
+            process(b).vmas[0].0.page_shift = 21
+        }),
+        ("VMA: page_shift 0 is less than 13", |b| {
+            process(b).vmas[7].0.page_shift = 0
+        }),
+        ("VMA: end 0x7f0040200000 is no multiple of 0x400000", |b| {
+            process(b).vmas[7].0.page_shift = 22;
+            process(b).vmas[7].0.end -= 0x20_0000;
+        }),
+        ("VMA: kind 5 is unknown", |b| {
+            let huge = process(b).vmas[7].0;
+            process(b).vmas[6].0 = Vma { kind: 5, ..huge }
+        }),
+        (
+            "VMA: flags has the bits 0x80000, which it cannot have",
+            |b| process(b).vmas[0].0.flags |= u64::from(uapi::CR_VMA_DROPPABLE),
+        ),
+        (
+            "VMA: objref is 8, which is no FILE that can be mapped",
+            |b| {
+                let huge = process(b).vmas[7].0;
+                process(b).vmas[7].0 = Vma {
+                    kind: uapi::CR_MAPPING_FILE,
+                    objref: 8,
+                    pgoff: 0,
+                    ..huge
+                }
+            },
+        ),
+        ("POLICY: start 0x0 is below 0x7f0000008000", |b| {
+            process(b).policies.swap(0, 1)
+        }),
+        (
+            "POLICY: start 0x7f0000000000 is not within one mapping",
+            |b| process(b).policies[1].end = 0x7f00_0001_1000,
+        ),
+        ("POLICY: start 1 is over the limit of 0", |b| {
+            process(b).policies[0].start = 1
+        }),
+        ("POLICY: home_node 0 is over the limit of -1", |b| {
+            process(b).policies[0].home_node = 0
+        }),
+        ("POLICY: home_node 1024 is over the limit of 1023", |b| {
+            process(b).policies[1].home_node = 1024
+        }),
+        ("POLICY: mode 7 is unknown", |b| {
+            process(b).policies[1].mode = 7
+        }),
+        (
+            "POLICY: flags has the bits 0x4000, which it cannot have",
+            |b| process(b).policies[1].flags = 0xc000,
+        ),
+        ("GUARD: end 0x7f000000f000 is below 0x7f000000f001", |b| {
+            process(b).guards[0].end = 0x7f00_0000_f000
+        }),
+        (
+            "GUARD: start 0x7f000000f000 is not within one mapping",
+            |b| process(b).guards[0].end = 0x7f00_0001_1000,
+        ),
+        ("GUARD: start 0x7f000000f000 is below 0x7f0000010000", |b| {
+            let guard = process(b).guards[0];
+            process(b).guards.push(guard);
+            process(b).mm.nr_guards = 2;
+        }),
+        (
+            "AIO: id 0x7f0000000000 is not where a ring is mapped",
+            |b| process(b).aio[0].id = 0x7f00_0000_0000,
+        ),
+        ("AIO: nr_events 0 is less than 1", |b| {
+            process(b).aio[0].nr_events = 0
+        }),
+        ("AIO: id 0x7f0000200000 is below 0x7f0000200001", |b| {
+            let aio = process(b).aio[0];
+            process(b).aio.push(aio);
+            process(b).mm.nr_aio = 2;
+        }),
         ("MM: exe is 5, which is no FILE with a path only", |b| {
             process(b).mm.exe = 5
         }),
@@ -688,16 +1197,16 @@ fn values() {
         }),
         (
             "VMA: end 0x800000000000 is beyond what a process can have",
-            |b| process(b).vmas[8].0.end = 1 << 47,
+            |b| process(b).vmas[10].0.end = 1 << 47,
         ),
-        ("VMA: kind 5 is unknown", |b| process(b).vmas[8].0.kind = 5),
+        ("VMA: kind 6 is unknown", |b| process(b).vmas[10].0.kind = 6),
         ("VMA: flags has the bits 0x8, which it cannot have", |b| {
             process(b).vmas[2].0.flags |= 8
         }),
         ("VMA: objref is 5, not 0", |b| {
             process(b).vmas[2].0.objref = 5
         }),
-        ("VMA: objref is 0, but there are 8 objects", |b| {
+        ("VMA: objref is 0, but there are 18 objects", |b| {
             process(b).vmas[0].0.objref = 0
         }),
         ("VMA: objref is 1, which is no FILE", |b| {
@@ -715,7 +1224,7 @@ fn values() {
             process(b).vmas[0].0.pkey = 16
         }),
         // Bulk data
-        ("DATA: objref is 3, which is no PIPE or SHM", |b| {
+        ("DATA: objref is 3, which is no object with contents", |b| {
             b.bulk[0] = BulkData::Data(3, 0, vec![1]);
         }),
         ("DATA: objref 1 is less than 2", |b| b.bulk.swap(0, 1)),
@@ -729,6 +1238,28 @@ fn values() {
         ("DATA: offset 0x1fff is below 0x2000", |b| {
             b.bulk[2] = BulkData::Data(2, 8191, vec![1]);
         }),
+        (
+            "DATA: the data ends at 12289, but the object has 12288 bytes",
+            |b| b.bulk[2] = BulkData::Data(9, 12_287, vec![1; 2]),
+        ),
+        ("DATA: objref is 9, which is no object with contents", |b| {
+            inode(b).mode = 0o040_700;
+            inode(b).size = 0;
+            inode(b).flags = 0;
+            file(b, 10).kind = uapi::CR_FILE_DIR;
+            file(b, 10).mode = 0o040_700;
+        }),
+        ("DATA: offset is 16, not 0", |b| {
+            b.bulk[3] = BulkData::Data(15, 16, vec![1; 16]);
+        }),
+        (
+            "DATA: the data ends at 273, but the object has 272 bytes",
+            |b| b.bulk[3] = BulkData::Data(15, 0, vec![1; 273]),
+        ),
+        (
+            "DATA: objref is 14, which is no object with contents",
+            |b| b.bulk[3] = BulkData::Data(14, 0, vec![1; 16]),
+        ),
         ("DATA: len 0 is less than 1", |b| {
             b.bulk[0] = BulkData::Data(1, 0, Vec::new());
         }),
@@ -736,34 +1267,34 @@ fn values() {
             b.bulk[1] = BulkData::Data(2, 0, vec![0; 1_048_577]);
         }),
         ("EXTENTS: start 0x1000000 is below 0x7ffd00001000", |b| {
-            b.bulk.swap(2, 3);
-            b.bulk[3] = BulkData::Pages(vec![extent(0x100_0000, 1)], vec![0; PAGE]);
+            b.bulk.swap(4, 5);
+            b.bulk[5] = BulkData::Pages(vec![extent(0x100_0000, 1)], vec![0; PAGE]);
         }),
         (
             "EXTENTS: the extents have 3 pages, not 4",
-            |b| match &mut b.bulk[2] {
+            |b| match &mut b.bulk[4] {
                 BulkData::Pages(_, bytes) => bytes.resize(4 * PAGE, 0),
                 other => panic!("{other:?}"),
             },
         ),
         (
             "EXTENTS: the extent at 0x1020000 is not within one private mapping",
-            |b| b.bulk[2] = BulkData::Pages(vec![extent(0x102_0000, 2)], vec![0; 2 * PAGE]),
+            |b| b.bulk[4] = BulkData::Pages(vec![extent(0x102_0000, 2)], vec![0; 2 * PAGE]),
         ),
         (
             "EXTENTS: the extent at 0x7f0000100000 is not within one private mapping",
-            |b| b.bulk[2] = BulkData::Pages(vec![extent(0x7f00_0010_0000, 1)], vec![0; PAGE]),
+            |b| b.bulk[4] = BulkData::Pages(vec![extent(0x7f00_0010_0000, 1)], vec![0; PAGE]),
         ),
         (
             "EXTENTS: the extent at 0x7ffd00102000 is not within one private mapping",
-            |b| b.bulk[3] = BulkData::Pages(vec![extent(0x7ffd_0010_2000, 1)], vec![0; PAGE]),
+            |b| b.bulk[5] = BulkData::Pages(vec![extent(0x7ffd_0010_2000, 1)], vec![0; PAGE]),
         ),
         ("PAGES: nr_pages 0 is less than 1", |b| {
-            b.bulk[2] = BulkData::Pages(Vec::new(), Vec::new());
+            b.bulk[4] = BulkData::Pages(Vec::new(), Vec::new());
         }),
         (
             "PAGES: nr_extents 2 is over the limit of 1",
-            |b| match &mut b.bulk[2] {
+            |b| match &mut b.bulk[4] {
                 BulkData::Pages(_, bytes) => bytes.truncate(PAGE),
                 other => panic!("{other:?}"),
             },
@@ -771,6 +1302,56 @@ fn values() {
     ] {
         assert_eq!(why(change), expected);
     }
+}
+
+/// A list of words that is too long for one record has a whole number of full ones before the last.
+#[test]
+fn long_lists_of_words() {
+    for (words, records) in [(2047, 1), (2048, 1), (2049, 2), (4096, 2)] {
+        let mut builder = ImageBuilder::process();
+        let process = process(&mut builder);
+        let (filter, _) = process.filters[0];
+        process.filters = vec![(filter, vec![6; words]), (filter, vec![6; 3])];
+        process.ldt = vec![0; 2 * words];
+        let image = builder.counted().build();
+        verify(&*image, EXACT).unwrap();
+        assert_eq!(rewrite(&image, EXACT).unwrap(), image);
+        let count = |kind| {
+            Reader::new(&*image)
+                .filter(|record| record.as_ref().unwrap().kind() == Some(kind))
+                .count()
+        };
+        assert_eq!(count(Kind::Insns), records + 1);
+        assert_eq!(count(Kind::Ldt), (2 * words).div_ceil(2048));
+    }
+
+    // The first is to be full.
+    let mut builder = ImageBuilder::process();
+    process(&mut builder).filters[0].0.nr_insns = 2049;
+    assert_eq!(
+        message(&refusal(&builder.build())),
+        "INSNS: len is 32, not 16384"
+    );
+}
+
+/// A lease is like a lock of the open file, on all of it.
+#[test]
+fn leases() {
+    let lease = |lock_type, start| {
+        let mut builder = ImageBuilder::process();
+        process(&mut builder).locks.push(Lock {
+            objref: 10,
+            kind: uapi::CR_LOCK_LEASE,
+            lock_type,
+            start,
+            end: i64::MAX,
+            reserved: 0,
+        });
+        builder.counted().build()
+    };
+    verify(&*lease(0, 0), EXACT).unwrap();
+    verify(&*lease(1, 0), EXACT).unwrap();
+    assert_eq!(message(&refusal(&lease(1, 8))), "LOCK: start is 8, not 0");
 }
 
 fn extent(start: u64, nr_pages: u32) -> Extent {
@@ -785,7 +1366,7 @@ fn extent(start: u64, nr_pages: u32) -> Extent {
 fn huge_pages() {
     let huge = |start, nr_pages| {
         let mut builder = ImageBuilder::process();
-        builder.bulk[2] = BulkData::Pages(
+        builder.bulk[4] = BulkData::Pages(
             vec![Extent {
                 start,
                 nr_pages,
@@ -906,9 +1487,16 @@ fn payloads_of_any_length() {
     assert!(Extents::new(&bytes[1..]).iter().eq(extents));
     assert_eq!(Extents::new(&bytes[1..]).len(), 2);
     assert!(Extents::new(&[]).is_empty());
-    assert_eq!(SigInfo::new(false, [7; 16]).signo(), 7);
+    assert_eq!(SigInfo::new(false, 0, [7; 16]).signo(), 7);
     assert_eq!(bulk_padding(0), []);
     assert_eq!(bulk_padding(9), [0; 7]);
+}
+
+/// Takes what is about mappings out, when those are going to be others.
+fn only_mappings(process: &mut Process) {
+    process.policies.clear();
+    process.guards.clear();
+    process.aio.clear();
 }
 
 /// Pages of 64 KiB: a gap is longer than one record.
@@ -934,6 +1522,7 @@ fn gaps_of_several_records() {
         Vec::new(),
     )];
     process.mm_context.vdso = 0x7ffd_0010_0000;
+    only_mappings(process);
     builder.bulk = vec![BulkData::Pages(
         vec![extent(0x12_0000, 2)],
         vec![5; 2 * 65536],
@@ -979,6 +1568,7 @@ fn the_longest_pages() {
         kind: uapi::CR_MAPPING_ANON,
         ..Vma::default()
     };
+    only_mappings(process(&mut builder));
     process(&mut builder).vmas = vec![(vma(0x1000_0000, 0x2000_0000), Vec::new())];
     let extents: Vec<_> = (0..1024)
         .map(|i| extent(0x1000_0000 + i * 0x2000, 1))
@@ -1060,6 +1650,7 @@ fn any_process() -> impl Strategy<Value = ImageBuilder> {
             }
 
             let process = process(&mut builder);
+            only_mappings(process);
             process.groups = groups;
             process.xstate = vec![1; xstate];
             process.cpu.ax = registers[0];
@@ -1187,5 +1778,5 @@ fn items() {
     }
     assert!(checker.done());
     assert_eq!(groups, 3);
-    assert_eq!(texts.len(), 7);
+    assert_eq!(texts.len(), 11);
 }

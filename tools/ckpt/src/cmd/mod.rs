@@ -2,6 +2,7 @@
 
 //! One module per command: an `Args` that clap fills, and a `run`.
 
+pub(crate) mod check;
 pub(crate) mod checkpoint;
 pub(crate) mod completions;
 pub(crate) mod inspect;
