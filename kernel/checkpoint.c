@@ -36,31 +36,6 @@ static void found(struct checkpoint_obstacles *to, const char *what)
 		to->what[to->nr++] = what;
 }
 
-static void sched_obstacles(struct task_struct *task, struct checkpoint_obstacles *to)
-{
-	if (task->policy != SCHED_NORMAL)
-		found(to, "a scheduling policy other than SCHED_OTHER");
-	if (task_nice(task))
-		found(to, "a nice value");
-	if (task->se.custom_slice)
-		found(to, "a time slice of its own");
-#ifdef CONFIG_UCLAMP_TASK
-	if (task->uclamp_req[UCLAMP_MIN].user_defined ||
-	    task->uclamp_req[UCLAMP_MAX].user_defined)
-		found(to, "a clamped utilization");
-#endif
-#ifdef CONFIG_SCHED_CORE
-	if (task->core_cookie)
-		found(to, "prctl(PR_SCHED_CORE)");
-#endif
-#ifdef CONFIG_NUMA
-	if (task->mempolicy)
-		found(to, "a memory policy");
-#endif
-	if (task->timer_slack_ns != task->default_timer_slack_ns)
-		found(to, "prctl(PR_SET_TIMERSLACK)");
-}
-
 static void timer_obstacles(struct signal_struct *signal,
 			    struct checkpoint_obstacles *to)
 {
@@ -155,25 +130,17 @@ void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obsta
 	if (task->utask && (task->utask->active_uprobe || task->utask->depth))
 		found(to, "an active uprobe");
 #endif
+#ifdef CONFIG_NUMA
+	if (task->mempolicy)
+		found(to, "a memory policy");
+#endif
 #ifdef CONFIG_SYSVIPC
 	if (task->sysvsem.undo_list)
 		found(to, "SEM_UNDO");
 #endif
 	if (checkpoint_shares_sighand(task))
 		found(to, "sharing signal handlers with another process");
-	if (task->pdeath_signal)
-		found(to, "prctl(PR_SET_PDEATHSIG)");
-	if (signal->is_child_subreaper)
-		found(to, "prctl(PR_SET_CHILD_SUBREAPER)");
-	if (task->flags & PF_MCE_PROCESS)
-		found(to, "prctl(PR_MCE_KILL)");
-	if (!(~task->flags & (PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE)))
-		found(to, "prctl(PR_SET_IO_FLUSHER)");
-	if (task_spec_ssb_disable(task) || task_spec_ssb_noexec(task) ||
-	    task_spec_ib_disable(task))
-		found(to, "prctl(PR_SET_SPECULATION_CTRL)");
 	timer_obstacles(signal, to);
-	sched_obstacles(task, to);
 	ns_obstacles(task, to);
 	checkpoint_cred_obstacles(task, to);
 	what = checkpoint_cpu_obstacle(task);
@@ -220,9 +187,6 @@ void checkpoint_task_reset(void)
 	spin_unlock_irq(&current->sighand->siglock);
 #endif
 	clear_syscall_work_syscall_user_dispatch(current);
-	current->pdeath_signal = 0;
-	signal->is_child_subreaper = 0;
-	current->timer_slack_ns = current->default_timer_slack_ns;
 }
 
 /*

@@ -208,12 +208,6 @@ const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm
 	if (rcu_access_pointer(mm->ioctx_table))
 		return "asynchronous I/O by io_setup(2)";
 #endif
-#ifdef CONFIG_MEMBARRIER
-	if (atomic_read(&mm->membarrier_state))
-		return "a registration for membarrier(2)";
-#endif
-	if (mm_flags_test(MMF_DISABLE_THP_EXCEPT_ADVISED, mm))
-		return "PR_SET_THP_DISABLE with PR_THP_DISABLE_EXCEPT_ADVISED";
 	return NULL;
 }
 
@@ -263,6 +257,9 @@ void checkpoint_mm_describe(struct task_struct *task, struct mm_struct *mm,
 	hdr->flags |= __mm_flags_get_word(mm) & MMF_DUMP_FILTER_MASK;
 	if (mm_flags_test(MMF_DISABLE_THP_COMPLETELY, mm))
 		hdr->flags |= CR_MM_THP_DISABLE;
+	if (mm_flags_test(MMF_DISABLE_THP_EXCEPT_ADVISED, mm))
+		hdr->flags |= CR_MM_THP_DISABLE | CR_MM_THP_EXCEPT_ADVISED;
+	hdr->membarrier = checkpoint_membarrier_get(mm);
 	if (mm_flags_test(MMF_VM_MERGE_ANY, mm))
 		hdr->flags |= CR_MM_MERGE_ANY;
 	if (mm_flags_test(MMF_HAS_MDWE, mm))
@@ -1377,7 +1374,7 @@ int checkpoint_seal(const struct cr_hdr_vma *vma)
  *
  * Comes last: it changes what the other calls do.
  *
- * Return: 0, or the error of mlockall(2) or prctl(2).
+ * Return: 0, or the error of mlockall(2), prctl(2) or membarrier(2).
  */
 int checkpoint_mm_finish(const struct cr_hdr_mm *hdr)
 {
@@ -1395,7 +1392,9 @@ int checkpoint_mm_finish(const struct cr_hdr_mm *hdr)
 		if (hdr->flags & CR_MM_LOCK_ONFAULT)
 			vma_flags_set(&mm->def_vma_flags, VMA_LOCKONFAULT_BIT);
 	}
-	if (!(hdr->flags & CR_MM_THP_DISABLE)) {
+	if (hdr->flags & CR_MM_THP_EXCEPT_ADVISED)
+		mm_flags_set(MMF_DISABLE_THP_EXCEPT_ADVISED, mm);
+	if (!(hdr->flags & CR_MM_THP_DISABLE) || hdr->flags & CR_MM_THP_EXCEPT_ADVISED) {
 		VMA_ITERATOR(vmi, mm, 0);
 
 		mm_flags_clear(MMF_DISABLE_THP_COMPLETELY, mm);
@@ -1415,5 +1414,7 @@ int checkpoint_mm_finish(const struct cr_hdr_mm *hdr)
 			mm_flags_set(MMF_HAS_MDWE_NO_INHERIT, mm);
 	}
 	mmap_write_unlock(mm);
+	if (!ret)
+		ret = checkpoint_membarrier_set(hdr->membarrier);
 	return ret;
 }

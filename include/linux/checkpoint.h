@@ -309,6 +309,49 @@ struct tty_struct *tty_from_file(struct file *file);
 unsigned int tty_termios_input_baud_rate(const struct ktermios *termios);
 
 /*
+ * Limits, scheduling and attributes of one task.
+ */
+struct checkpoint_sched;
+
+/* In kernel/sched/checkpoint.c. */
+const char *checkpoint_sched_get(struct task_struct *task, struct cr_hdr_sched *to);
+int checkpoint_affinity_get(struct task_struct *task, u64 *to, unsigned int max);
+int checkpoint_sched_prepare(const struct cr_hdr_sched *image, const u64 *cpus,
+			     struct checkpoint_sched **res, const char **what);
+int checkpoint_sched_apply(struct checkpoint_sched *sched, const char **what);
+void checkpoint_sched_put(struct checkpoint_sched *sched);
+void checkpoint_sched_commit(struct checkpoint_sched *sched);
+bool checkpoint_core_sched_get(struct task_struct *task);
+int checkpoint_cookie_alloc(unsigned long *cookie);
+void checkpoint_cookie_put(unsigned long cookie);
+void checkpoint_cookie_set(unsigned long cookie);
+u32 checkpoint_membarrier_get(struct mm_struct *mm);
+int checkpoint_membarrier_set(u32 cmds);
+
+/* In kernel/checkpoint_attrs.c. */
+void checkpoint_limits_get(struct task_struct *task, struct cr_hdr_limits *to);
+int checkpoint_limits_check(const struct cr_hdr_limits *from, unsigned int *which);
+void checkpoint_limits_set(const struct cr_hdr_limits *from);
+void checkpoint_attrs_get(struct task_struct *task, struct cr_hdr_task_attrs *to);
+int checkpoint_attrs_check(const struct cr_hdr_task_attrs *from, const char **what);
+void checkpoint_attrs_set(const struct cr_hdr_task_attrs *from);
+void checkpoint_lead(bool session, bool group);
+
+/* In arch/<arch>/kernel/checkpoint.c. */
+u32 checkpoint_cpu_attrs(struct task_struct *task);
+int checkpoint_cpu_attrs_check(u32 flags, const char **what);
+void checkpoint_cpu_attrs_set(u32 flags);
+
+/* Of the rest of the kernel. */
+unsigned long sched_core_alloc_cookie(void);
+void sched_core_put_cookie(unsigned long cookie);
+void __sched_core_set(struct task_struct *p, unsigned long cookie);
+int membarrier_register_global_expedited(void);
+int membarrier_register_private_expedited(int flags);
+int propagate_has_child_subreaper(struct task_struct *p, void *data);
+int set_cpuid_mode(unsigned long cpuid_enabled);
+
+/*
  * Credentials, labels, seccomp: kernel/checkpoint_cred.c,
  * kernel/checkpoint_seccomp.c, security/landlock/checkpoint.c, and what they
  * need of their neighbours.

@@ -9,6 +9,7 @@
 #include <linux/checkpoint.h>
 #include <linux/elf.h>
 #include <linux/mmu_context.h>
+#include <linux/prctl.h>
 #include <linux/processor.h>
 #include <linux/ptrace.h>
 #include <linux/regset.h>
@@ -362,9 +363,36 @@ const char *checkpoint_cpu_obstacle(struct task_struct *task)
 		return "a segment of modify_ldt(2)";
 	if (has_lam(task->mm))
 		return "linear address masking";
-	if (test_tsk_thread_flag(task, TIF_NOTSC))
-		return "prctl(PR_SET_TSC)";
-	if (test_tsk_thread_flag(task, TIF_NOCPUID))
-		return "arch_prctl(ARCH_SET_CPUID)";
 	return checkpoint_xstate_obstacle(task);
+}
+
+/*
+ * Instructions that a task has given up: CR_ATTR_NO_TSC, CR_ATTR_NO_CPUID
+ */
+
+u32 checkpoint_cpu_attrs(struct task_struct *task)
+{
+	u32 flags = 0;
+
+	if (test_tsk_thread_flag(task, TIF_NOTSC))
+		flags |= CR_ATTR_NO_TSC;
+	if (test_tsk_thread_flag(task, TIF_NOCPUID))
+		flags |= CR_ATTR_NO_CPUID;
+	return flags;
+}
+
+/* As arch_prctl(ARCH_SET_CPUID), which not every processor knows. */
+int checkpoint_cpu_attrs_check(u32 flags, const char **what)
+{
+	*what = "arch_prctl(ARCH_SET_CPUID)";
+	if (flags & CR_ATTR_NO_CPUID && !boot_cpu_has(X86_FEATURE_CPUID_FAULT))
+		return -ENODEV;
+	return 0;
+}
+
+/* Lets the current task have them, or not. */
+void checkpoint_cpu_attrs_set(u32 flags)
+{
+	set_tsc_mode(flags & CR_ATTR_NO_TSC ? PR_TSC_SIGSEGV : PR_TSC_ENABLE);
+	set_cpuid_mode(!(flags & CR_ATTR_NO_CPUID));
 }

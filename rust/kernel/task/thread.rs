@@ -166,7 +166,8 @@ impl CurrentTask {
         unsafe { bindings::checkpoint_thread_set((&raw const thread.0).cast()) };
     }
 
-    /// Ends what the current task has and no restored process does: timers, and what prctl(2) set.
+    /// Ends what the current task has and no restored process does: timers, and the dispatch of
+    /// system calls.
     pub fn reset(&self) {
         // SAFETY: The function changes the current task, which is the only one of its process or
         // shares these with the others.
