@@ -145,6 +145,13 @@ impl Source {
         self.stdin
     }
 
+    /// Bytes from here to the end, if it is a regular file.
+    pub(crate) fn size(&self) -> Option<u64> {
+        let meta = self.file.metadata().ok().filter(Metadata::is_file)?;
+        let at = (&self.file).stream_position().ok()?;
+        Some(meta.len().saturating_sub(at))
+    }
+
     /// Looks at the first record.
     ///
     /// Where that cannot be done without taking it, a thread copies the image to a pipe, which

@@ -198,6 +198,17 @@ pub(crate) struct Restored<'a> {
     pub(crate) own_session: bool,
     /// Terminal that becomes the controlling one of that session, if nobody else has it.
     pub(crate) terminal: Option<BorrowedFd<'a>>,
+    /// What takes the place of open files of the image.
+    pub(crate) inherit: Vec<Inherit>,
+}
+
+/// A descriptor of this process that takes the place of one in an image: `RESTART_INHERIT`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Inherit {
+    /// Its number in the image.
+    pub(crate) number: RawFd,
+    /// What it is here.
+    pub(crate) fd: RawFd,
 }
 
 impl Restored<'_> {
@@ -205,7 +216,7 @@ impl Restored<'_> {
     ///
     /// It says nothing if it has been restored: its descriptors are replaced then, so that the
     /// pipe of the report ends.
-    pub(crate) fn start(&self) -> io::Result<Caller> {
+    pub(crate) fn start(mut self) -> io::Result<Caller> {
         let (report, write) = pipe()?;
         // SAFETY: What the child does in `run` is system calls.
         match unsafe { fork(self.pid) }? {
@@ -214,8 +225,32 @@ impl Restored<'_> {
         }
     }
 
+    /// Puts what is inherited where the image has it, and sees to it that nothing else is.
+    ///
+    /// Descriptors that are in use here, but are none of those, are moved out of the way: returns
+    /// them.
+    fn hand_in<const N: usize>(&mut self, own: [RawFd; N]) -> [RawFd; N] {
+        let highest = self.inherit.iter().map(|inherit| inherit.number).max();
+        let Some(above) = highest.map(|highest| highest.saturating_add(1).max(3)) else {
+            return own;
+        };
+        let cloexec = libc::CLOSE_RANGE_CLOEXEC.cast_signed();
+        // SAFETY: All of these take numbers.
+        unsafe {
+            libc::close_range(0, libc::c_uint::MAX, cloexec);
+            let moved = own.map(|fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, above));
+            for inherit in &mut self.inherit {
+                inherit.fd = libc::fcntl(inherit.fd, libc::F_DUPFD_CLOEXEC, above);
+            }
+            for inherit in &self.inherit {
+                libc::dup2(inherit.fd, inherit.number);
+            }
+            moved
+        }
+    }
+
     /// What the child does.
-    fn run(&self, report: RawFd) -> ! {
+    fn run(&mut self, report: RawFd) -> ! {
         reset_signals();
         let mut image = self.image.as_raw_fd();
         // SAFETY: All of these take numbers. Descriptors 0 to 2 are open, the standard library sees
@@ -234,17 +269,9 @@ impl Restored<'_> {
                 }
             }
         }
+        let [image, log, report] = self.hand_in([image, self.log.as_raw_fd(), report]);
         unblock_signals();
         // SAFETY: This is the number of restart(2).
-        unsafe {
-            call_and_exit(
-                NR_RESTART,
-                0,
-                image,
-                self.flags,
-                self.log.as_raw_fd(),
-                report,
-            )
-        }
+        unsafe { call_and_exit(NR_RESTART, 0, image, self.flags, log, report) }
     }
 }
