@@ -471,7 +471,7 @@ TEST_F(seccomp, strict_with_a_time_stamp_counter)
 	w = walk_file(self->s.image);
 	ASSERT_EQ(NULL, w.wrong);
 	attrs = walk_find(&w, CR_HDR_TASK_ATTRS);
-	ASSERT_TRUE(attrs->flags & CR_ATTR_NO_TSC);
+	ASSERT_TRUE(!!(attrs->flags & CR_ATTR_NO_TSC));
 	attrs->flags &= ~CR_ATTR_NO_TSC;
 	walk_seal(&w);
 	ASSERT_EQ((ssize_t)w.len, pwrite(self->s.image, w.buf, w.len, 0));
