@@ -199,6 +199,8 @@ macro_rules! resources {
 }
 
 resources! {
+    /// Time namespace. What is set by a clock comes after it.
+    clocks::ClockState,
     /// What several others may refer to: open files, pipes, shared memory.
     object::ObjectState,
     /// Name, life and statistics.
@@ -215,6 +217,8 @@ resources! {
     attrs::AttrState,
     /// Registers, and what the kernel knows of a thread.
     cpu::CpuState,
+    /// Timers of timer_create(2) and setitimer(2).
+    timers::TimerState,
     /// Actions, masks, pending signals.
     signals::SignalState,
     /// Working directory, root, umask.

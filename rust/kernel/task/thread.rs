@@ -64,6 +64,12 @@ impl Obstacles {
     }
 }
 
+/// Tells whether a task may be that of a 32-bit program, or in a system call of one.
+pub fn runs_ia32() -> bool {
+    // SAFETY: The function has no preconditions.
+    unsafe { !bindings::checkpoint_thread_flags_unfit(uapi::CR_THREAD_IA32) }
+}
+
 impl Task {
     /// Returns what the kernel keeps for the task, which must stand still for it to be right.
     /// `xstate_len` is 0.
