@@ -34,7 +34,8 @@ use crate::{
     image::{
         self,
         Item,
-        Text, //
+        Text,
+        Value, //
     },
     resource::{
         Collect,
@@ -157,7 +158,11 @@ fn check_label(cx: &mut Prepare<'_>, label: &[u8]) -> Result {
     if own.as_slice() != label {
         return Err(cx.fail(
             EPERM,
-            format_args!("label of a security module: the image has another than the caller"),
+            format_args!(
+                "label of a security module is {}, the image has {}",
+                Value::Text(&own),
+                Value::Text(label)
+            ),
         ));
     }
     Ok(())
