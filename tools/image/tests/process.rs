@@ -814,14 +814,18 @@ fn values() {
             process(b).timers.real_left = -1
         }),
         ("TIMERS: real_left 700000000 is over the limit of 0", |b| {
-            process(b).timers.flags = 0
+            process(b).timers.flags = 0;
+            process(b).timers.real_interval = 0;
+        }),
+        ("TIMERS: virtual_left 1 is over the limit of 0", |b| {
+            process(b).timers.virtual_left = 1
         }),
         ("TIMERS: prof_interval -1 is less than 0", |b| {
             process(b).timers.prof_interval = -1
         }),
         (
-            "TIMERS: flags has the bits 0x8, which it cannot have",
-            |b| process(b).timers.flags |= 8,
+            "TIMERS: flags has the bits 0x10, which it cannot have",
+            |b| process(b).timers.flags |= 16,
         ),
         ("TIMERS: nr_timers 65537 is over the limit of 65536", |b| {
             process(b).timers.nr_timers = 65537
@@ -832,6 +836,13 @@ fn values() {
         ("TIMER: clock 12 is over the limit of 11", |b| {
             process(b).posix_timers[0].clock = 12
         }),
+        ("TIMER: clock -9 is less than -8", |b| {
+            process(b).posix_timers[0].clock = -9
+        }),
+        (
+            "TIMER: flags has the bits 0x4, which it cannot have",
+            |b| process(b).posix_timers[0].flags |= 4,
+        ),
         ("TIMER: notify 3 is unknown", |b| {
             process(b).posix_timers[0].notify = 3
         }),
@@ -844,8 +855,12 @@ fn values() {
         ("TIMER: tid 1 is over the limit of 0", |b| {
             process(b).posix_timers[0].tid = 1
         }),
-        ("TIMER: expires -1 is less than 0", |b| {
-            process(b).posix_timers[0].expires = -1
+        ("TIMER: expires 0 is less than 1", |b| {
+            process(b).posix_timers[0].expires = 0
+        }),
+        ("TIMER: expires 90000000 is over the limit of 0", |b| {
+            process(b).posix_timers[0].flags = 0;
+            process(b).posix_timers[0].interval = 0;
         }),
         ("TIMER: overrun -2 is less than -1", |b| {
             process(b).posix_timers[0].overrun = -2
