@@ -39,6 +39,8 @@ pub(crate) struct Collect<'a> {
     pub(crate) task: &'a Task,
     /// The caller saves itself.
     pub(crate) to_self: bool,
+    /// What no image can have, the restarter is going to hand in.
+    pub(crate) inherit: bool,
     /// The file that the image is written to. Without one, nothing is: every reason why no image
     /// can be taken is looked for, instead of the first only.
     image: Option<&'a File>,
@@ -58,12 +60,14 @@ impl<'a> Collect<'a> {
     pub(crate) fn new(
         task: &'a Task,
         to_self: bool,
+        inherit: bool,
         image: Option<&'a File>,
         log: &'a mut Log,
     ) -> Self {
         Self {
             task,
             to_self,
+            inherit,
             image,
             objects: Objects::new(),
             signals: None,

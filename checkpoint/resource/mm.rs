@@ -3,7 +3,8 @@
 //! The address space: how it is laid out, its mappings, and the pages that are nowhere else.
 //!
 //! Of all pages only those are in an image that a restart cannot get elsewhere: private pages that
-//! have been written to. What a file holds, or the page of zeros, comes back by itself.
+//! have been written to, and rings of io_setup(2). What a file holds, or the page of zeros, comes
+//! back by itself. What may be dropped at any time, by `MAP_DROPPABLE`, is dropped.
 //!
 //! A restart builds the new address space as that of the caller, by what the system calls of the
 //! caller would do: no image gets more memory, or other files or protections, than the caller could
@@ -14,8 +15,10 @@ use kernel::{
     fs::File,
     mm::{
         batch::PageBatch,
+        policy::TaskPolicy,
         rebuild::{
             self,
+            Program,
             Rebuild, //
         },
         snapshot::{
@@ -36,12 +39,15 @@ use zerocopy::{
 use crate::{
     image::{
         self,
+        Aio,
         BulkKind,
+        Guard,
         Item,
         Kind,
         Mm,
         MmContext,
         Pages,
+        Policy,
         Reason,
         Text,
         Vma, //
@@ -62,6 +68,10 @@ use crate::{
     uapi, //
 };
 
+mod aio;
+mod guard;
+mod policy;
+
 pub(crate) struct MmState;
 
 /// Mappings in the order of their addresses, with the names that some of them have.
@@ -80,6 +90,15 @@ impl Mappings {
 
     fn push_name(&mut self, name: &[u8]) -> Result {
         Ok(self.names.extend_from_slice(name, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Returns the mapping that `address` is in.
+    fn containing(&self, address: u64) -> Option<&Vma> {
+        let after = self.vmas.partition_point(|vma| vma.start <= address);
+
+        self.vmas
+            .get(after.checked_sub(1)?)
+            .filter(|vma| address < vma.end)
     }
 
     /// Iterates over the mappings and their names, which are empty if there are none.
@@ -128,7 +147,11 @@ pub(crate) struct Found {
     mm: Mm,
     context: MmContext,
     auxv: KVec<u8>,
+    ldt: KVVec<u64>,
     mappings: Mappings,
+    policies: KVVec<Policy>,
+    guards: KVVec<Guard>,
+    contexts: KVVec<Aio>,
 }
 
 /// What an image says about an address space; nothing if it has no process.
@@ -137,7 +160,14 @@ pub(crate) struct Image {
     mm: Option<Mm>,
     context: MmContext,
     auxv: KVec<c_ulong>,
+    ldt: KVVec<u64>,
     mappings: Mappings,
+    /// Of the task: `CR_THREAD_*`, and its personality.
+    thread_flags: u32,
+    personality: u32,
+    policies: KVVec<Policy>,
+    guards: KVVec<Guard>,
+    contexts: KVVec<Aio>,
     /// The next text is the name of the last mapping.
     name_follows: bool,
 }
@@ -145,8 +175,14 @@ pub(crate) struct Image {
 /// The new address space, which the caller has while this lives.
 pub(crate) struct Prepared {
     space: Rebuild,
+    /// The program, if it is not set yet.
+    late_exe: Option<ARef<File>>,
+    /// Pages are allocated by it, as far as their mappings have none of their own.
+    policy: TaskPolicy,
     layout: rebuild::Layout,
     mappings: Mappings,
+    guards: KVVec<Guard>,
+    contexts: KVVec<Aio>,
     batch: PageBatch,
 }
 
@@ -178,12 +214,33 @@ fn collect_mappings(cx: &mut Collect<'_>, space: &AddressSpace) -> Result<Mappin
     Ok(mappings)
 }
 
-/// Opens the mappings that are not the kernel's own.
+/// Logs why there is no mapping.
+fn unmapped(cx: &mut Prepare<'_>, error: Error, vma: &Vma) -> Error {
+    let (start, end) = (vma.start, vma.end);
+
+    if vma.page_shift != 0 && (error == ENOMEM || error == ENODEV) {
+        let why = if error == ENOMEM {
+            "not so many are free"
+        } else {
+            "there are none"
+        };
+        return cx.fail(
+            error,
+            format_args!(
+                "mapping {start:x}-{end:x}: huge pages of 2^{} bytes: {why}: {error:?}",
+                vma.page_shift
+            ),
+        );
+    }
+    cx.fail(error, format_args!("mapping {start:x}-{end:x}: {error:?}"))
+}
+
+/// Opens the mappings that are neither the kernel's own nor rings of io_setup(2).
 fn map_all(cx: &mut Prepare<'_>, space: &mut Rebuild, mappings: &Mappings) -> Result {
     for (vma, name) in mappings.iter() {
         let (start, end) = (vma.start, vma.end);
         let file: Option<ARef<File>> = match vma.kind {
-            uapi::CR_MAPPING_VDSO | uapi::CR_MAPPING_VVAR => continue,
+            uapi::CR_MAPPING_VDSO | uapi::CR_MAPPING_VVAR | uapi::CR_MAPPING_AIO => continue,
             uapi::CR_MAPPING_FILE => match cx.objects.file(vma.objref) {
                 None => {
                     return Err(cx.fail(
@@ -212,7 +269,7 @@ fn map_all(cx: &mut Prepare<'_>, space: &mut Rebuild, mappings: &Mappings) -> Re
                 file.as_deref(),
                 name.as_deref(),
             )
-            .map_err(|e| cx.fail(e, format_args!("mapping {start:x}-{end:x}: {e:?}")))?;
+            .map_err(|e| unmapped(cx, e, vma))?;
     }
     Ok(())
 }
@@ -239,13 +296,25 @@ impl Resource for MmState {
         let mut auxv = KVec::new();
         auxv.extend_from_slice(description.auxv(), GFP_KERNEL_ACCOUNT)?;
 
+        let ldt = space.ldt()?;
+        context.ldt_entries = ldt.len() as u32;
+
         let exe = object::collect_file(cx, &exe, object::Use::Exe);
         mm.exe = cx.tolerate(exe)?.unwrap_or_default();
         let mappings = collect_mappings(cx, &space)?;
         mm.nr_vmas = mappings.vmas.len() as u32;
         mm.auxv_len = auxv.len() as u32;
 
-        let vdso = Vdso::running();
+        let policies = policy::collect(cx, &space)?;
+        let guards = guard::collect(cx, &space)?;
+        let contexts = aio::collect(cx, &space, &mappings);
+        let contexts = cx.tolerate(contexts)?.unwrap_or_default();
+        // None is more than its limit.
+        mm.nr_policies = policies.len() as u32;
+        mm.nr_guards = guards.len() as u32;
+        mm.nr_aio = contexts.len() as u32;
+
+        let vdso = Vdso::running(space.is_ia32());
         if mappings
             .vmas
             .iter()
@@ -265,7 +334,11 @@ impl Resource for MmState {
             mm,
             context,
             auxv,
+            ldt,
             mappings,
+            policies,
+            guards,
+            contexts,
         })
     }
 
@@ -277,11 +350,23 @@ impl Resource for MmState {
         to.record(&found.mm)?;
         to.record(&found.context)?;
         to.bytes(Kind::Auxv, &found.auxv)?;
+        for entries in found.ldt.chunks(uapi::CR_WORDS_MAX as usize) {
+            to.bytes(Kind::Ldt, entries.as_bytes())?;
+        }
         for (vma, name) in found.mappings.iter() {
             to.record(vma)?;
             if !name.is_empty() {
                 to.text(Text::new(name).ok_or(EINVAL)?)?;
             }
+        }
+        for policy in &found.policies {
+            to.record(policy)?;
+        }
+        for guard in &found.guards {
+            to.record(guard)?;
+        }
+        for aio in &found.contexts {
+            to.record(aio)?;
         }
         Ok(())
     }
@@ -321,11 +406,23 @@ impl Resource for MmState {
                     image.auxv.push(word as c_ulong, GFP_KERNEL_ACCOUNT)?;
                 }
             }
+            Item::Ldt(entries) => {
+                for entry in image::u64s(entries) {
+                    image.ldt.push(entry, GFP_KERNEL_ACCOUNT)?;
+                }
+            }
+            Item::Thread(thread) => {
+                image.thread_flags = thread.flags;
+                image.personality = thread.personality;
+            }
             Item::Vma(vma) => {
                 image.mappings.push(*vma)?;
                 image.name_follows = vma.name_len() != 0;
             }
             Item::Text(name) if name_follows => image.mappings.push_name(name)?,
+            Item::Policy(policy) => image.policies.push(*policy, GFP_KERNEL_ACCOUNT)?,
+            Item::Guard(guard) => image.guards.push(*guard, GFP_KERNEL_ACCOUNT)?,
+            Item::Aio(aio) => image.contexts.push(*aio, GFP_KERNEL_ACCOUNT)?,
             _ => {}
         }
         Ok(())
@@ -336,7 +433,8 @@ impl Resource for MmState {
             return Ok(None);
         };
         let context = image.context;
-        let vdso = Vdso::running();
+        let ia32 = image.thread_flags & uapi::CR_THREAD_IA32 != 0;
+        let vdso = Vdso::running(ia32);
 
         // A request in flight would write to the new memory.
         if cx.caller.uses_io_uring() {
@@ -355,11 +453,27 @@ impl Resource for MmState {
             return Err(cx.fail(EINVAL, format_args!("exe: object {} is not a file", mm.exe)));
         };
 
+        let program =
+            Program::new(image.thread_flags, image.personality, image.ldt).map_err(|i| {
+                cx.fail(
+                    EINVAL,
+                    format_args!("LDT: entry {i}: a segment that modify_ldt(2) does not make"),
+                )
+            })?;
+        guard::check(cx, &image.guards, &image.mappings)?;
+        let policy = policy::begin(cx, &image.policies)?;
+
         // What can fail for lack of memory comes before the switch.
         let batch = PageBatch::new()?;
         let layout = rebuild::Layout::from_bytes(mm.as_bytes())?;
         let kernel_context = rebuild::Context::from_bytes(context.as_bytes())?;
-        let mut space = Rebuild::begin(cx.caller, &layout, &kernel_context, &exe)
+        // A deleted program has its contents, and may be executed, at the end only.
+        let (now, late) = match cx.objects.is_deleted(mm.exe) {
+            false => (Some(exe), None),
+            true => (None, Some(exe)),
+        };
+        let mut space =
+            Rebuild::begin(cx.caller, &layout, &kernel_context, now.as_deref(), &program)
             .map_err(|e| cx.fail(e, format_args!("new address space: {e:?}")))?;
 
         if context.vdso != 0 {
@@ -368,14 +482,20 @@ impl Resource for MmState {
                 .map_err(|e| cx.fail(e, format_args!("mapping of the vDSO: {e:?}")))?;
         }
         map_all(cx, &mut space, &image.mappings)?;
+        aio::create(cx, &mut space, &image.contexts, &image.mappings)?;
+        policy::set(cx, &mut space, &image.policies, &image.mappings)?;
         space
             .layout(&layout, &image.auxv)
             .map_err(|e| cx.fail(e, format_args!("layout of the address space: {e:?}")))?;
 
         Ok(Some(Prepared {
             space,
+            late_exe: late,
+            policy,
             layout,
             mappings: image.mappings,
+            guards: image.guards,
+            contexts: image.contexts,
             batch,
         }))
     }
@@ -401,6 +521,14 @@ impl Resource for MmState {
 
         match prepared.space.alloc(batch) {
             Err(e) if e == EINVAL => return Err(bulk.refuse(outside)),
+            Err(e) if e == ENOMEM => {
+                let huge = bulk.extents().iter().find(|extent| {
+                    let vma = prepared.mappings.containing(extent.start);
+
+                    vma.is_some_and(|vma| vma.page_shift != 0)
+                });
+                return Err(huge.map_or(e.into(), |extent| Failure::NoHugePage(extent.start)));
+            }
             result => result?,
         }
         bulk.read_pages(batch)?;
@@ -416,6 +544,11 @@ impl Resource for MmState {
             return Ok(());
         };
         let space = &mut prepared.space;
+
+        // Locked memory gets no guard regions, and pages of a ring must be there before.
+        guard::install(cx, space, &prepared.guards)?;
+        aio::finish(cx, space, &prepared.contexts, &prepared.mappings)?;
+
         type Step = fn(&mut Rebuild, &rebuild::Vma) -> Result;
         // Each for all mappings: none may find what a later one does to its neighbours.
         let steps: [(Step, &str); 3] = [
@@ -437,13 +570,19 @@ impl Resource for MmState {
                 })?;
             }
         }
+        if let Some(exe) = &prepared.late_exe {
+            space
+                .set_exe(exe)
+                .map_err(|e| cx.fail(e, format_args!("the program, which is deleted: {e:?}")))?;
+        }
         space
             .finish(&prepared.layout)
             .map_err(|e| cx.fail(e, format_args!("flags of the address space: {e:?}")))
     }
 
     fn commit(prepared: Option<Prepared>, caller: &CurrentTask) {
-        if let Some(Prepared { space, .. }) = prepared {
+        if let Some(Prepared { space, policy, .. }) = prepared {
+            policy.commit(caller);
             space.commit(caller);
         }
     }
@@ -493,8 +632,26 @@ mod tests {
     }
 
     #[test]
+    fn mappings_are_found_by_address() -> Result {
+        let mut mappings = Mappings::default();
+
+        mappings.push(vma(uapi::CR_MAPPING_ANON, 2 * PAGE, 4 * PAGE, 0))?;
+        mappings.push(vma(uapi::CR_MAPPING_AIO, 4 * PAGE, 5 * PAGE, 0))?;
+        let start = |address| mappings.containing(address).map(|vma| vma.start);
+
+        assert_eq!(start(0), None);
+        assert_eq!(start(2 * PAGE - 1), None);
+        assert_eq!(start(2 * PAGE), Some(2 * PAGE));
+        assert_eq!(start(4 * PAGE - 1), Some(2 * PAGE));
+        assert_eq!(start(4 * PAGE), Some(4 * PAGE));
+        assert_eq!(start(5 * PAGE), None);
+        assert_eq!(start(u64::MAX), None);
+        Ok(())
+    }
+
+    #[test]
     fn vdso_has_one_layout() -> Result {
-        let vdso = Vdso::running();
+        let vdso = Vdso::running(false);
         let code = 0x7fff_0000_0000;
         let end = code + vdso.code.len() as u64;
         let data = code - vdso.vvar_size;
@@ -524,6 +681,41 @@ mod tests {
         assert!(!fits(code, &[text])?);
         assert!(!fits(code + PAGE, &[vvar, clock, text])?);
         assert!(!fits(PAGE, &[vvar, clock, text])?);
+        Ok(())
+    }
+
+    #[test]
+    #[cfg(CONFIG_MODIFY_LDT_SYSCALL)]
+    fn descriptors_are_those_of_modify_ldt() -> Result {
+        /// 32-bit data of 4 GiB that may be written: the one of `__USER_DS`.
+        const DATA: u64 = 0x00cf_f300_0000_ffff;
+        const TYPE: u64 = 0xf << 40;
+        let first_unfit = |entries: &[u64]| -> Result<Option<usize>> {
+            let mut ldt = KVVec::new();
+
+            ldt.extend_from_slice(entries, GFP_KERNEL)?;
+            Ok(Program::new(0, 0, ldt).err())
+        };
+        let unfit = |entry| -> Result<bool> { Ok(first_unfit(&[entry])?.is_some()) };
+
+        assert!(first_unfit(&[])?.is_none());
+        assert!(first_unfit(&[0, DATA, 0])?.is_none());
+        // With a base, bytes instead of pages, for the program's own use.
+        assert!(!unfit(DATA | 0x12 << 56 | 0x34_5678 << 16)?);
+        assert!(!unfit(DATA & !(1 << 55) | 1 << 52)?);
+        // Code that may be read, that may not be, that is not present and conforming.
+        assert!(!unfit(DATA | 0xb << 40)?);
+        assert!(!unfit(DATA & !TYPE | 0x9 << 40)?);
+        assert!(!unfit((DATA | TYPE) & !(1 << 47))?);
+
+        assert!(first_unfit(&[0, DATA, 0x10])? == Some(2));
+        // Conforming code; a gate; rings 0 and 1; code of 64 bits; never accessed.
+        assert!(unfit(DATA | TYPE)?);
+        assert!(unfit(DATA & !(1 << 44))?);
+        assert!(unfit(DATA & !(3 << 45))?);
+        assert!(unfit(DATA & !(2 << 45))?);
+        assert!(unfit(DATA | 0xb << 40 | 1 << 53)?);
+        assert!(unfit(DATA & !(1 << 40))?);
         Ok(())
     }
 }

@@ -207,6 +207,14 @@ resources! {
     task::TaskState,
     /// Credentials.
     creds::CredState,
+    /// Which system calls are allowed.
+    seccomp::SeccompState,
+    /// Resource limits.
+    limits::LimitState,
+    /// Policy, priorities, processors.
+    sched::SchedState,
+    /// What prctl(2), setsid(2) and `/proc` set.
+    attrs::AttrState,
     /// Registers, and what the kernel knows of a thread.
     cpu::CpuState,
     /// Timers of timer_create(2) and setitimer(2).

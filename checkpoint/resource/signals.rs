@@ -17,6 +17,7 @@ use kernel::{
             Signals,
             State, //
         },
+        thread::runs_ia32,
         timers::{
             Process,
             Setting, //
@@ -242,6 +243,16 @@ impl Resource for SignalState {
 
         let mut actions = RawActions::new()?;
         for action in &image.actions {
+            // The frame of such a handler is one that only 32-bit system calls know.
+            if action.flags & u64::from(uapi::CR_SA_IA32) != 0 && !runs_ia32() {
+                return Err(cx.fail(
+                    EINVAL,
+                    format_args!(
+                        "signals: the handler of signal {} is that of a 32-bit program",
+                        action.signal
+                    ),
+                ));
+            }
             actions.set(
                 action.signal,
                 Action {

@@ -26,19 +26,13 @@ use crate::{
     resource::{
         Collect,
         Prepare, //
-    },
-    stream::{
-        Failure,
-        ImageWriter,
-        Transport, //
-    },
+    }, //
 };
 
 use super::{
     c_string,
     copy,
     place,
-    save_data,
     set_flags,
     Object,
     Ready, //
@@ -70,7 +64,7 @@ pub(super) fn collect(cx: &mut Collect<'_>, file: &File, seen: &Seen) -> Result<
         // At most CR_NAME_LEN_MAX.
         name_len: name.len() as u32,
         mode: seen.mode() & 0o7777,
-        page_shift: 0,
+        page_shift: seen.page_shift(),
     };
 
     cx.objects.push(
@@ -81,39 +75,6 @@ pub(super) fn collect(cx: &mut Collect<'_>, file: &File, seen: &Seen) -> Result<
             file: again,
         },
     )
-}
-
-/// Writes what shared memory has, without its holes.
-pub(super) fn save<T: Transport>(
-    record: &image::Shm,
-    file: &File,
-    buffer: &mut [u8],
-    to: &mut ImageWriter<'_, T>,
-) -> Result<(), Failure> {
-    let mut offset = 0;
-
-    while offset < record.size {
-        let Some((begin, end)) = shm::next_data(file, offset)? else {
-            break;
-        };
-        let end = end.min(record.size);
-
-        offset = begin;
-        while offset < end {
-            let len = usize::try_from(end - offset)
-                .unwrap_or(usize::MAX)
-                .min(buffer.len());
-            let chunk = buffer.get_mut(..len).unwrap_or_default();
-            let read = shm::read(file, chunk, offset)?;
-
-            if read == 0 {
-                return Ok(());
-            }
-            save_data(to, record.objref, offset, chunk.get(..read).unwrap_or(&[]))?;
-            offset = offset.saturating_add(read as u64);
-        }
-    }
-    Ok(())
 }
 
 /// Opens shared memory once more, or for the first time.
@@ -162,6 +123,7 @@ pub(super) fn make(cx: &mut Prepare<'_>, record: &image::Shm, name: &[u8]) -> Re
             fmt!("object {}: its name is too long", record.objref),
         ));
     }
+    let is_huge = record.flags & uapi::CR_SHM_HUGETLB != 0;
     let string = if is_memfd {
         c_string(&[MEMFD, name])?
     } else {
@@ -169,12 +131,28 @@ pub(super) fn make(cx: &mut Prepare<'_>, record: &image::Shm, name: &[u8]) -> Re
     };
     let c_name = CStr::from_bytes_with_nul(&string).map_err(|_| EINVAL)?;
 
-    shm::create(c_name, record.size, record.flags, record.seals, record.mode).map_err(|e| {
+    shm::create(
+        c_name,
+        record.size,
+        record.flags,
+        record.seals,
+        record.mode,
+        record.page_shift,
+    )
+    .map_err(|e| {
+        let name = BStr::from_bytes(name);
+
+        if is_huge && e == ENODEV {
+            let shift = record.page_shift;
+            return cx.fail(
+                e,
+                fmt!("shared memory \"{name}\": there are no huge pages of 2^{shift} bytes: {e:?}"),
+            );
+        }
         cx.fail(
             e,
             fmt!(
-                "shared memory \"{}\" of {} bytes: it cannot be made: {e:?}",
-                BStr::from_bytes(name),
+                "shared memory \"{name}\" of {} bytes: it cannot be made: {e:?}",
                 record.size
             ),
         )
@@ -199,19 +177,22 @@ pub(super) fn fill(file: &File, mut bytes: &[u8], mut offset: u64) -> Result {
 #[kernel::macros::kunit_tests(checkpoint_object_shm)]
 mod tests {
     use super::*;
-    use kernel::page::PAGE_SIZE;
+    use kernel::{
+        fs::state::contents,
+        page::PAGE_SIZE, //
+    };
 
     #[test]
     fn shared_memory_keeps_its_holes() -> Result {
-        let file = shm::create(c"dev/zero", 16 * PAGE_SIZE as u64, 0, 0, 0)?;
+        let file = shm::create(c"dev/zero", 16 * PAGE_SIZE as u64, 0, 0, 0, 0)?;
         let again = state::open_again(&file, flags::O_RDONLY)?;
         let begin = 5 * PAGE_SIZE as u64;
         let mut back = [0; 8];
 
-        assert!(shm::next_data(&again, 0)?.is_none());
+        assert!(contents::next_data(&again, 0)?.is_none());
         fill(&file, b"contents", begin)?;
-        assert!(shm::next_data(&again, 0)?.is_some_and(|(b, e)| b == begin && e > b));
-        assert_eq!(shm::read(&file, &mut back, begin)?, 8);
+        assert!(contents::next_data(&again, 0)?.is_some_and(|(b, e)| b == begin && e > b));
+        assert_eq!(contents::read(&file, &mut back, begin)?, 8);
         assert_eq!(&back, b"contents");
         assert_eq!(Seen::look(&file)?.kind(), uapi::CR_FILE_SHM);
         Ok(())
@@ -219,7 +200,7 @@ mod tests {
 
     #[test]
     fn memory_is_not_written_behind_its_end() -> Result {
-        let file = shm::create(c"dev/zero", PAGE_SIZE as u64, 0, 0, 0)?;
+        let file = shm::create(c"dev/zero", PAGE_SIZE as u64, 0, 0, 0, 0)?;
 
         assert!(fill(&file, b"x", PAGE_SIZE as u64).is_err());
         Ok(())

@@ -320,7 +320,7 @@ struct cr_hdr_limits {
 #define CR_SCHED_DL_OVERRUN	0x4
 #define CR_SCHED_UTIL_MIN	0x8	/* @util_min was set */
 #define CR_SCHED_UTIL_MAX	0x10	/* @util_max was set */
-#define CR_SCHED_SLICE		0x20	/* @runtime of SCHED_OTHER was set */
+#define CR_SCHED_SLICE		0x20	/* @runtime of SCHED_OTHER, for that or for later */
 
 /**
  * struct cr_hdr_sched - scheduling, as sched_getattr(2) reports it;
@@ -988,6 +988,7 @@ struct cr_hdr_watch {
 #define CR_MM_MDWE_NO_INHERIT	0x80000
 #define CR_MM_LOCK_FUTURE	0x100000	/* mlockall(MCL_FUTURE) */
 #define CR_MM_LOCK_ONFAULT	0x200000	/* ... with MCL_ONFAULT */
+#define CR_MM_THP_EXCEPT_ADVISED 0x400000	/* ... with PR_THP_DISABLE_EXCEPT_ADVISED */
 
 /**
  * struct cr_hdr_mm - an address space; CR_HDR_MM_CONTEXT, CR_HDR_AUXV,

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 mod child;
 
-pub(crate) use child::{checkpoint as start_checkpoint, Caller, Creds, Inherit, Report, Restored};
+pub(crate) use child::{checkpoint as start_checkpoint, Caller, Inherit, Report, Restored};
 
 /// Number of checkpoint(2), the same on every architecture that has it.
 pub(crate) const NR_CHECKPOINT: libc::c_long = 500;
@@ -120,15 +120,6 @@ pub(crate) fn uname() -> io::Result<Uname> {
         version: bytes(&uts.version),
         machine: bytes(&uts.machine),
     })
-}
-
-/// The secure bits of this process.
-pub(crate) fn securebits() -> io::Result<u32> {
-    // SAFETY: prctl(2) takes and returns a number here.
-    let bits = answer(libc::c_long::from(unsafe {
-        libc::prctl(libc::PR_GET_SECUREBITS)
-    }))?;
-    u32::try_from(bits).map_err(io::Error::other)
 }
 
 /// Bytes per page of the running kernel.

@@ -18,7 +18,7 @@ use crate::image::LOG;
 use crate::output::{json_to_stderr, Out};
 use crate::progress::{Moves, Progress};
 use crate::refusal::{CallLog, Refusal};
-use crate::source::{own_creds, Head, Source};
+use crate::source::{Head, Source};
 use crate::supervise::{killed, write_pidfile, Child, Supervisor};
 use crate::sys::{self, Inherit, Restored};
 
@@ -140,11 +140,8 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
         source.take_whole()?;
         wait_for_pid(pid);
     }
-    let task = source.task();
-    let led_session = task.as_ref().is_some_and(|task| task.led_session);
+    let led_session = source.task().is_some_and(|task| task.led_session);
     let own_session = args.detach || args.setsid || (!args.no_setsid && led_session);
-    let creds = task.and_then(|task| task.creds);
-    let creds = creds.filter(|creds| own_creds().as_ref() != Some(creds));
     let stdin = source.is_stdin().then(other_stdin).transpose()?;
     let terminals = Terminals::find(stdin.as_ref());
     // Until here, a signal simply ends this command.
@@ -161,7 +158,6 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
         pid,
         stdin: stdin.as_ref().map(File::as_fd),
         own_session,
-        creds: creds.as_ref(),
         terminal: terminal.as_ref().map(File::as_fd),
         inherit: args.inherit.clone(),
     };

@@ -8,6 +8,8 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
+#include <linux/keyctl.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
@@ -16,12 +18,16 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret 447
+#endif
 #ifndef SYS_io_uring_setup
 #define SYS_io_uring_setup 425
 #endif
@@ -313,21 +319,89 @@ REFUSE_TEST(mapping_of_an_unlinked_file, "mapping ")
 	p[0] = 1;
 }
 
-REFUSE_TEST(hugetlb_mapping, "hugetlb")
+REFUSE_TEST(secret_memory, "secret memory")
 {
+	int fd = syscall(SYS_memfd_secret, 0);
 	char *p;
-	int fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY);
+
+	if (fd < 0)
+		lacks("memfd_secret");
+	CHECK(!ftruncate(fd, 4096));
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED);
+	close(fd);
+	put_text(p, "here");
+	checkpoint_here();
+	CHECK(!strcmp(p, "here"));
+}
+
+/* The descriptor is gone for the process, by which it would be refused as well. */
+REFUSE_TEST(userfaultfd_memory, "userfaultfd memory")
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	pid_t parent = getpid(), keeper;
+	char *p;
+
+	if (fd < 0)
+		lacks("userfaultfd");
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED);
+	reg.range.start = (uintptr_t)p;
+	reg.range.len = 4096;
+	CHECK(!ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg));
+	/* A brother keeps it open: without anyone, the memory is ordinary again. */
+	keeper = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+	CHECK(keeper >= 0);
+	if (!keeper) {
+		close(0);
+		close(1);
+		while (!kill(parent, 0))
+			usleep(1000);
+		_exit(0);
+	}
+	close(fd);
+	checkpoint_here();
+	CHECK(!kill(keeper, SIGKILL));
+}
+
+REFUSE_TEST(device_memory, "memory of a device")
+{
+	/* The BIOS, which may be read whatever else of memory may not. */
+	int fd = open("/dev/mem", O_RDONLY);
+	char *p;
+
+	if (fd < 0)
+		lacks("/dev/mem");
+	p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0xf0000);
+	if (p == MAP_FAILED)
+		lacks("/dev/mem");
+	close(fd);
+	checkpoint_here();
+	CHECK(!munmap(p, 4096));
+}
+
+REFUSE_TEST(system_v_shared_memory_of_huge_pages, "System V shared memory")
+{
+	int fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY), id;
+	char *p;
 
 	if (fd < 0 || write(fd, "4", 1) != 1)
 		lacks("hugetlb");
 	close(fd);
-	p = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-	if (p == MAP_FAILED)
+	id = shmget(IPC_PRIVATE, 2 << 20, SHM_HUGETLB | 0600);
+	if (id < 0)
 		lacks("hugetlb");
-	p[0] = 1;
+	p = shmat(id, NULL, 0);
+	shmctl(id, IPC_RMID, NULL);
+	CHECK(p != (void *)-1);
+	put_text(p, "here");
 	checkpoint_here();
-	CHECK(p[0] == 1);
+	CHECK(!strcmp(p, "here") && !shmdt(p));
+	fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY);
+	CHECK(fd >= 0 && write(fd, "0", 1) == 1);
+	close(fd);
 }
 
 REFUSE_TEST(system_v_shared_memory, "System V shared memory")
@@ -475,15 +549,67 @@ REFUSE_TEST(timer_for_a_thread_that_is_gone, "a timer with a signal for another 
 	CHECK(!syscall(SYS_timer_getoverrun, id));
 }
 
-REFUSE_TEST(seccomp_filter, "seccomp")
+REFUSE_TEST(seccomp_listener, "a seccomp filter with a listener")
 {
 	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	struct sock_fprog prog = { 1, &allow };
+	int fd;
 
 	CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	CHECK(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
+	fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		     SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+	CHECK(fd >= 0);
 	checkpoint_here();
 	CHECK(prctl(PR_GET_SECCOMP) == SECCOMP_MODE_FILTER);
+}
+
+/* Keys and labels */
+
+/* Makes a keyring of its own, empty as it may be. */
+static void with_keyring(int special)
+{
+	long id = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, special, 1);
+
+	if (id < 0)
+		lacks("keyring");
+	checkpoint_here();
+	CHECK(syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, special, 0) == id);
+}
+
+REFUSE_TEST(thread_keyring, "a keyring of its own")
+{
+	with_keyring(KEY_SPEC_THREAD_KEYRING);
+}
+
+REFUSE_TEST(process_keyring, "a keyring of its own")
+{
+	with_keyring(KEY_SPEC_PROCESS_KEYRING);
+}
+
+REFUSE_TEST(keyring_for_requested_keys, "keyctl(KEYCTL_SET_REQKEY_KEYRING)")
+{
+	if (syscall(SYS_keyctl, KEYCTL_SET_REQKEY_KEYRING,
+		    KEY_REQKEY_DEFL_USER_KEYRING) < 0)
+		lacks("keyring");
+	checkpoint_here();
+	CHECK(syscall(SYS_keyctl, KEYCTL_SET_REQKEY_KEYRING,
+		      KEY_REQKEY_DEFL_NO_CHANGE) == KEY_REQKEY_DEFL_USER_KEYRING);
+}
+
+REFUSE_TEST(landlock_domain, "a Landlock domain")
+{
+	struct landlock_ruleset_attr attr = {
+		.handled_access_fs = LANDLOCK_ACCESS_FS_MAKE_SOCK,
+	};
+	int fd = syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+
+	if (fd < 0)
+		lacks("Landlock");
+	CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	CHECK(!syscall(SYS_landlock_restrict_self, fd, 0));
+	close(fd);
+	checkpoint_here();
+	CHECK(mknod(in_dir("socket"), S_IFSOCK | 0600, 0) && errno == EACCES);
 }
 
 /* Who saves itself has to see its own files: there is no path for them else. */
