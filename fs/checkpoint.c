@@ -184,6 +184,8 @@ static void look_at_kind(struct file *file, struct checkpoint_file *seen)
 	struct super_block *sb = inode->i_sb;
 
 	seen->pseudo = is_pseudo(sb);
+	if (checkpoint_anon_look(file, seen))
+		return;
 	if (file->f_mode & FMODE_PATH) {
 		seen->kind = CR_FILE_PATH;
 		return;

@@ -472,9 +472,14 @@ impl Resource for MmState {
             false => (Some(exe), None),
             true => (None, Some(exe)),
         };
-        let mut space =
-            Rebuild::begin(cx.caller, &layout, &kernel_context, now.as_deref(), &program)
-            .map_err(|e| cx.fail(e, format_args!("new address space: {e:?}")))?;
+        let mut space = Rebuild::begin(
+            cx.caller,
+            &layout,
+            &kernel_context,
+            now.as_deref(),
+            &program,
+        )
+        .map_err(|e| cx.fail(e, format_args!("new address space: {e:?}")))?;
 
         if context.vdso != 0 {
             space

@@ -538,6 +538,7 @@ void seccomp_filter_install(struct seccomp_filter *filter, unsigned int nr);
  * Segments, and programs of 32 bits: arch/x86/kernel/checkpoint.c, and what it
  * needs of its neighbours.
  */
+struct desc_struct;
 struct linux_binfmt;
 struct user_desc;
 
@@ -567,6 +568,7 @@ bool checkpoint_thread_flags_unfit(u32 flags);
 void checkpoint_thread_flags_set(u32 flags);
 
 bool tls_desc_okay(const struct user_desc *info);
+void fill_user_desc(struct user_desc *info, int idx, const struct desc_struct *desc);
 bool allow_16bit_segments(void);
 int ldt_init_context(struct mm_struct *mm, const u64 *entries, unsigned int nr);
 extern struct linux_binfmt elf_format;
@@ -625,5 +627,89 @@ long do_set_mempolicy(unsigned short mode, unsigned short flags, nodemask_t *nod
 int sanitize_mpol_flags(int *mode, unsigned short *flags);
 long set_mempolicy_home_node(unsigned long start, unsigned long len,
 			     unsigned long home_node, unsigned long flags);
+
+/*
+ * Open files without a path: fs/checkpoint_anon.c and
+ * fs/notify/inotify/checkpoint.c, for rust/kernel/fs/state/.
+ */
+struct inode;
+
+/* Whether what an epoll(7) instance waits for is there, so far as it knows. */
+enum {
+	CHECKPOINT_EPOLL_READY,		/* epoll_wait(2) looks at it next */
+	CHECKPOINT_EPOLL_IDLE,		/* not as long as nothing happens */
+	CHECKPOINT_EPOLL_AS_FOUND,	/* what the file said when it was added */
+};
+
+/**
+ * struct checkpoint_epoll_item - what an epoll(7) instance waits for
+ * @file: the open file
+ * @data: of struct epoll_event
+ * @events: EPOLL*
+ * @fd: the descriptor by which epoll_ctl(2) knows it
+ * @state: CHECKPOINT_EPOLL_*
+ * @reserved: unused
+ */
+struct checkpoint_epoll_item {
+	struct file *file;
+	u64 data;
+	u32 events;
+	s32 fd;
+	u32 state;
+	u32 reserved;
+};
+
+/**
+ * struct checkpoint_watch - what an inotify(7) instance watches
+ * @inode: it
+ * @wd: watch descriptor
+ * @mask: IN_*
+ */
+struct checkpoint_watch {
+	struct inode *inode;
+	s32 wd;
+	u32 mask;
+};
+
+bool checkpoint_anon_look(struct file *file, struct checkpoint_file *seen);
+void checkpoint_close_now(struct file *file);
+
+int checkpoint_eventfd_get(struct file *file, struct cr_hdr_eventfd *to);
+struct file *checkpoint_eventfd_create(const struct cr_hdr_eventfd *from);
+int checkpoint_signalfd_get(struct file *file, u64 *mask);
+struct file *checkpoint_signalfd_create(u64 mask);
+const char *checkpoint_pidfd_get(struct file *file, struct task_struct *task,
+				 struct cr_hdr_pidfd *to);
+struct file *checkpoint_pidfd_create(const struct cr_hdr_pidfd *from, unsigned int flags);
+
+struct file *checkpoint_epoll_create(void);
+unsigned int checkpoint_epoll_items(struct file *file, struct checkpoint_epoll_item *to,
+				    unsigned int max);
+int checkpoint_epoll_add(struct file *file, const struct checkpoint_epoll_item *item);
+void checkpoint_epoll_settle(struct file *file, const struct checkpoint_epoll_item *items,
+			     unsigned int nr);
+
+bool checkpoint_inotify_is(struct file *file);
+s32 checkpoint_inotify_last(struct file *file);
+unsigned int checkpoint_inotify_watches(struct file *file,
+					struct checkpoint_watch *to, unsigned int max);
+size_t checkpoint_inotify_events(struct file *file, void *to, size_t room, u32 *nr);
+struct file *checkpoint_inotify_create(s32 last);
+int checkpoint_inotify_watch(struct file *file, struct file *target, s32 wd, u32 mask);
+ssize_t checkpoint_inotify_queue(struct file *file, const void *from, size_t len);
+struct file *checkpoint_watch_open(struct inode *inode);
+void checkpoint_watch_put(struct checkpoint_watch *watch);
+
+/* In fs/eventfd.c, fs/signalfd.c and fs/eventpoll.c. */
+unsigned int eventfd_file_look(struct file *file, u64 *count, unsigned int *flags);
+struct file *eventfd_file_create(u64 count, unsigned int flags);
+bool signalfd_file_look(struct file *file, sigset_t *refused);
+struct file *signalfd_file_create(const sigset_t *refused);
+struct file *epoll_file_create(void);
+bool epoll_file_has_params(struct file *file);
+unsigned int epoll_file_items(struct file *file, struct checkpoint_epoll_item *to,
+			      unsigned int max);
+void epoll_file_settle(struct file *file, const struct checkpoint_epoll_item *items,
+		       unsigned int nr);
 
 #endif /* _LINUX_CHECKPOINT_H */

@@ -24,8 +24,11 @@ use crate::{
     task::Task, //
 };
 
+pub mod anon;
 pub mod dirs;
+pub mod epoll;
 pub mod inode;
+pub mod inotify;
 pub mod lock;
 pub mod owner;
 pub mod table;
@@ -238,6 +241,16 @@ pub fn open(path: &CStr, flags: u32) -> Result<ARef<File>> {
 pub fn open_again(file: &File, flags: u32) -> Result<ARef<File>> {
     // SAFETY: `file` is a valid file. The function returns a reference or an error.
     owned(unsafe { bindings::checkpoint_open_again(file.as_ptr(), flags) })
+}
+
+/// Drops a reference to a file. If it was the last one, the file is closed then, and not on the way to
+/// user mode: who waits for the other end of a pipe has been told. This may sleep.
+pub fn close_now(file: ARef<File>) {
+    let file = ARef::into_raw(file);
+
+    // SAFETY: The reference is given away. Nobody is inside of an `fdget_pos()` of the file without a
+    // reference of their own.
+    unsafe { bindings::checkpoint_close_now(file.as_ptr().cast()) };
 }
 
 /// Takes a file of the current task.
