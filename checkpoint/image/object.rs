@@ -202,7 +202,6 @@ impl Validate for File {
             // Nothing is opened with them.
             uapi::CR_FILE_EXTERNAL => OPEN_FLAGS | O_EXCL,
             uapi::CR_FILE_PIDFD => OPEN_FLAGS & !O_PATH | O_EXCL,
-            uapi::CR_FILE_PIDFD => OPEN_FLAGS & !O_PATH | O_EXCL,
             _ => OPEN_FLAGS & !O_PATH,
         };
         Reason::unless_bits("flags", self.flags, flags)?;
