@@ -161,7 +161,8 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
     };
 
     let image = file.as_ref().map(StreamFile::file);
-    let mut cx = Collect::new(&task, to_self, image, log);
+    let inherit = flags & uapi::CHECKPOINT_INHERIT as c_ulong != 0;
+    let mut cx = Collect::new(&task, to_self, inherit, image, log);
     let found = resource::collect(&mut cx).map_err(|e| cx.ended(e))?;
     let Some(file) = &file else {
         return Ok(0);

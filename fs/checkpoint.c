@@ -40,7 +40,8 @@
 
 /* What of f_flags is part of an image. */
 #define KEPT_FLAGS	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DIRECT |	\
-			 O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_PATH)
+			 O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_PATH | \
+			 FASYNC)
 
 static unsigned int kept_flags(struct file *file)
 {
@@ -66,29 +67,18 @@ static struct tty_struct *terminal(struct file *file)
 	return tty;
 }
 
-/* Why an open file is not supported: somebody is told of what happens to it. */
+/*
+ * Why an open file is not supported that the restarter provides: somebody is
+ * told of what happens to it, which is nothing to change of a file of others.
+ */
 const char *checkpoint_file_obstacle(struct file *file)
 {
-	struct file_lock_context *ctx = locks_inode_context(file_inode(file));
 	struct fown_struct *owner = file_f_owner(file);
-	struct file_lock_core *lease;
-	bool leased = false;
 
-	if (file->f_mode & FMODE_PATH)
-		return NULL;
-	/* A lease sets O_ASYNC and an owner, too. */
-	if (ctx) {
-		spin_lock(&ctx->flc_lock);
-		list_for_each_entry(lease, &ctx->flc_lease, flc_list)
-			leased |= lease->flc_file == file;
-		spin_unlock(&ctx->flc_lock);
-	}
-	if (leased)
-		return "a file with a lease";
 	if (READ_ONCE(file->f_flags) & FASYNC)
-		return "a file with O_ASYNC";
+		return "a file with O_ASYNC that the restarter provides";
 	if (owner && (READ_ONCE(owner->pid) || READ_ONCE(owner->signum)))
-		return "a file with F_SETOWN, F_SETSIG or F_NOTIFY";
+		return "a file with F_SETOWN or F_SETSIG that the restarter provides";
 	return NULL;
 }
 
@@ -174,21 +164,30 @@ static void look_at_chr(struct file *file, struct checkpoint_file *seen)
 	seen->stream = true;
 }
 
+/* Whether the numbers and sizes of inodes mean nothing after a reboot. */
+static bool is_pseudo(struct super_block *sb)
+{
+	switch (sb->s_magic) {
+	case PROC_SUPER_MAGIC:
+	case SYSFS_MAGIC:
+	case CGROUP_SUPER_MAGIC:
+	case CGROUP2_SUPER_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void look_at_kind(struct file *file, struct checkpoint_file *seen)
 {
 	struct inode *inode = file_inode(file);
 	struct super_block *sb = inode->i_sb;
 
+	seen->pseudo = is_pseudo(sb);
 	if (file->f_mode & FMODE_PATH) {
 		seen->kind = CR_FILE_PATH;
 		return;
 	}
-#ifdef CONFIG_PROC_FS
-	if (sb->s_magic == PROC_SUPER_MAGIC && proc_pid(inode)) {
-		seen->what = "a file of a process in /proc";
-		return;
-	}
-#endif
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
 		if (is_file_hugepages(file) ? checkpoint_hugetlb_nameless(file) :
@@ -325,6 +324,54 @@ int checkpoint_path(struct file *file, char *buf, int len)
 }
 
 /**
+ * checkpoint_text - tell how an open file is called
+ * @file: the file
+ * @buf: where the text goes, to the end of it, with a NUL
+ * @len: bytes of @buf
+ *
+ * Return: where in @buf the text begins, which is what /proc/PID/fd shows;
+ * -ENAMETOOLONG.
+ */
+int checkpoint_text(struct file *file, char *buf, int len)
+{
+	char *begin = d_path(file_user_path(file), buf, len);
+
+	return IS_ERR(begin) ? PTR_ERR(begin) : begin - buf;
+}
+
+/**
+ * checkpoint_proc_depth - tell whether a file is in the /proc/PID of a task
+ * @file: the file
+ * @task: the task
+ *
+ * Return: how many names lead from the root of the proc file system to it, the
+ * first of which is the number of the task; 0 if it is in no such directory;
+ * -ESRCH if it is in that of another process.
+ */
+int checkpoint_proc_depth(struct file *file, struct task_struct *task)
+{
+	int depth = 0;
+#ifdef CONFIG_PROC_FS
+	const struct path *path = file_user_path(file);
+	struct inode *inode = d_inode(path->dentry);
+	struct dentry *dentry;
+	struct task_struct *of;
+
+	if (inode->i_sb->s_magic != PROC_SUPER_MAGIC || !proc_pid(inode))
+		return 0;
+	rcu_read_lock();
+	of = pid_task(proc_pid(inode), PIDTYPE_PID);
+	if (!of || !same_thread_group(of, task))
+		depth = -ESRCH;
+	for (dentry = path->dentry; depth >= 0 && !IS_ROOT(dentry);
+	     dentry = READ_ONCE(dentry->d_parent))
+		depth++;
+	rcu_read_unlock();
+#endif
+	return depth;
+}
+
+/**
  * checkpoint_open_again - open what a file has open once more
  * @file: the file
  * @flags: O_*
@@ -395,6 +442,17 @@ struct files_struct *checkpoint_files_alloc(void)
 	return dup_fd(&init_files, NULL);
 }
 
+/* Whether there is a descriptor in a table that no task has. */
+bool checkpoint_has_fd(struct files_struct *files, unsigned int fd)
+{
+	bool has;
+
+	spin_lock(&files->file_lock);
+	has = files_lookup_fd_locked(files, fd);
+	spin_unlock(&files->file_lock);
+	return has;
+}
+
 /* Gives the caller another descriptor table, and returns the one that it had. */
 struct files_struct *checkpoint_files_switch(struct files_struct *files)
 {
@@ -427,6 +485,17 @@ static void found_lock(struct found_locks *found, u32 kind,
 	found->nr++;
 }
 
+static void found_lease(struct found_locks *found, const struct file_lease *lease)
+{
+	if (found->nr < found->max)
+		found->to[found->nr] = (struct cr_hdr_lock) {
+			.kind = CR_LOCK_LEASE,
+			.lock_type = lease->c.flc_type,
+			.end = OFFSET_MAX,
+		};
+	found->nr++;
+}
+
 /*
  * Some file systems, such as 9p, make a lock of all bytes of what flock(2) asks
  * for. fcntl(2) can take bytes away from that.
@@ -455,6 +524,7 @@ unsigned int checkpoint_locks(struct file *file, struct task_struct *task,
 {
 	struct file_lock_context *ctx = locks_inode_context(file_inode(file));
 	struct found_locks found = { .to = to, .max = max };
+	struct file_lease *lease;
 	struct file_lock *lock;
 	fl_owner_t files;
 
@@ -475,6 +545,9 @@ unsigned int checkpoint_locks(struct file *file, struct task_struct *task,
 	list_for_each_entry(lock, &ctx->flc_posix, c.flc_list)
 		if (lock->c.flc_owner == file && !is_flock(lock))
 			found_lock(&found, CR_LOCK_OFD, lock);
+	list_for_each_entry(lease, &ctx->flc_lease, c.flc_list)
+		if (lease->c.flc_file == file)
+			found_lease(&found, lease);
 	spin_unlock(&ctx->flc_lock);
 	return found.nr;
 }

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What belongs to one task, as checkpoint(2) saves and restart(2) restores it:
- * credentials, signals, and what the kernel keeps for a thread. Registers are in
- * arch/.
+ * signals, and what the kernel keeps for a thread. Registers are in arch/.
  */
 #include <linux/checkpoint.h>
-#include <linux/cred.h>
 #include <linux/futex.h>
 #include <linux/hrtimer.h>
 #include <linux/io_uring.h>
@@ -21,14 +19,12 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
-#include <linux/seccomp.h>
 #include <linux/signal.h>
 #include <linux/syscall_user_dispatch.h>
 #include <linux/task_work.h>
 #include <linux/time_namespace.h>
 #include <linux/timekeeping.h>
 #include <linux/uprobes.h>
-#include <linux/user_namespace.h>
 
 /*
  * What is checked and not restored
@@ -40,43 +36,10 @@ static void found(struct checkpoint_obstacles *to, const char *what)
 		to->what[to->nr++] = what;
 }
 
-static void sched_obstacles(struct task_struct *task, struct checkpoint_obstacles *to)
-{
-	if (task->policy != SCHED_NORMAL)
-		found(to, "a scheduling policy other than SCHED_OTHER");
-	if (task_nice(task))
-		found(to, "a nice value");
-	if (task->se.custom_slice)
-		found(to, "a time slice of its own");
-#ifdef CONFIG_UCLAMP_TASK
-	if (task->uclamp_req[UCLAMP_MIN].user_defined ||
-	    task->uclamp_req[UCLAMP_MAX].user_defined)
-		found(to, "a clamped utilization");
-#endif
-#ifdef CONFIG_SCHED_CORE
-	if (task->core_cookie)
-		found(to, "prctl(PR_SCHED_CORE)");
-#endif
-	if (task->timer_slack_ns != task->default_timer_slack_ns)
-		found(to, "prctl(PR_SET_TIMERSLACK)");
-}
-
-static void timer_obstacles(struct signal_struct *signal,
-			    struct checkpoint_obstacles *to)
-{
-#ifdef CONFIG_POSIX_TIMERS
-	if (!hlist_empty(&signal->posix_timers))
-		found(to, "a POSIX timer");
-	if (hrtimer_active(&signal->real_timer) || signal->it_real_incr)
-		found(to, "an armed ITIMER_REAL");
-	if (signal->it[CPUCLOCK_PROF].expires)
-		found(to, "an armed ITIMER_PROF");
-	if (signal->it[CPUCLOCK_VIRT].expires)
-		found(to, "an armed ITIMER_VIRTUAL");
-#endif
-}
-
-/* A task sees the namespaces of the restarter afterwards. */
+/*
+ * A task sees the namespaces of the restarter afterwards. Its time namespace may be
+ * another one now, because an image has the clocks as it sees them.
+ */
 static void ns_obstacles(struct task_struct *task, struct checkpoint_obstacles *to)
 {
 	const struct nsproxy *own = current->nsproxy;
@@ -95,8 +58,6 @@ static void ns_obstacles(struct task_struct *task, struct checkpoint_obstacles *
 		found(to, "another mount namespace than the caller's");
 	if (ns && ns->net_ns != own->net_ns)
 		found(to, "another network namespace than the caller's");
-	if (ns && ns->time_ns != own->time_ns)
-		found(to, "another time namespace than the caller's");
 	if (ns && ns->cgroup_ns != own->cgroup_ns)
 		found(to, "another cgroup namespace than the caller's");
 	if (ns && ns->pid_ns_for_children != task_active_pid_ns(task))
@@ -120,17 +81,6 @@ bool checkpoint_shares_sighand(struct task_struct *task)
 	return ret;
 }
 
-/* Keys that a session or a user shares are the restarter's. */
-static void key_obstacles(struct task_struct *task, struct checkpoint_obstacles *to)
-{
-#ifdef CONFIG_KEYS
-	rcu_read_lock();
-	if (__task_cred(task)->thread_keyring || __task_cred(task)->process_keyring)
-		found(to, "a keyring of its own");
-	rcu_read_unlock();
-#endif
-}
-
 /* Tells whether @task has, or had, a ring that may write to its memory later. */
 bool checkpoint_uses_io_uring(struct task_struct *task)
 {
@@ -148,14 +98,11 @@ bool checkpoint_uses_io_uring(struct task_struct *task)
  */
 void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obstacles *to)
 {
-	struct signal_struct *signal = task->signal;
 	const char *what;
 
 	to->nr = 0;
 	if (task->ptrace)
 		found(to, "a traced task");
-	if (seccomp_mode(&task->seccomp) != SECCOMP_MODE_DISABLED)
-		found(to, "seccomp");
 	if (test_task_syscall_work(task, SYSCALL_USER_DISPATCH))
 		found(to, "prctl(PR_SET_SYSCALL_USER_DISPATCH)");
 	if (checkpoint_uses_io_uring(task))
@@ -174,21 +121,10 @@ void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obsta
 #endif
 	if (checkpoint_shares_sighand(task))
 		found(to, "sharing signal handlers with another process");
-	if (task->pdeath_signal)
-		found(to, "prctl(PR_SET_PDEATHSIG)");
-	if (signal->is_child_subreaper)
-		found(to, "prctl(PR_SET_CHILD_SUBREAPER)");
-	if (task->flags & PF_MCE_PROCESS)
-		found(to, "prctl(PR_MCE_KILL)");
-	if (!(~task->flags & (PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE)))
-		found(to, "prctl(PR_SET_IO_FLUSHER)");
-	if (task_spec_ssb_disable(task) || task_spec_ssb_noexec(task) ||
-	    task_spec_ib_disable(task))
-		found(to, "prctl(PR_SET_SPECULATION_CTRL)");
-	timer_obstacles(signal, to);
-	sched_obstacles(task, to);
 	ns_obstacles(task, to);
-	key_obstacles(task, to);
+	what = checkpoint_cred_obstacle(task);
+	if (what)
+		found(to, what);
 	what = checkpoint_cpu_obstacle(task);
 	if (what)
 		found(to, what);
@@ -219,83 +155,13 @@ void checkpoint_job_control(struct task_struct *task, pid_t *pgrp, pid_t *sessio
 	*session = task_session_vnr(task);
 }
 
-/* Ends what the current task has and the restored process has not. */
+/*
+ * Ends what the current task has and the restored process has not, but for timers:
+ * see checkpoint_timers_add().
+ */
 void checkpoint_task_reset(void)
 {
-	struct signal_struct *signal = current->signal;
-
-#ifdef CONFIG_POSIX_TIMERS
-	exit_itimers(current);
-	hrtimer_cancel(&signal->real_timer);
-	spin_lock_irq(&current->sighand->siglock);
-	signal->it_real_incr = 0;
-	memset(signal->it, 0, sizeof(signal->it));
-	spin_unlock_irq(&current->sighand->siglock);
-#endif
 	clear_syscall_work_syscall_user_dispatch(current);
-	current->pdeath_signal = 0;
-	signal->is_child_subreaper = 0;
-	current->timer_slack_ns = current->default_timer_slack_ns;
-}
-
-/*
- * Credentials
- */
-
-static bool checkpoint_ids_mapped(const struct cr_hdr_creds *creds)
-{
-	return creds->uid != (u32)-1 && creds->euid != (u32)-1 &&
-	       creds->suid != (u32)-1 && creds->fsuid != (u32)-1 &&
-	       creds->gid != (u32)-1 && creds->egid != (u32)-1 &&
-	       creds->sgid != (u32)-1 && creds->fsgid != (u32)-1;
-}
-
-/**
- * checkpoint_creds_get - read the credentials of a task
- * @task: the task
- * @to: gets all but @ngroups, as the user namespace of the caller has them
- * @groups: gets the groups, ascending, likewise
- * @max: places in @groups
- *
- * Return: how many groups there are, which may be more than @max; -EOVERFLOW if
- * an id has no number in the namespace of the caller; -EXDEV if @task is of
- * another user namespace.
- */
-int checkpoint_creds_get(struct task_struct *task, struct cr_hdr_creds *to,
-			 u32 *groups, int max)
-{
-	struct user_namespace *ns = current_user_ns();
-	const struct cred *cred = get_task_cred(task);
-	int ret, i;
-
-	to->uid = from_kuid(ns, cred->uid);
-	to->euid = from_kuid(ns, cred->euid);
-	to->suid = from_kuid(ns, cred->suid);
-	to->fsuid = from_kuid(ns, cred->fsuid);
-	to->gid = from_kgid(ns, cred->gid);
-	to->egid = from_kgid(ns, cred->egid);
-	to->sgid = from_kgid(ns, cred->sgid);
-	to->fsgid = from_kgid(ns, cred->fsgid);
-	to->securebits = cred->securebits;
-	to->cap_inheritable = cred->cap_inheritable.val;
-	to->cap_permitted = cred->cap_permitted.val;
-	to->cap_effective = cred->cap_effective.val;
-	to->cap_bset = cred->cap_bset.val;
-	to->cap_ambient = cred->cap_ambient.val;
-	to->no_new_privs = task_no_new_privs(task);
-
-	ret = cred->group_info->ngroups;
-	if (cred->user_ns != ns)
-		ret = -EXDEV;
-	else if (!checkpoint_ids_mapped(to))
-		ret = -EOVERFLOW;
-	for (i = 0; i < min(ret, max); i++) {
-		groups[i] = from_kgid(ns, cred->group_info->gid[i]);
-		if (groups[i] == (u32)-1)
-			ret = -EOVERFLOW;
-	}
-	put_cred(cred);
-	return ret;
 }
 
 /*
@@ -345,12 +211,12 @@ static const char *checkpoint_restart_get(struct task_struct *task,
 	if (restart->fn == do_no_restart_syscall) {
 		;
 	} else if (restart->fn == hrtimer_nanosleep_restart) {
-		if (restart->nanosleep.type == TT_COMPAT)
-			return "a 32-bit sleep";
 		to->restart_kind = CR_RESTART_NANOSLEEP;
 		to->restart_args[0] = restart->nanosleep.clockid;
-		if (restart->nanosleep.type == TT_NATIVE)
+		/* Of both types it is a pointer in a union. */
+		if (restart->nanosleep.type != TT_NONE)
 			to->restart_args[2] = (uintptr_t)restart->nanosleep.rmtp;
+		to->restart_args[3] = restart->nanosleep.type == TT_COMPAT;
 		to->restart_left = checkpoint_time_left(restart->nanosleep.expires,
 							restart->nanosleep.clockid);
 #ifdef CONFIG_FUTEX
@@ -401,11 +267,11 @@ const char *checkpoint_thread_get(struct task_struct *task,
 	to->altstack_size = task->sas_ss_size;
 	to->altstack_flags = task->sas_ss_flags;
 	to->personality = task->personality;
+	to->flags = checkpoint_thread_flags(task);
 #ifdef CONFIG_FUTEX
 	to->robust_list = (uintptr_t)task->futex.robust_list;
 #ifdef CONFIG_COMPAT
-	if (task->futex.compat_robust_list)
-		return "a 32-bit list of robust futexes";
+	to->compat_robust_list = (uintptr_t)task->futex.compat_robust_list;
 #endif
 #endif
 #ifdef CONFIG_RSEQ
@@ -430,7 +296,8 @@ static bool checkpoint_restart_unfit(const struct cr_hdr_thread *from)
 	case CR_RESTART_NANOSLEEP:
 		return (args[0] != CLOCK_MONOTONIC && args[0] != CLOCK_REALTIME &&
 			args[0] != CLOCK_BOOTTIME && args[0] != CLOCK_TAI) ||
-		       args[1] || args[3] || from->restart_left < 0;
+		       args[1] || from->restart_left < 0 ||
+		       args[3] > IS_ENABLED(CONFIG_COMPAT_32BIT_TIME);
 #ifdef CONFIG_FUTEX
 	case CR_RESTART_FUTEX:
 		return args[1] > U32_MAX ||
@@ -462,6 +329,12 @@ const char *checkpoint_thread_unfit(const struct cr_hdr_thread *from)
 	const unsigned int mode = from->altstack_flags & ~SS_FLAG_BITS;
 	bool fits = true;
 
+	if (checkpoint_thread_flags_unfit(from->flags))
+		return "flags";
+	/* A 32-bit system call sets it. */
+	if (from->compat_robust_list > U32_MAX ||
+	    (from->compat_robust_list && !IS_ENABLED(CONFIG_COMPAT)))
+		return "compat_robust_list";
 	if (from->rseq) {
 #ifdef CONFIG_RSEQ
 		if (!rseq_restorable(from->rseq, from->rseq_len))
@@ -497,7 +370,8 @@ static void checkpoint_restart_set(const struct cr_hdr_thread *from)
 	switch (from->restart_kind) {
 	case CR_RESTART_NANOSLEEP:
 		restart->nanosleep.clockid = args[0];
-		restart->nanosleep.type = args[2] ? TT_NATIVE : TT_NONE;
+		restart->nanosleep.type = !args[2] ? TT_NONE :
+					  args[3] ? TT_COMPAT : TT_NATIVE;
 		restart->nanosleep.rmtp = u64_to_user_ptr(args[2]);
 		restart->nanosleep.expires = checkpoint_expires(left, args[0]);
 		set_restart_fn(restart, hrtimer_nanosleep_restart);
@@ -546,7 +420,7 @@ void checkpoint_thread_set(const struct cr_hdr_thread *from)
 #ifdef CONFIG_FUTEX
 	t->futex.robust_list = u64_to_user_ptr(from->robust_list);
 #ifdef CONFIG_COMPAT
-	t->futex.compat_robust_list = NULL;
+	t->futex.compat_robust_list = u64_to_user_ptr(from->compat_robust_list);
 #endif
 #endif
 	spin_lock_irq(&t->sighand->siglock);
@@ -557,6 +431,8 @@ void checkpoint_thread_set(const struct cr_hdr_thread *from)
 #ifdef CONFIG_RSEQ
 	rseq_restore(from->rseq, from->rseq_len, from->rseq_sig);
 #endif
+	/* A restart block keeps of what kind the call is. */
+	checkpoint_thread_flags_set(from->flags);
 	checkpoint_restart_set(from);
 }
 
@@ -585,6 +461,15 @@ void checkpoint_finish_syscall(void)
  * Signals
  */
 
+/* What sigaction(2) takes, and what it notes of how it was called. */
+#ifdef SA_IA32_ABI
+#define CHECKPOINT_SA_FLAGS	(UAPI_SA_FLAGS | SA_IA32_ABI | SA_X32_ABI)
+static_assert(SA_IA32_ABI == CR_SA_IA32 && SA_X32_ABI == CR_SA_X32);
+#else
+#define CHECKPOINT_SA_FLAGS	UAPI_SA_FLAGS
+#endif
+
+/* @shared: CHECKPOINT_PENDING_SHARED or 0 */
 static void checkpoint_pending_get(struct sigpending *pending, u64 shared,
 				   u64 (*to)[1 + CHECKPOINT_SIGINFO_WORDS],
 				   int max, int *nr)
@@ -592,13 +477,23 @@ static void checkpoint_pending_get(struct sigpending *pending, u64 shared,
 	sigset_t rest = pending->signal;
 	struct sigqueue *q;
 	siginfo_t info;
+	u32 timer;
 	int sig;
 
 	list_for_each_entry(q, &pending->list, list) {
+		u64 kind = shared;
+
 		sigdelset(&rest, q->info.si_signo);
+		if (q->flags & SIGQUEUE_PREALLOC) {
+			/* The signal of a timer that was set anew is dropped. */
+			if (!checkpoint_timer_sent(q, &timer))
+				continue;
+			kind |= CHECKPOINT_PENDING_TIMER |
+				(u64)timer << CHECKPOINT_PENDING_ID_SHIFT;
+		}
 		if (*nr < max) {
 			copy_siginfo_to_external(&info, &q->info);
-			to[*nr][0] = shared;
+			to[*nr][0] = kind;
 			memcpy(&to[*nr][1], &info, sizeof(info));
 		}
 		++*nr;
@@ -626,15 +521,18 @@ static void checkpoint_pending_get(struct sigpending *pending, u64 shared,
  * @flags: gets CR_SIGNALS_*
  * @stop: gets the signal that stopped the process, or 0
  * @actions: gets _NSIG actions
- * @pending: gets the pending signals, each behind whether it is shared
+ * @pending: gets the pending signals, each behind CHECKPOINT_PENDING_*
  * @max: places in @pending
+ * @itimers: gets the timers of setitimer(2) at the same moment: what they have
+ *	sent is pending, and nothing else
  *
  * Return: how many signals are pending, which may be more than @max; -ESRCH if
  * the task is about to die.
  */
 int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
 			   u32 *stop, u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
-			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max)
+			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max,
+			   struct cr_hdr_timers *itimers)
 {
 	struct sighand_struct *sighand;
 	unsigned long irq;
@@ -644,10 +542,18 @@ int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
 	BUILD_BUG_ON(sizeof(siginfo_t) != CHECKPOINT_SIGINFO_WORDS * sizeof(u64));
 	BUILD_BUG_ON(sizeof(sigset_t) != sizeof(u64));
 
-	sighand = lock_task_sighand(task, &irq);
-	if (!sighand)
-		return -ESRCH;
+	for (;;) {
+		sighand = lock_task_sighand(task, &irq);
+		if (!sighand)
+			return -ESRCH;
+		if (!checkpoint_itimer_fires(task))
+			break;
+		/* It may be waiting for the lock, or have sent its signal. */
+		unlock_task_sighand(task, &irq);
+		hrtimer_cancel_wait_running(&task->signal->real_timer);
+	}
 
+	checkpoint_itimers_get(task, itimers);
 	*flags = 0;
 	*stop = 0;
 	masks[0] = task->blocked.sig[0];
@@ -665,12 +571,13 @@ int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
 		const struct sigaction *sa = &sighand->action[i].sa;
 
 		actions[i][0] = (uintptr_t)sa->sa_handler;
-		actions[i][1] = sa->sa_flags & UAPI_SA_FLAGS;
+		actions[i][1] = sa->sa_flags & CHECKPOINT_SA_FLAGS;
 		actions[i][2] = (uintptr_t)sa->sa_restorer;
 		actions[i][3] = sa->sa_mask.sig[0];
 	}
 	checkpoint_pending_get(&task->pending, 0, pending, max, &nr);
-	checkpoint_pending_get(&task->signal->shared_pending, 1, pending, max, &nr);
+	checkpoint_pending_get(&task->signal->shared_pending,
+			       CHECKPOINT_PENDING_SHARED, pending, max, &nr);
 	if (sigismember(&task->pending.signal, SIGKILL) ||
 	    task->signal->flags & SIGNAL_GROUP_EXIT || task->flags & PF_EXITING)
 		nr = -ESRCH;
@@ -714,7 +621,7 @@ static void checkpoint_set_action(struct k_sigaction *to, const u64 *from)
 	if (to->sa.sa_flags & SA_IMMUTABLE)
 		return;
 	to->sa.sa_handler = (__sighandler_t)u64_to_user_ptr(from[0]);
-	to->sa.sa_flags = from[1] & UAPI_SA_FLAGS;
+	to->sa.sa_flags = from[1] & CHECKPOINT_SA_FLAGS;
 	to->sa.sa_restorer = (__sigrestore_t)u64_to_user_ptr(from[2]);
 	to->sa.sa_mask.sig[0] = from[3];
 	sigdelsetmask(&to->sa.sa_mask, sigmask(SIGKILL) | sigmask(SIGSTOP));

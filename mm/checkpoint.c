@@ -160,15 +160,31 @@ static bool vma_has_saved_pages(struct vm_area_struct *vma)
 	return vma_has_private_pages(vma) || checkpoint_is_aio_ring(vma);
 }
 
-/**
- * checkpoint_vdso() - Describe the vDSO of 64-bit processes.
- * @vdso: what is filled in
- */
-void checkpoint_vdso(struct checkpoint_vdso *vdso)
+static const struct vdso_image *vdso_image(bool ia32)
 {
-	vdso->data = vdso64_image.data;
-	vdso->size = vdso64_image.size;
+#ifdef CONFIG_IA32_EMULATION
+	if (ia32)
+		return &vdso32_image;
+#endif
+	return &vdso64_image;
+}
+
+/**
+ * checkpoint_vdso() - Describe the vDSO of processes.
+ * @vdso: what is filled in
+ * @ia32: whether it is that of 32-bit processes
+ */
+void checkpoint_vdso(struct checkpoint_vdso *vdso, bool ia32)
+{
+	vdso->data = vdso_image(ia32)->data;
+	vdso->size = vdso_image(ia32)->size;
 	vdso->vvar_size = __VDSO_PAGES * PAGE_SIZE;
+}
+
+/* Whether an address space is that of a 32-bit program. */
+bool checkpoint_mm_is_ia32(struct mm_struct *mm)
+{
+	return !is_64bit_mm(mm);
 }
 
 /* Whether a process that @task does not share its signals with has @mm, too. */
@@ -204,14 +220,8 @@ out:
  */
 const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm)
 {
-	if (test_tsk_thread_flag(task, TIF_ADDR32))
-		return "a 32-bit process";
 	if (mm_is_shared(task, mm))
 		return "memory that is shared with another process";
-#ifdef CONFIG_MODIFY_LDT_SYSCALL
-	if (READ_ONCE(mm->context.ldt))
-		return "a local descriptor table";
-#endif
 #ifdef CONFIG_ADDRESS_MASKING
 	if (READ_ONCE(mm->context.lam_cr3_mask))
 		return "linear address masking";
@@ -220,12 +230,6 @@ const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm
 	if (READ_ONCE(task->thread.features) & ARCH_SHSTK_SHSTK)
 		return "a shadow stack";
 #endif
-#ifdef CONFIG_MEMBARRIER
-	if (atomic_read(&mm->membarrier_state))
-		return "a registration for membarrier(2)";
-#endif
-	if (mm_flags_test(MMF_DISABLE_THP_EXCEPT_ADVISED, mm))
-		return "PR_SET_THP_DISABLE with PR_THP_DISABLE_EXCEPT_ADVISED";
 	return NULL;
 }
 
@@ -267,7 +271,7 @@ void checkpoint_mm_describe(struct task_struct *task, struct mm_struct *mm,
 	context->pkeys = mm->context.pkey_allocation_map;
 #endif
 	mmap_read_unlock(mm);
-	context->vdso_size = vdso64_image.size;
+	context->vdso_size = vdso_image(checkpoint_mm_is_ia32(mm))->size;
 
 	BUILD_BUG_ON(CR_MM_DUMP_FILTER_SHIFT != MMF_DUMP_FILTER_SHIFT);
 	BUILD_BUG_ON(CR_MM_DUMP_FILTER_MASK != MMF_DUMP_FILTER_MASK);
@@ -275,6 +279,9 @@ void checkpoint_mm_describe(struct task_struct *task, struct mm_struct *mm,
 	hdr->flags |= __mm_flags_get_word(mm) & MMF_DUMP_FILTER_MASK;
 	if (mm_flags_test(MMF_DISABLE_THP_COMPLETELY, mm))
 		hdr->flags |= CR_MM_THP_DISABLE;
+	if (mm_flags_test(MMF_DISABLE_THP_EXCEPT_ADVISED, mm))
+		hdr->flags |= CR_MM_THP_DISABLE | CR_MM_THP_EXCEPT_ADVISED;
+	hdr->membarrier = checkpoint_membarrier_get(mm);
 	if (mm_flags_test(MMF_VM_MERGE_ANY, mm))
 		hdr->flags |= CR_MM_MERGE_ANY;
 	if (mm_flags_test(MMF_HAS_MDWE, mm))
@@ -299,7 +306,8 @@ static u32 special_kind(struct vm_area_struct *vma)
 		return 0;
 	if (!strcmp(name, "[vvar]") || !strcmp(name, "[vvar_vclock]"))
 		return CR_MAPPING_VVAR;
-	if (!strcmp(name, "[vdso]") && vma->vm_mm->context.vdso_image == &vdso64_image &&
+	if (!strcmp(name, "[vdso]") &&
+	    vma->vm_mm->context.vdso_image == vdso_image(checkpoint_mm_is_ia32(vma->vm_mm)) &&
 	    vma->vm_start == (unsigned long)vma->vm_mm->context.vdso)
 		return CR_MAPPING_VDSO;
 	return 0;
@@ -777,12 +785,57 @@ static int set_pkeys(struct mm_struct *mm, u32 pkeys)
 	return 0;
 }
 
+/*
+ * Sets what execve(2) sets for a program of 64 or 32 bits, but for its registers
+ * and for what current keeps of it: see set_personality_64bit(),
+ * set_personality_ia32(). From here on all addresses are checked as for such a
+ * one; begin_program() is undone by end_program().
+ */
+static int begin_program(struct mm_struct *mm, const struct checkpoint_program *program)
+{
+	unsigned int personality = current->personality;
+	struct rlimit rlim_stack;
+
+	if (program->flags & CR_THREAD_IA32) {
+#ifdef CONFIG_COMPAT_BINFMT_ELF
+		set_thread_flag(TIF_ADDR32);
+		__set_bit(MM_CONTEXT_UPROBE_IA32, &mm->context.flags);
+		mm->binfmt = &compat_elf_format;
+#else
+		return -EOPNOTSUPP;
+#endif
+	} else {
+		__set_bit(MM_CONTEXT_HAS_VSYSCALL, &mm->context.flags);
+		mm->binfmt = current->mm->binfmt;
+	}
+	if (mm->binfmt)
+		__module_get(mm->binfmt->module);
+
+	task_lock(current->group_leader);
+	rlim_stack = current->signal->rlim[RLIMIT_STACK];
+	task_unlock(current->group_leader);
+	/* How long an address of 32 bits may be, and from where memory is given. */
+	current->personality = program->personality;
+	arch_pick_mmap_layout(mm, &rlim_stack);
+	mm->task_size = TASK_SIZE;
+	current->personality = personality;
+
+	return checkpoint_ldt_set(mm, program->ldt, program->nr_ldt);
+}
+
+static void end_program(void)
+{
+	clear_thread_flag(TIF_ADDR32);
+}
+
 /**
  * checkpoint_swap_begin() - Switch current to a new, empty address space.
  * @swap: filled in
  * @hdr: flags of the address space to build
  * @context: what the architecture shall know of it
- * @exe: a file, which may be open with O_PATH, that /proc/PID/exe shall show
+ * @exe: a file, which may be open with O_PATH, that /proc/PID/exe shall show;
+ *	NULL if checkpoint_swap_exe() is going to set it
+ * @program: what kind of program it is for
  *
  * On success the caller owns @swap, which checkpoint_swap_abort() or
  * checkpoint_swap_commit() takes. Until then, user memory of the caller's is out
@@ -791,11 +844,11 @@ static int set_pkeys(struct mm_struct *mm, u32 pkeys)
  * Return: 0, or an error, after which current is as it was.
  */
 int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *hdr,
-			  const struct cr_hdr_mm_context *context, struct file *exe)
+			  const struct cr_hdr_mm_context *context, struct file *exe,
+			  const struct checkpoint_program *program)
 {
 	struct mm_struct *old = current->mm, *mm;
 	struct task_exec_state *exec_state;
-	struct rlimit rlim_stack;
 	int ret;
 
 	if (!old || test_thread_flag(TIF_ADDR32))
@@ -833,23 +886,17 @@ int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *
 	 */
 	mm_flags_set(MMF_DISABLE_THP_COMPLETELY, mm);
 
-	task_lock(current->group_leader);
-	rlim_stack = current->signal->rlim[RLIMIT_STACK];
-	task_unlock(current->group_leader);
-	arch_pick_mmap_layout(mm, &rlim_stack);
-	mm->task_size = TASK_SIZE;
-	/* As set_personality_64bit() does. */
-	__set_bit(MM_CONTEXT_HAS_VSYSCALL, &mm->context.flags);
-	mm->binfmt = old->binfmt;
-	if (mm->binfmt)
-		__module_get(mm->binfmt->module);
-
-	ret = set_pkeys(mm, context->pkeys);
+	/* Selectors may be about descriptors that the new one does not have. */
+	checkpoint_segments_get(&swap->segments);
+	ret = begin_program(mm, program);
 	if (!ret)
+		ret = set_pkeys(mm, context->pkeys);
+	if (!ret && exe)
 		ret = set_exe(mm, exe);
 	if (!ret)
 		ret = switch_current_mm(mm, true, NULL);
 	if (ret) {
+		end_program();
 		mm_update_next_owner(mm);
 		mmput(mm);
 		put_task_exec_state(exec_state);
@@ -865,12 +912,28 @@ int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *
 }
 
 /**
+ * checkpoint_swap_exe() - Set what /proc/PID/exe shows, if nothing is yet.
+ * @exe: a file, which may be open with O_PATH
+ *
+ * A file that has a writer cannot be executed. One that restart(2) makes has
+ * none any more when its contents are there.
+ *
+ * Return: as checkpoint_swap_begin().
+ */
+int checkpoint_swap_exe(struct file *exe)
+{
+	return set_exe(current->mm, exe);
+}
+
+/**
  * checkpoint_swap_abort() - Switch current back, and drop the new address space.
  * @swap: what checkpoint_swap_begin() filled in
  */
 void checkpoint_swap_abort(struct checkpoint_swap *swap)
 {
 	switch_current_mm(swap->old, false, NULL);
+	end_program();
+	checkpoint_segments_set(&swap->segments);
 	put_pointers(swap);
 	mm_update_next_owner(swap->mm);
 	mmput(swap->mm);
@@ -908,8 +971,11 @@ static void release_old_mm(struct mm_struct *old)
  */
 void checkpoint_swap_commit(struct checkpoint_swap *swap)
 {
+	struct checkpoint_segments segments;
 	struct checkpoint_swap image = {};
 
+	/* As in checkpoint_swap_begin(), but these are those of the image. */
+	checkpoint_segments_get(&segments);
 	/* All of that is in the memory that is left. */
 	take_pointers(&image);
 	switch_current_mm(swap->old, false, NULL);
@@ -918,6 +984,7 @@ void checkpoint_swap_commit(struct checkpoint_swap *swap)
 	switch_current_mm(swap->mm, false, &swap->exec_state);
 	put_task_exec_state(swap->exec_state);
 	futex_exec_done(current);
+	checkpoint_segments_set(&segments);
 	put_pointers(&image);
 
 	setmax_mm_hiwater_rss(&current->signal->maxrss, swap->old);
@@ -938,7 +1005,8 @@ int checkpoint_map_vdso(unsigned long addr)
 
 	if (addr <= vvar_size)
 		return -EINVAL;
-	ret = map_vdso_once(&vdso64_image, addr - vvar_size);
+	ret = map_vdso_once(vdso_image(checkpoint_mm_is_ia32(current->mm)),
+			    addr - vvar_size);
 	if (ret)
 		return ret;
 	return (unsigned long)current->mm->context.vdso == addr ? 0 : -EINVAL;
@@ -967,12 +1035,15 @@ static unsigned long cr_vma_first_prot(const struct cr_hdr_vma *vma)
 	return prot;
 }
 
-/* The image says what is executable, not the personality of the caller. */
+/*
+ * The image says what is executable, and how much memory there is for a 32-bit
+ * program, not the personality of the caller.
+ */
 static unsigned int begin_exact_prot(void)
 {
 	unsigned int personality = current->personality;
 
-	current->personality &= ~READ_IMPLIES_EXEC;
+	current->personality &= ~(READ_IMPLIES_EXEC | ADDR_LIMIT_3GB);
 	return personality;
 }
 
@@ -1542,7 +1613,7 @@ int checkpoint_seal(const struct cr_hdr_vma *vma)
  *
  * Comes last: it changes what the other calls do.
  *
- * Return: 0, or the error of mlockall(2) or prctl(2).
+ * Return: 0, or the error of mlockall(2), prctl(2) or membarrier(2).
  */
 int checkpoint_mm_finish(const struct cr_hdr_mm *hdr)
 {
@@ -1560,7 +1631,9 @@ int checkpoint_mm_finish(const struct cr_hdr_mm *hdr)
 		if (hdr->flags & CR_MM_LOCK_ONFAULT)
 			vma_flags_set(&mm->def_vma_flags, VMA_LOCKONFAULT_BIT);
 	}
-	if (!(hdr->flags & CR_MM_THP_DISABLE)) {
+	if (hdr->flags & CR_MM_THP_EXCEPT_ADVISED)
+		mm_flags_set(MMF_DISABLE_THP_EXCEPT_ADVISED, mm);
+	if (!(hdr->flags & CR_MM_THP_DISABLE) || hdr->flags & CR_MM_THP_EXCEPT_ADVISED) {
 		VMA_ITERATOR(vmi, mm, 0);
 
 		mm_flags_clear(MMF_DISABLE_THP_COMPLETELY, mm);
@@ -1580,6 +1653,8 @@ int checkpoint_mm_finish(const struct cr_hdr_mm *hdr)
 			mm_flags_set(MMF_HAS_MDWE_NO_INHERIT, mm);
 	}
 	mmap_write_unlock(mm);
+	if (!ret)
+		ret = checkpoint_membarrier_set(hdr->membarrier);
 	return ret;
 }
 

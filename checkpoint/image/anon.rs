@@ -80,9 +80,17 @@ impl Validate for TimerFd {
         Reason::unless_bits(
             "flags",
             self.flags,
-            uapi::CR_TIMERFD_ARMED | uapi::CR_TIMERFD_ABSTIME | uapi::CR_TIMERFD_CANCEL,
+            uapi::CR_TIMERFD_ARMED
+                | uapi::CR_TIMERFD_ABSTIME
+                | uapi::CR_TIMERFD_CANCEL
+                | uapi::CR_TIMERFD_CANCELED,
         )?;
-        Reason::unless_in("expires", self.expires, 0, i64::MAX)?;
+        // To be set to 0 is not to be armed.
+        let (min, max) = match self.flags & uapi::CR_TIMERFD_ARMED {
+            0 => (0, 0),
+            _ => (1, i64::MAX),
+        };
+        Reason::unless_in("expires", self.expires, min, max)?;
         Reason::unless_in("interval", self.interval, 0, i64::MAX)
     }
 }

@@ -239,9 +239,8 @@ impl Validate for EpollItem {
     }
 }
 
-/// What may be in the mask of a watch: `IN_ALL_EVENTS`, `IN_UNMOUNT`, `IN_EXCL_UNLINK` and
-/// `IN_ONESHOT`.
-const WATCH_MASK: u32 = 0x8400_2fff;
+/// What may be in the mask of a watch: `IN_ALL_EVENTS`, `IN_EXCL_UNLINK` and `IN_ONESHOT`.
+const WATCH_MASK: u32 = 0x8400_0fff;
 
 /// What an inotify(7) instance watches, ascending by `objref` and `wd`.
 ///

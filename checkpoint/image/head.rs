@@ -129,7 +129,8 @@ impl Validate for Head {
         Reason::unless_magic(self.magic, uapi::CHECKPOINT_MAGIC_HEAD)?;
         Reason::unless_equal("rev", self.rev, uapi::CR_VERSION)?;
 
-        let unknown = self.flags & !expect.flags;
+        // A call with that flag writes no image.
+        let unknown = self.flags & (!expect.flags | u64::from(uapi::CHECKPOINT_CHECK));
         if unknown != 0 {
             return Err(Reason::Flags { unknown });
         }

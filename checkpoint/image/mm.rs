@@ -29,7 +29,8 @@ const MM_FLAGS: u32 = uapi::CR_MM_DUMPABLE_MASK
     | uapi::CR_MM_MDWE
     | uapi::CR_MM_MDWE_NO_INHERIT
     | uapi::CR_MM_LOCK_FUTURE
-    | uapi::CR_MM_LOCK_ONFAULT;
+    | uapi::CR_MM_LOCK_ONFAULT
+    | uapi::CR_MM_THP_EXCEPT_ADVISED;
 
 /// The largest of the values that prctl(`PR_SET_DUMPABLE`) knows.
 const DUMPABLE_MAX: u64 = 2;
@@ -138,7 +139,11 @@ impl Validate for Mm {
         }
         Reason::unless_address("start_stack", self.start_stack)?;
 
-        Reason::unless_bits("flags", self.flags, MM_FLAGS)?;
+        let mut flags = MM_FLAGS;
+        if self.flags & u64::from(uapi::CR_MM_THP_DISABLE) == 0 {
+            flags &= !uapi::CR_MM_THP_EXCEPT_ADVISED;
+        }
+        Reason::unless_bits("flags", self.flags, flags)?;
         let dumpable = self.flags & u64::from(uapi::CR_MM_DUMPABLE_MASK);
         if dumpable > DUMPABLE_MAX {
             return Err(Reason::Flags { unknown: dumpable });

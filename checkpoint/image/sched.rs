@@ -106,7 +106,8 @@ impl Validate for Sched {
         if !deadline {
             flags &= !(uapi::CR_SCHED_RECLAIM | uapi::CR_SCHED_DL_OVERRUN);
         }
-        if !matches!(self.policy, SCHED_NORMAL | SCHED_BATCH) {
+        // The others keep one for when they are over.
+        if deadline {
             flags &= !uapi::CR_SCHED_SLICE;
         }
         Reason::unless_bits("flags", self.flags, flags)?;

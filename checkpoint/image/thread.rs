@@ -108,11 +108,11 @@ impl Validate for Thread {
             self.compat_robust_list,
             u32::MAX.into(),
         )?;
-        let mut flags = uapi::CR_THREAD_IA32;
-        if self.restart_kind != uapi::CR_RESTART_NONE {
-            flags |= uapi::CR_THREAD_RESTART_COMPAT;
-        }
-        Reason::unless_bits("flags", self.flags, flags)
+        Reason::unless_bits(
+            "flags",
+            self.flags,
+            uapi::CR_THREAD_IA32 | uapi::CR_THREAD_RESTART_COMPAT,
+        )
     }
 }
 

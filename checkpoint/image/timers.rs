@@ -20,8 +20,22 @@ use crate::{
     Record, //
 };
 
-/// `CLOCK_TAI`: the largest number of a clock.
-pub(super) const CLOCK_MAX: i32 = 11;
+/// The clocks that timer_create(2) takes.
+const CLOCK_REALTIME: i32 = 0;
+const CLOCK_MONOTONIC: i32 = 1;
+const CLOCK_PROCESS_CPUTIME_ID: i32 = 2;
+const CLOCK_THREAD_CPUTIME_ID: i32 = 3;
+const CLOCK_BOOTTIME: i32 = 7;
+const CLOCK_REALTIME_ALARM: i32 = 8;
+const CLOCK_BOOTTIME_ALARM: i32 = 9;
+const CLOCK_TAI: i32 = 11;
+
+/// Clocks of processor time that count as `ITIMER_PROF` and `ITIMER_VIRTUAL` do, of the process and
+/// of the thread: `~0 << 3 | which`, and 4 for the thread.
+const PROCESS_PROF: i32 = -8;
+const PROCESS_VIRTUAL: i32 = -7;
+const THREAD_PROF: i32 = -4;
+const THREAD_VIRTUAL: i32 = -3;
 
 /// `SIGEV_*`, which tell what happens when a timer expires.
 const SIGEV_SIGNAL: u32 = 0;
@@ -43,7 +57,8 @@ pub struct Timers {
     pub monotonic: i64,
     /// Nanoseconds of `CLOCK_BOOTTIME` then, likewise.
     pub boottime: i64,
-    /// Nanoseconds until `ITIMER_REAL` expires.
+    /// Nanoseconds until `ITIMER_REAL` expires; if it is not armed but has an interval, until it would
+    /// expire next.
     pub real_left: i64,
     /// Its interval.
     pub real_interval: i64,
@@ -77,18 +92,29 @@ impl Validate for Timers {
         ] {
             Reason::unless_in(field, found, 0, i64::MAX)?;
         }
-        for (flag, field, left) in [
-            (uapi::CR_TIMERS_REAL, "real_left", self.real_left),
-            (uapi::CR_TIMERS_VIRTUAL, "virtual_left", self.virtual_left),
-            (uapi::CR_TIMERS_PROF, "prof_left", self.prof_left),
+        let armed = |flag| self.flags & flag != 0;
+        // That of real time has an interval only if it is going to expire again.
+        let real = armed(uapi::CR_TIMERS_REAL) || self.real_interval != 0;
+        for (runs, field, left) in [
+            (real, "real_left", self.real_left),
+            (
+                armed(uapi::CR_TIMERS_VIRTUAL),
+                "virtual_left",
+                self.virtual_left,
+            ),
+            (armed(uapi::CR_TIMERS_PROF), "prof_left", self.prof_left),
         ] {
-            let max = if self.flags & flag == 0 { 0 } else { i64::MAX };
-            Reason::unless_in(field, left, 0, max)?;
+            // Nothing that runs has nothing left: to set it to 0 would stop it.
+            let (min, max) = if runs { (1, i64::MAX) } else { (0, 0) };
+            Reason::unless_in(field, left, min, max)?;
         }
         Reason::unless_bits(
             "flags",
             self.flags,
-            uapi::CR_TIMERS_REAL | uapi::CR_TIMERS_VIRTUAL | uapi::CR_TIMERS_PROF,
+            uapi::CR_TIMERS_REAL
+                | uapi::CR_TIMERS_VIRTUAL
+                | uapi::CR_TIMERS_PROF
+                | uapi::CR_TIMERS_RESTORE_IDS,
         )?;
         Reason::unless_in("nr_timers", self.nr_timers, 0, uapi::CR_TIMERS_MAX)?;
         Reason::unless_in("next_id", self.next_id, 0, i32::MAX)
@@ -105,7 +131,8 @@ impl Validate for Timers {
 pub struct Timer {
     /// Its id.
     pub id: i32,
-    /// `CLOCK_*`; those of processor time are the process's and thread's own.
+    /// `CLOCK_*`; those of processor time are the process's and thread's own, and less than 0 if they
+    /// count as `ITIMER_PROF` or `ITIMER_VIRTUAL` does.
     pub clock: i32,
     /// `SIGEV_*`
     pub notify: u32,
@@ -122,7 +149,7 @@ pub struct Timer {
     pub expires: i64,
     /// Nanoseconds.
     pub interval: i64,
-    /// Expirations that were missed since the signal was sent.
+    /// Expirations that were missed since the signal was sent, less 1.
     pub overrun: i64,
     /// What timer_getoverrun(2) returns.
     pub overrun_last: i64,
@@ -131,13 +158,29 @@ pub struct Timer {
 impl Validate for Timer {
     fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
         Reason::unless_in("id", self.id, 0, i32::MAX)?;
-        Reason::unless_in("clock", self.clock, 0, CLOCK_MAX)?;
-        let (min, max) = match self.notify {
-            SIGEV_SIGNAL | SIGEV_THREAD | SIGEV_THREAD_ID => (1, SIGNAL_MAX),
-            SIGEV_NONE => (0, SIGNAL_MAX),
+        match self.clock {
+            CLOCK_REALTIME
+            | CLOCK_MONOTONIC
+            | CLOCK_PROCESS_CPUTIME_ID
+            | CLOCK_THREAD_CPUTIME_ID
+            | CLOCK_BOOTTIME
+            | CLOCK_REALTIME_ALARM
+            | CLOCK_BOOTTIME_ALARM
+            | CLOCK_TAI
+            | PROCESS_PROF
+            | PROCESS_VIRTUAL
+            | THREAD_PROF
+            | THREAD_VIRTUAL => (),
+            found => return Err(Reason::unknown("clock", found as u32)),
+        }
+        match self.notify {
+            SIGEV_SIGNAL | SIGEV_THREAD | SIGEV_THREAD_ID => {
+                Reason::unless_in("signal", self.signal, 1, SIGNAL_MAX)?;
+            }
+            // Whatever the program gave.
+            SIGEV_NONE => (),
             found => return Err(Reason::unknown("notify", found)),
-        };
-        Reason::unless_in("signal", self.signal, min, max)?;
+        }
         let (min, max) = match self.notify {
             SIGEV_THREAD_ID => (1, i32::MAX),
             _ => (0, 0),
@@ -146,7 +189,7 @@ impl Validate for Timer {
         Reason::unless_bits(
             "flags",
             self.flags,
-            uapi::CR_TIMER_ARMED | uapi::CR_TIMER_ABSTIME | uapi::CR_TIMER_RESTORE_IDS,
+            uapi::CR_TIMER_ARMED | uapi::CR_TIMER_ABSTIME,
         )?;
         Reason::unless_in("expires", self.expires, 0, i64::MAX)?;
         Reason::unless_in("interval", self.interval, 0, i64::MAX)?;

@@ -8,6 +8,7 @@ use kernel::{
     fs::File,
     prelude::*,
     task::{
+        timers::Timers,
         CurrentTask,
         Task, //
     }, //
@@ -15,9 +16,12 @@ use kernel::{
 
 use crate::{
     log::Log,
-    resource::object::{
-        Objects,
-        Opened, //
+    resource::{
+        object::{
+            Objects,
+            Opened, //
+        },
+        signals, //
     },
     stream::Failure, //
 };
@@ -35,11 +39,15 @@ pub(crate) struct Collect<'a> {
     pub(crate) task: &'a Task,
     /// The caller saves itself.
     pub(crate) to_self: bool,
+    /// What no image can have, the restarter is going to hand in.
+    pub(crate) inherit: bool,
     /// The file that the image is written to. Without one, nothing is: every reason why no image
     /// can be taken is looked for, instead of the first only.
     image: Option<&'a File>,
     /// The objects met so far.
     pub(crate) objects: Objects,
+    /// Signals, when timers have been looked at: they belong together.
+    pub(crate) signals: Option<signals::Found>,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
@@ -52,14 +60,17 @@ impl<'a> Collect<'a> {
     pub(crate) fn new(
         task: &'a Task,
         to_self: bool,
+        inherit: bool,
         image: Option<&'a File>,
         log: &'a mut Log,
     ) -> Self {
         Self {
             task,
             to_self,
+            inherit,
             image,
             objects: Objects::new(),
+            signals: None,
             log,
             logged: false,
             tolerated: None,
@@ -141,6 +152,8 @@ pub(crate) struct Prepare<'a> {
     pub(crate) image: &'a File,
     /// What the objects of the image have become.
     pub(crate) objects: Opened,
+    /// What the timers of the image have become, which have sent some of the pending signals.
+    pub(crate) timers: Timers,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
@@ -159,6 +172,7 @@ impl<'a> Prepare<'a> {
             flags,
             image,
             objects: Opened::default(),
+            timers: Timers::default(),
             log,
             logged: false,
         }

@@ -14,7 +14,9 @@
 //!
 //! A caller that saves itself returns 0 from checkpoint(2) after a restart.
 //!
-//! The record of the thread comes before the registers, because it says how long they are.
+//! The record of the thread comes before the registers, because it says how long they are. It also
+//! tells a 32-bit program, and a system call of that kind, which a 64-bit program may make as well:
+//! the call that goes on with one that was interrupted has another number there.
 
 use kernel::{
     prelude::*,
@@ -275,17 +277,72 @@ mod tests {
 
     #[test]
     fn selectors_of_the_kernel_are_refused() {
-        for selector in [0, 0x10, 0x18, 0x23, 0x1_0033] {
+        for selector in [0, 0x10, 0x13, 0x18, 0x2b, 0x63, 0x84, 0x1_0033] {
             assert!(unfit(|cpu| cpu.cs = selector) == Some("cs"));
         }
-        for selector in [0, 0x10, 0x18, 0x1_002b] {
+        for selector in [0, 3, 0x10, 0x18, 0x1b, 0x33, 0x84, 0x1_002b] {
             assert!(unfit(|cpu| cpu.ss = selector) == Some("ss"));
         }
-        for selector in [0x10, 0x18, 0x60, 0x1_0000] {
+        for selector in [0x10, 0x13, 0x18, 0x43, 0x60, 0x84, 0x1_0000] {
             assert!(unfit(|cpu| cpu.ds = selector) == Some("ds"));
             assert!(unfit(|cpu| cpu.es = selector) == Some("es"));
             assert!(unfit(|cpu| cpu.fs = selector) == Some("fs"));
             assert!(unfit(|cpu| cpu.gs = selector) == Some("gs"));
+        }
+    }
+
+    #[test]
+    fn segments_that_a_program_made_are_taken() {
+        // Of modify_ldt(2).
+        assert!(unfit(|cpu| cpu.cs = 0x87).is_none());
+        // Of it and of set_thread_area(2); what the processor's number is in; none.
+        for selector in [0x87, 0x63, 0x6b, 0x73] {
+            assert!(unfit(|cpu| cpu.ss = selector).is_none());
+            assert!(unfit(|cpu| cpu.ds = selector).is_none());
+        }
+        for selector in [0x7b, 0, 1, 3, 0x23, 0x33] {
+            assert!(unfit(|cpu| cpu.gs = selector).is_none());
+        }
+    }
+
+    #[test]
+    #[cfg(CONFIG_IA32_EMULATION)]
+    fn code_of_32_bits_has_short_addresses() {
+        const USER32_CS: u64 = 0x23;
+
+        assert!(unfit(|cpu| cpu.cs = USER32_CS).is_none());
+        for selector in [USER32_CS, 0x87] {
+            assert!(
+                unfit(|cpu| {
+                    cpu.cs = selector;
+                    cpu.ip = 1 << 32;
+                }) == Some("ip")
+            );
+        }
+    }
+
+    #[test]
+    fn descriptors_are_those_of_set_thread_area() {
+        /// 32-bit data of 4 GiB that may be written.
+        const DATA: u64 = 0x00cf_f300_0000_ffff;
+
+        for (i, good) in [DATA, DATA | 0x12 << 56, DATA & !(2 << 40)]
+            .into_iter()
+            .enumerate()
+        {
+            assert!(unfit(|cpu| cpu.tls[i] = good).is_none());
+        }
+        // Code; a gate; ring 0; not present; 16 bits; 64 bits; all zeros but its type.
+        for bad in [
+            DATA | 8 << 40,
+            DATA & !(1 << 44),
+            DATA & !(3 << 45),
+            DATA & !(1 << 47),
+            DATA & !(1 << 54),
+            DATA | 1 << 53,
+            0xf3 << 40,
+        ] {
+            assert!(unfit(|cpu| cpu.tls[1] = bad) == Some("tls"));
         }
     }
 
@@ -323,6 +380,8 @@ mod tests {
             }) == Some("altstack_size")
         );
         assert!(refused(&|t| t.restart_kind = 99) == Some("restart_args"));
+        assert!(refused(&|t| t.flags = 4) == Some("flags"));
+        assert!(refused(&|t| t.compat_robust_list = 1 << 32) == Some("compat_robust_list"));
         assert!(
             refused(&|t| {
                 t.restart_kind = uapi::CR_RESTART_NANOSLEEP;

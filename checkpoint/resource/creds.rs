@@ -2,12 +2,27 @@
 
 //! Credentials: who a task is, and what it may do.
 //!
-//! Nothing is given to anybody: the caller of restart(2) must have the credentials that the image
-//! says, all of them. Keys, and what a security module keeps for a task, are the caller's.
+//! Nothing is given to anybody. The caller of restart(2) gets the credentials that the image says if
+//! it could have got them by system calls, in some order: setresuid(2) and its kin, setgroups(2),
+//! capset(2), prctl(2). Otherwise the restart ends, and the log names the field.
+//!
+//! The caller's credentials stay what they are until the commit. So files of the image are opened by
+//! the caller's rights, and count as opened by the caller ever after: a program that opened a file and
+//! then gave up its privileges is restored by somebody who may open that file. Accounts, such as those
+//! of pipes and watches, are the caller's for the same reason.
+//!
+//! Keyrings of sessions and users are the caller's, too. A keyring of a process or a thread is not in
+//! an image, and the caller's ends as by execve(2).
 
 use kernel::{
     prelude::*,
-    task::CurrentTask, //
+    task::{
+        creds::{
+            Acquired,
+            Refused, //
+        },
+        CurrentTask, //
+    }, //
 };
 
 use crate::{
@@ -62,54 +77,103 @@ fn record(from: &uapi::cr_hdr_creds) -> image::Creds {
     }
 }
 
-/// Names the first field in which two credentials differ, with the two values.
-fn difference(own: &image::Creds, image: &image::Creds) -> Option<(&'static str, u64, u64)> {
-    [
-        ("uid", u64::from(own.uid), u64::from(image.uid)),
-        ("euid", own.euid.into(), image.euid.into()),
-        ("suid", own.suid.into(), image.suid.into()),
-        ("fsuid", own.fsuid.into(), image.fsuid.into()),
-        ("gid", own.gid.into(), image.gid.into()),
-        ("egid", own.egid.into(), image.egid.into()),
-        ("sgid", own.sgid.into(), image.sgid.into()),
-        ("fsgid", own.fsgid.into(), image.fsgid.into()),
-        (
-            "no_new_privs",
-            own.no_new_privs.into(),
-            image.no_new_privs.into(),
-        ),
-    ]
-    .into_iter()
-    .find(|(_, own, image)| own != image)
+/// The opposite of [`record()`].
+fn wanted(image: &image::Creds) -> uapi::cr_hdr_creds {
+    uapi::cr_hdr_creds {
+        uid: image.uid,
+        euid: image.euid,
+        suid: image.suid,
+        fsuid: image.fsuid,
+        gid: image.gid,
+        egid: image.egid,
+        sgid: image.sgid,
+        fsgid: image.fsgid,
+        securebits: image.securebits,
+        ngroups: image.ngroups,
+        cap_inheritable: image.cap_inheritable,
+        cap_permitted: image.cap_permitted,
+        cap_effective: image.cap_effective,
+        cap_bset: image.cap_bset,
+        cap_ambient: image.cap_ambient,
+        no_new_privs: image.no_new_privs,
+        reserved: 0,
+    }
 }
 
-/// Likewise, for what is a set of bits.
-fn set_difference(own: &image::Creds, image: &image::Creds) -> Option<(&'static str, u64, u64)> {
-    [
-        (
-            "cap_inheritable",
-            own.cap_inheritable,
-            image.cap_inheritable,
-        ),
-        ("cap_permitted", own.cap_permitted, image.cap_permitted),
-        ("cap_effective", own.cap_effective, image.cap_effective),
-        ("cap_bset", own.cap_bset, image.cap_bset),
-        ("cap_ambient", own.cap_ambient, image.cap_ambient),
-        ("securebits", own.securebits.into(), image.securebits.into()),
-    ]
-    .into_iter()
-    .find(|(_, own, image)| own != image)
+/// The value of a field that is a number.
+fn number(creds: &image::Creds, field: &str) -> Option<u32> {
+    Some(match field {
+        "uid" => creds.uid,
+        "euid" => creds.euid,
+        "suid" => creds.suid,
+        "fsuid" => creds.fsuid,
+        "gid" => creds.gid,
+        "egid" => creds.egid,
+        "sgid" => creds.sgid,
+        "fsgid" => creds.fsgid,
+        "no_new_privs" => creds.no_new_privs,
+        _ => return None,
+    })
 }
 
-/// Tells whether two lists have the same groups: order does not matter, nor how often one is there.
-fn same_groups(own: &[u32], image: &[u32]) -> bool {
-    own.iter().all(|group| image.contains(group)) && image.iter().all(|group| own.contains(group))
+/// The value of a field that is a set of bits.
+fn bits(creds: &image::Creds, field: &str) -> Option<u64> {
+    Some(match field {
+        "cap_inheritable" => creds.cap_inheritable,
+        "cap_permitted" => creds.cap_permitted,
+        "cap_effective" => creds.cap_effective,
+        "cap_bset" => creds.cap_bset,
+        "cap_ambient" => creds.cap_ambient,
+        "securebits" => creds.securebits.into(),
+        _ => return None,
+    })
+}
+
+/// Logs why the caller cannot get what the image has.
+fn refused(cx: &mut Prepare<'_>, why: Refused, image: &image::Creds) -> Error {
+    let Refused { error, field } = why;
+    let Some(field) = field else {
+        return cx.fail(error, format_args!("credentials: {error:?}"));
+    };
+    let own = match cx.caller.credentials() {
+        Ok((own, _)) => record(&own),
+        Err(e) => return e,
+    };
+
+    if error == EINVAL {
+        return match number(image, field) {
+            Some(id) => cx.fail(
+                error,
+                format_args!("credentials: {field} {id}: none in the caller's user namespace"),
+            ),
+            None => cx.fail(
+                error,
+                format_args!("credentials: {field}: one is none in the caller's user namespace"),
+            ),
+        };
+    }
+    if let (Some(own), Some(image)) = (number(&own, field), number(image, field)) {
+        cx.fail(
+            error,
+            format_args!("credentials: {field} is {own}, the image has {image}"),
+        )
+    } else if let (Some(own), Some(image)) = (bits(&own, field), bits(image, field)) {
+        cx.fail(
+            error,
+            format_args!("credentials: {field} is {own:#x}, the image has {image:#x}"),
+        )
+    } else {
+        cx.fail(
+            error,
+            format_args!("credentials: the image has other supplementary {field}"),
+        )
+    }
 }
 
 impl Resource for CredState {
     type Found = Credentials;
     type Image = Credentials;
-    type Prepared = ();
+    type Prepared = Option<Acquired>;
 
     fn collect(cx: &mut Collect<'_>) -> Result<Self::Found> {
         let (creds, mut groups) = cx.task.credentials().map_err(|e| {
@@ -164,33 +228,19 @@ impl Resource for CredState {
 
     fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
         let Some(creds) = image.creds else {
-            return Ok(());
+            return Ok(None);
         };
-        let (own, groups) = cx.caller.credentials()?;
-        let own = record(&own);
 
-        if let Some((field, own, image)) = difference(&own, &creds) {
-            return Err(cx.fail(
-                EPERM,
-                format_args!("credentials: {field} is {own}, the image has {image}"),
-            ));
-        }
-        if let Some((field, own, image)) = set_difference(&own, &creds) {
-            return Err(cx.fail(
-                EPERM,
-                format_args!("credentials: {field} is {own:#x}, the image has {image:#x}"),
-            ));
-        }
-        if !same_groups(&groups, &image.groups) {
-            return Err(cx.fail(
-                EPERM,
-                format_args!("credentials: the image has other supplementary groups"),
-            ));
-        }
-        Ok(())
+        Acquired::new(cx.caller, &wanted(&creds), &image.groups)
+            .map(Some)
+            .map_err(|why| refused(cx, why, &creds))
     }
 
-    fn commit(_prepared: Self::Prepared, _caller: &CurrentTask) {}
+    fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
+        if let Some(acquired) = prepared {
+            acquired.commit(caller);
+        }
+    }
 }
 
 #[cfg(CONFIG_CHECKPOINT_RESTART_KUNIT_TEST)]
@@ -198,37 +248,63 @@ impl Resource for CredState {
 mod tests {
     use super::*;
 
-    #[test]
-    fn groups_are_a_set() {
-        assert!(same_groups(&[], &[]));
-        assert!(same_groups(&[1, 2], &[2, 1, 1]));
-        assert!(!same_groups(&[1], &[]));
-        assert!(!same_groups(&[], &[1]));
-        assert!(!same_groups(&[1, 2], &[1, 3]));
+    /// The field that the current task, which is the kernel itself, cannot have as `change` makes
+    /// it, or `None` if it can.
+    fn missed(change: fn(&mut uapi::cr_hdr_creds)) -> Result<Option<&'static str>> {
+        let caller = current!();
+        let (mut creds, groups) = caller.credentials()?;
+
+        change(&mut creds);
+        match Acquired::new(caller, &creds, &groups) {
+            Ok(_dropped) => Ok(None),
+            Err(refused) => refused.field.map(Some).ok_or(refused.error),
+        }
     }
 
     #[test]
-    fn the_field_that_differs_is_named() {
-        let own = image::Creds::default();
-        let mut other = own;
+    fn every_field_has_a_value() {
+        let creds = image::Creds {
+            fsgid: 7,
+            cap_ambient: 9,
+            ..Default::default()
+        };
 
-        assert!(difference(&own, &other).is_none());
-        assert!(set_difference(&own, &other).is_none());
-        other.euid = 1000;
-        assert!(difference(&own, &other) == Some(("euid", 0, 1000)));
-        other.cap_bset = 1;
-        assert!(set_difference(&own, &other) == Some(("cap_bset", 0, 1)));
+        assert!(number(&creds, "fsgid") == Some(7));
+        assert!(bits(&creds, "cap_ambient") == Some(9));
+        assert!(number(&creds, "cap_ambient").is_none());
+        assert!(bits(&creds, "groups").is_none());
     }
 
     #[test]
     fn a_task_has_its_own_credentials() -> Result {
-        let caller = current!();
-        let (creds, groups) = caller.credentials()?;
-        let again = caller.credentials()?;
+        assert!(missed(|_| ())?.is_none());
+        Ok(())
+    }
 
-        assert!(difference(&record(&creds), &record(&again.0)).is_none());
-        assert!(set_difference(&record(&creds), &record(&again.0)).is_none());
-        assert!(same_groups(&groups, &again.1));
+    #[test]
+    fn who_may_everything_gets_what_is_less() -> Result {
+        assert!(missed(|creds| {
+            (creds.uid, creds.euid, creds.suid, creds.fsuid) = (1, 2, 3, 4);
+            (creds.gid, creds.egid, creds.sgid, creds.fsgid) = (5, 6, 7, 8);
+            (creds.cap_permitted, creds.cap_effective) = (3, 1);
+            (creds.cap_inheritable, creds.cap_ambient) = (2, 2);
+            creds.cap_bset = 3;
+            creds.securebits = 0xff;
+            creds.no_new_privs = 1;
+        })?
+        .is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_of_the_task_changes() -> Result {
+        let caller = current!();
+        let before = caller.credentials()?;
+
+        missed(|creds| creds.euid = 1000)?;
+        let after = caller.credentials()?;
+        assert!(record(&before.0) == record(&after.0));
+        assert!(before.1.as_slice() == after.1.as_slice());
         Ok(())
     }
 }

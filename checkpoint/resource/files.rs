@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The descriptor table: numbers, close-on-exec, and which descriptors have one open file; and locks
-//! on files, which belong to the table or to an open file.
+//! The descriptor table: numbers, close-on-exec, and which descriptors have one open file; locks on
+//! files, which belong to the table or to an open file; and who is told of what happens to a file.
 //!
 //! Locks: none is held here. The table that a restart fills is nobody else's until it is committed.
 
@@ -11,11 +11,17 @@ use kernel::{
         Display, //
     },
     fs::{
+        file::flags,
         state::{
             self,
             lock::{
                 self,
                 Lock, //
+            },
+            owner::{
+                self,
+                NewOwner,
+                Owner, //
             },
             table::{
                 self,
@@ -59,6 +65,21 @@ pub(crate) struct Image {
     present: bool,
     fds: KVVec<image::Fd>,
     locks: KVVec<image::Lock>,
+    owners: KVVec<image::Owner>,
+    /// Files that send signals.
+    asynchronous: KVVec<u32>,
+    /// What the process and its group had as numbers.
+    pid: i32,
+    pgid: i32,
+}
+
+/// A descriptor table, and what is left to do with it.
+pub(crate) struct Prepared {
+    table: Table,
+    image: Image,
+    /// The descriptors by their file, ascending.
+    by_file: KVVec<(u32, u32)>,
+    owners: KVVec<NewOwner>,
 }
 
 /// The name of a file, for the log.
@@ -89,40 +110,71 @@ impl Display for Range<'_> {
     }
 }
 
-/// Logs why a lock cannot be taken.
-fn not_locked(cx: &mut Prepare<'_>, file: &File, lock: &image::Lock, error: Error) -> Error {
+/// Logs what is wrong with a file.
+fn fail_at(
+    cx: &mut Prepare<'_>,
+    file: &File,
+    objref: u32,
+    error: Error,
+    what: fmt::Arguments<'_>,
+) -> Error {
     let mut buffer = KVVec::new();
     let path = match buffer.resize(state::PATH_MAX, 0, GFP_KERNEL) {
         Ok(()) => state::path(file, &mut buffer).ok(),
         Err(_) => None,
     };
-    let name = Name {
-        path,
-        objref: lock.objref,
-    };
-    let range = Range(lock);
+    let name = Name { path, objref };
 
-    if error == EAGAIN {
-        return cx.fail(error, fmt!("{name}: {range} are locked by another process"));
-    }
-    cx.fail(error, fmt!("{name}: {range} cannot be locked: {error:?}"))
+    cx.fail(error, fmt!("{name}: {what}"))
 }
 
-/// Takes all locks, those of the process by the descriptors of `table`. Those that were taken when
-/// one fails go with the table, and with the files.
-fn take_locks(cx: &mut Prepare<'_>, table: &mut Table, image: &Image) -> Result {
-    if image.locks.is_empty() {
-        return Ok(());
-    }
+/// Logs why a lock cannot be taken.
+fn not_locked(cx: &mut Prepare<'_>, file: &File, lock: &image::Lock, error: Error) -> Error {
+    let objref = lock.objref;
+    let range = Range(lock);
 
-    // Descriptors by their file: each lock looks for one.
-    let mut by_file = KVVec::with_capacity(image.fds.len(), GFP_KERNEL_ACCOUNT)?;
-    for fd in &image.fds {
-        by_file.push((fd.objref, u32::try_from(fd.fd)?), GFP_KERNEL_ACCOUNT)?;
+    match (lock.kind, error) {
+        (uapi::CR_LOCK_LEASE, e) if e == EAGAIN => fail_at(
+            cx,
+            file,
+            objref,
+            e,
+            fmt!("no lease: another process has it open"),
+        ),
+        (uapi::CR_LOCK_LEASE, e) => fail_at(cx, file, objref, e, fmt!("no lease: {e:?}")),
+        (_, e) if e == EAGAIN => fail_at(
+            cx,
+            file,
+            objref,
+            e,
+            fmt!("{range} are locked by another process"),
+        ),
+        (_, e) => fail_at(cx, file, objref, e, fmt!("{range} cannot be locked: {e:?}")),
     }
-    by_file.sort_unstable();
+}
 
+/// Returns the first descriptor of a file.
+fn first_fd(by_file: &[(u32, u32)], objref: u32) -> Option<u32> {
+    let first = by_file.partition_point(|(file, _)| *file < objref);
+
+    match by_file.get(first) {
+        Some((file, fd)) if *file == objref => Some(*fd),
+        _ => None,
+    }
+}
+
+/// Takes all locks but leases, those of the process by the descriptors of `table`. Those that were
+/// taken when one fails go with the table, and with the files.
+fn take_locks(
+    cx: &mut Prepare<'_>,
+    table: &mut Table,
+    image: &Image,
+    by_file: &[(u32, u32)],
+) -> Result {
     for lock in &image.locks {
+        if lock.kind == uapi::CR_LOCK_LEASE || cx.objects.is_replaced(lock.objref) {
+            continue;
+        }
         let Some(file) = cx.objects.lockable(lock.objref) else {
             return Err(cx.fail(
                 EINVAL,
@@ -136,11 +188,9 @@ fn take_locks(cx: &mut Prepare<'_>, table: &mut Table, image: &Image) -> Result 
             end: lock.end,
         };
         let taken = if lock.kind == uapi::CR_LOCK_POSIX {
-            let first = by_file.partition_point(|(objref, _)| *objref < lock.objref);
-
-            match by_file.get(first) {
-                Some((objref, fd)) if *objref == lock.objref => table.lock(*fd, wanted),
-                _ => {
+            match first_fd(by_file, lock.objref) {
+                Some(fd) => table.lock(fd, wanted),
+                None => {
                     return Err(cx.fail(
                         EINVAL,
                         fmt!("lock: object {} is no file with a descriptor", lock.objref),
@@ -156,12 +206,96 @@ fn take_locks(cx: &mut Prepare<'_>, table: &mut Table, image: &Image) -> Result 
     Ok(())
 }
 
+/// Adds a descriptor to a table.
+fn install(cx: &mut Prepare<'_>, table: &mut Table, fd: &image::Fd, file: &File) -> Result {
+    let number = u32::try_from(fd.fd)?;
+
+    table
+        .install(number, file, fd.flags & uapi::CR_FD_CLOEXEC != 0)
+        .map_err(|e| cx.fail(e, fmt!("fd {number}: there is no room for it: {e:?}")))
+}
+
+/// Takes leases. Each is the last that is done to its inode: an open of it later would break one.
+fn take_leases(cx: &mut Prepare<'_>, prepared: &Prepared) -> Result {
+    for lock in &prepared.image.locks {
+        if lock.kind != uapi::CR_LOCK_LEASE || cx.objects.is_replaced(lock.objref) {
+            continue;
+        }
+        let Some(file) = cx.objects.lockable(lock.objref) else {
+            return Err(cx.fail(
+                EINVAL,
+                fmt!("lease: object {} is no file that can have one", lock.objref),
+            ));
+        };
+
+        owner::take_lease(
+            &file,
+            first_fd(&prepared.by_file, lock.objref),
+            lock.lock_type,
+        )
+        .map_err(|e| not_locked(cx, &file, lock, e))?;
+    }
+    Ok(())
+}
+
+/// Makes files send signals, which nobody gets before the commit.
+fn send_signals(cx: &mut Prepare<'_>, prepared: &Prepared) -> Result {
+    for &objref in &prepared.image.asynchronous {
+        let Some(file) = cx.objects.own(objref) else {
+            continue;
+        };
+        // A lease makes a file send signals, too.
+        if file.flags() & flags::O_ASYNC == 0 {
+            owner::send_signals(&file, first_fd(&prepared.by_file, objref))
+                .map_err(|e| fail_at(cx, &file, objref, e, fmt!("O_ASYNC cannot be set: {e:?}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Finds all who get signals of files.
+fn find_owners(cx: &mut Prepare<'_>, prepared: &mut Prepared) -> Result {
+    let image = &prepared.image;
+
+    for record in &image.owners {
+        if cx.objects.is_replaced(record.objref) {
+            continue;
+        }
+        let Some(file) = cx.objects.own(record.objref) else {
+            return Err(cx.fail(
+                EINVAL,
+                fmt!("owner: object {} is no file of the process", record.objref),
+            ));
+        };
+        let owner = Owner {
+            kind: record.kind,
+            pid: record.pid,
+            signal: record.signal,
+            uid: record.uid,
+            euid: record.euid,
+        };
+        let new = NewOwner::new(&file, &owner, image.pid, image.pgid).map_err(|e| {
+            let (pid, uid) = (record.pid, record.uid);
+
+            if e == EPERM {
+                let what = fmt!("its signals cannot be sent as by user {uid}: EPERM");
+                return fail_at(cx, &file, record.objref, e, what);
+            }
+            let what = fmt!("its signals cannot be sent to {pid}: {e:?}");
+            fail_at(cx, &file, record.objref, e, what)
+        })?;
+
+        prepared.owners.push(new, GFP_KERNEL_ACCOUNT)?;
+    }
+    Ok(())
+}
+
 pub(crate) struct FileState;
 
 impl Resource for FileState {
     type Found = KVVec<image::Fd>;
     type Image = Image;
-    type Prepared = Option<Table>;
+    type Prepared = Option<Prepared>;
 
     fn collect(cx: &mut Collect<'_>) -> Result<Self::Found> {
         if table::is_shared(cx.task) {
@@ -210,6 +344,7 @@ impl Resource for FileState {
         to.record(&image::Files {
             count: u32::try_from(found.len()).map_err(Error::from)?,
             nr_locks: u32::try_from(cx.objects.locks().len()).map_err(Error::from)?,
+            nr_owners: u32::try_from(cx.objects.owners().len()).map_err(Error::from)?,
             ..Default::default()
         })?;
         for fd in found {
@@ -219,6 +354,9 @@ impl Resource for FileState {
         for lock in cx.objects.locks() {
             to.record(lock)?;
         }
+        for owner in cx.objects.owners() {
+            to.record(owner)?;
+        }
         Ok(())
     }
 
@@ -227,6 +365,14 @@ impl Resource for FileState {
             Item::Files(_) => image.present = true,
             Item::Fd(fd) => image.fds.push(*fd, GFP_KERNEL_ACCOUNT)?,
             Item::Lock(lock) => image.locks.push(*lock, GFP_KERNEL_ACCOUNT)?,
+            Item::Owner(owner) => image.owners.push(*owner, GFP_KERNEL_ACCOUNT)?,
+            Item::File(file) if file.flags & flags::O_ASYNC != 0 => {
+                image.asynchronous.push(file.objref, GFP_KERNEL_ACCOUNT)?;
+            }
+            Item::Task(task) => {
+                image.pid = task.pid;
+                image.pgid = task.pgid;
+            }
             _ => (),
         }
         Ok(())
@@ -248,20 +394,62 @@ impl Resource for FileState {
                     fmt!("fd {number}: the caller's limit of open files is {limit}"),
                 ));
             }
+            if cx.objects.is_late(fd.objref) {
+                continue;
+            }
             let Some(file) = cx.objects.file(fd.objref) else {
                 return Err(cx.fail(EINVAL, fmt!("fd {number}: object {} is no file", fd.objref)));
             };
-            table
-                .install(number, &file, fd.flags & uapi::CR_FD_CLOEXEC != 0)
-                .map_err(|e| cx.fail(e, fmt!("fd {number}: there is no room for it: {e:?}")))?;
+            install(cx, &mut table, fd, &file)?;
         }
-        take_locks(cx, &mut table, &image)?;
-        Ok(Some(table))
+
+        // Descriptors by their file: each lock looks for one.
+        let mut by_file = KVVec::with_capacity(image.fds.len(), GFP_KERNEL_ACCOUNT)?;
+        for fd in &image.fds {
+            by_file.push((fd.objref, u32::try_from(fd.fd)?), GFP_KERNEL_ACCOUNT)?;
+        }
+        by_file.sort_unstable();
+        take_locks(cx, &mut table, &image, &by_file)?;
+
+        Ok(Some(Prepared {
+            table,
+            image,
+            by_file,
+            owners: KVVec::new(),
+        }))
+    }
+
+    fn complete(prepared: &mut Self::Prepared, cx: &mut Prepare<'_>) -> Result {
+        let Some(prepared) = prepared else {
+            return Ok(());
+        };
+
+        // Those that could not be opened before. The numbers of the others are in use.
+        for fd in &prepared.image.fds {
+            if prepared.table.has(u32::try_from(fd.fd)?) {
+                continue;
+            }
+            let Some(file) = cx.objects.file(fd.objref) else {
+                return Err(cx.fail(
+                    EINVAL,
+                    fmt!("fd {}: object {} is no file", fd.fd, fd.objref),
+                ));
+            };
+            install(cx, &mut prepared.table, fd, &file)?;
+        }
+        find_owners(cx, prepared)?;
+        take_leases(cx, prepared)?;
+        send_signals(cx, prepared)
     }
 
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
-        if let Some(table) = prepared {
-            table.switch(caller);
+        let Some(prepared) = prepared else {
+            return;
+        };
+
+        prepared.table.switch(caller);
+        for owner in prepared.owners {
+            owner.commit();
         }
     }
 }
@@ -271,10 +459,7 @@ impl Resource for FileState {
 mod tests {
     use super::*;
     use kernel::{
-        fs::{
-            file::flags,
-            state::shm, //
-        },
+        fs::state::shm,
         page::PAGE_SIZE,
         str::CString,
         sync::aref::ARef, //

@@ -18,6 +18,7 @@ use kernel::{
         policy::TaskPolicy,
         rebuild::{
             self,
+            Program,
             Rebuild, //
         },
         snapshot::{
@@ -146,6 +147,7 @@ pub(crate) struct Found {
     mm: Mm,
     context: MmContext,
     auxv: KVec<u8>,
+    ldt: KVVec<u64>,
     mappings: Mappings,
     policies: KVVec<Policy>,
     guards: KVVec<Guard>,
@@ -158,10 +160,14 @@ pub(crate) struct Image {
     mm: Option<Mm>,
     context: MmContext,
     auxv: KVec<c_ulong>,
+    ldt: KVVec<u64>,
     mappings: Mappings,
     policies: KVVec<Policy>,
     guards: KVVec<Guard>,
     contexts: KVVec<Aio>,
+    /// Of the task: `CR_THREAD_*`, and its personality.
+    thread_flags: u32,
+    personality: u32,
     /// The next text is the name of the last mapping.
     name_follows: bool,
 }
@@ -171,6 +177,8 @@ pub(crate) struct Prepared {
     space: Rebuild,
     /// Pages are allocated by it, as far as their mappings have none of their own.
     policy: TaskPolicy,
+    /// The program, if it is not set yet.
+    late_exe: Option<ARef<File>>,
     layout: rebuild::Layout,
     mappings: Mappings,
     guards: KVVec<Guard>,
@@ -288,6 +296,9 @@ impl Resource for MmState {
         let mut auxv = KVec::new();
         auxv.extend_from_slice(description.auxv(), GFP_KERNEL_ACCOUNT)?;
 
+        let ldt = space.ldt()?;
+        context.ldt_entries = ldt.len() as u32;
+
         let exe = object::collect_file(cx, &exe, object::Use::Exe);
         mm.exe = cx.tolerate(exe)?.unwrap_or_default();
         let mappings = collect_mappings(cx, &space)?;
@@ -303,7 +314,7 @@ impl Resource for MmState {
         mm.nr_guards = guards.len() as u32;
         mm.nr_aio = contexts.len() as u32;
 
-        let vdso = Vdso::running();
+        let vdso = Vdso::running(space.is_ia32());
         if mappings
             .vmas
             .iter()
@@ -323,6 +334,7 @@ impl Resource for MmState {
             mm,
             context,
             auxv,
+            ldt,
             mappings,
             policies,
             guards,
@@ -338,6 +350,9 @@ impl Resource for MmState {
         to.record(&found.mm)?;
         to.record(&found.context)?;
         to.bytes(Kind::Auxv, &found.auxv)?;
+        for entries in found.ldt.chunks(uapi::CR_WORDS_MAX as usize) {
+            to.bytes(Kind::Ldt, entries.as_bytes())?;
+        }
         for (vma, name) in found.mappings.iter() {
             to.record(vma)?;
             if !name.is_empty() {
@@ -391,6 +406,15 @@ impl Resource for MmState {
                     image.auxv.push(word as c_ulong, GFP_KERNEL_ACCOUNT)?;
                 }
             }
+            Item::Ldt(entries) => {
+                for entry in image::u64s(entries) {
+                    image.ldt.push(entry, GFP_KERNEL_ACCOUNT)?;
+                }
+            }
+            Item::Thread(thread) => {
+                image.thread_flags = thread.flags;
+                image.personality = thread.personality;
+            }
             Item::Vma(vma) => {
                 image.mappings.push(*vma)?;
                 image.name_follows = vma.name_len() != 0;
@@ -409,7 +433,8 @@ impl Resource for MmState {
             return Ok(None);
         };
         let context = image.context;
-        let vdso = Vdso::running();
+        let ia32 = image.thread_flags & uapi::CR_THREAD_IA32 != 0;
+        let vdso = Vdso::running(ia32);
 
         // A request in flight would write to the new memory.
         if cx.caller.uses_io_uring() {
@@ -430,12 +455,25 @@ impl Resource for MmState {
 
         guard::check(cx, &image.guards, &image.mappings)?;
         let policy = policy::begin(cx, &image.policies)?;
+        let program =
+            Program::new(image.thread_flags, image.personality, image.ldt).map_err(|i| {
+                cx.fail(
+                    EINVAL,
+                    format_args!("LDT: entry {i}: a segment that modify_ldt(2) does not make"),
+                )
+            })?;
 
         // What can fail for lack of memory comes before the switch.
         let batch = PageBatch::new()?;
         let layout = rebuild::Layout::from_bytes(mm.as_bytes())?;
         let kernel_context = rebuild::Context::from_bytes(context.as_bytes())?;
-        let mut space = Rebuild::begin(cx.caller, &layout, &kernel_context, &exe)
+        // A deleted program has its contents, and may be executed, at the end only.
+        let (now, late) = match cx.objects.is_deleted(mm.exe) {
+            false => (Some(exe), None),
+            true => (None, Some(exe)),
+        };
+        let mut space =
+            Rebuild::begin(cx.caller, &layout, &kernel_context, now.as_deref(), &program)
             .map_err(|e| cx.fail(e, format_args!("new address space: {e:?}")))?;
 
         if context.vdso != 0 {
@@ -453,6 +491,7 @@ impl Resource for MmState {
         Ok(Some(Prepared {
             space,
             policy,
+            late_exe: late,
             layout,
             mappings: image.mappings,
             guards: image.guards,
@@ -531,6 +570,11 @@ impl Resource for MmState {
                 })?;
             }
         }
+        if let Some(exe) = &prepared.late_exe {
+            space
+                .set_exe(exe)
+                .map_err(|e| cx.fail(e, format_args!("the program, which is deleted: {e:?}")))?;
+        }
         space
             .finish(&prepared.layout)
             .map_err(|e| cx.fail(e, format_args!("flags of the address space: {e:?}")))
@@ -607,7 +651,7 @@ mod tests {
 
     #[test]
     fn vdso_has_one_layout() -> Result {
-        let vdso = Vdso::running();
+        let vdso = Vdso::running(false);
         let code = 0x7fff_0000_0000;
         let end = code + vdso.code.len() as u64;
         let data = code - vdso.vvar_size;
@@ -637,6 +681,41 @@ mod tests {
         assert!(!fits(code, &[text])?);
         assert!(!fits(code + PAGE, &[vvar, clock, text])?);
         assert!(!fits(PAGE, &[vvar, clock, text])?);
+        Ok(())
+    }
+
+    #[test]
+    #[cfg(CONFIG_MODIFY_LDT_SYSCALL)]
+    fn descriptors_are_those_of_modify_ldt() -> Result {
+        /// 32-bit data of 4 GiB that may be written: the one of `__USER_DS`.
+        const DATA: u64 = 0x00cf_f300_0000_ffff;
+        const TYPE: u64 = 0xf << 40;
+        let first_unfit = |entries: &[u64]| -> Result<Option<usize>> {
+            let mut ldt = KVVec::new();
+
+            ldt.extend_from_slice(entries, GFP_KERNEL)?;
+            Ok(Program::new(0, 0, ldt).err())
+        };
+        let unfit = |entry| -> Result<bool> { Ok(first_unfit(&[entry])?.is_some()) };
+
+        assert!(first_unfit(&[])?.is_none());
+        assert!(first_unfit(&[0, DATA, 0])?.is_none());
+        // With a base, bytes instead of pages, for the program's own use.
+        assert!(!unfit(DATA | 0x12 << 56 | 0x34_5678 << 16)?);
+        assert!(!unfit(DATA & !(1 << 55) | 1 << 52)?);
+        // Code that may be read, that may not be, that is not present and conforming.
+        assert!(!unfit(DATA | 0xb << 40)?);
+        assert!(!unfit(DATA & !TYPE | 0x9 << 40)?);
+        assert!(!unfit((DATA | TYPE) & !(1 << 47))?);
+
+        assert!(first_unfit(&[0, DATA, 0x10])? == Some(2));
+        // Conforming code; a gate; rings 0 and 1; code of 64 bits; never accessed.
+        assert!(unfit(DATA | TYPE)?);
+        assert!(unfit(DATA & !(1 << 44))?);
+        assert!(unfit(DATA & !(3 << 45))?);
+        assert!(unfit(DATA & !(2 << 45))?);
+        assert!(unfit(DATA | 0xb << 40 | 1 << 53)?);
+        assert!(unfit(DATA & !(1 << 40))?);
         Ok(())
     }
 }

@@ -199,14 +199,26 @@ macro_rules! resources {
 }
 
 resources! {
+    /// Time namespace. What is set by a clock comes after it.
+    clocks::ClockState,
     /// What several others may refer to: open files, pipes, shared memory.
     object::ObjectState,
     /// Name, life and statistics.
     task::TaskState,
     /// Credentials.
     creds::CredState,
+    /// Which system calls are allowed.
+    seccomp::SeccompState,
+    /// Resource limits.
+    limits::LimitState,
+    /// Policy, priorities, processors.
+    sched::SchedState,
+    /// What prctl(2), setsid(2) and `/proc` set.
+    attrs::AttrState,
     /// Registers, and what the kernel knows of a thread.
     cpu::CpuState,
+    /// Timers of timer_create(2) and setitimer(2).
+    timers::TimerState,
     /// Actions, masks, pending signals.
     signals::SignalState,
     /// Working directory, root, umask.

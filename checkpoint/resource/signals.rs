@@ -17,6 +17,11 @@ use kernel::{
             Signals,
             State, //
         },
+        thread::runs_ia32,
+        timers::{
+            Process,
+            Setting, //
+        },
         CurrentTask, //
     },
 };
@@ -49,6 +54,8 @@ pub(crate) struct SignalState;
 #[derive(Default)]
 pub(crate) struct Image {
     signals: Option<image::Signals>,
+    /// The ids of all timers.
+    timers: KVVec<i32>,
     actions: KVVec<image::SigAction>,
     pending: KVVec<Pending>,
 }
@@ -97,27 +104,68 @@ fn state(record: &image::Signals) -> State {
     }
 }
 
+/// What was found.
+pub(crate) struct Found {
+    signals: Signals,
+    /// The ids of all timers, ascending.
+    timers: KVVec<i32>,
+}
+
+impl Found {
+    /// The timers of setitimer(2).
+    pub(super) fn itimers(&self) -> &Process {
+        &self.signals.itimers
+    }
+}
+
+/// Looks at the signals of a task that has `timers`, ascending by id.
+///
+/// A timer that was armed when it was looked at has sent no signal by then.
+pub(super) fn look(cx: &mut Collect<'_>, timers: &[Setting]) -> Result<Found> {
+    let mut signals = cx.task.signals().map_err(|e| {
+        if e == ESRCH {
+            cx.fail(e, format_args!("the task is about to die"))
+        } else {
+            cx.fail(e, format_args!("signals: {e:?}"))
+        }
+    })?;
+    let mut ids = KVVec::with_capacity(timers.len(), GFP_KERNEL_ACCOUNT)?;
+
+    signals.pending.retain(|pending| {
+        pending.timer.is_none_or(|id| {
+            timers
+                .binary_search_by_key(&id, |timer| timer.id)
+                .ok()
+                .and_then(|place| timers.get(place))
+                .is_some_and(|timer| timer.flags & uapi::CR_TIMER_ARMED == 0)
+        })
+    });
+    for timer in timers {
+        ids.push(timer.id, GFP_KERNEL_ACCOUNT)?;
+    }
+    Ok(Found {
+        signals,
+        timers: ids,
+    })
+}
+
 impl Resource for SignalState {
-    type Found = Signals;
+    type Found = Found;
     type Image = Image;
     type Prepared = Option<Prepared>;
 
     fn collect(cx: &mut Collect<'_>) -> Result<Self::Found> {
-        let signals = cx.task.signals().map_err(|e| {
-            if e == ESRCH {
-                cx.fail(e, format_args!("the task is about to die"))
-            } else {
-                cx.fail(e, format_args!("signals: {e:?}"))
-            }
-        })?;
+        // There are none in a check that found timers that cannot be saved.
+        let found = match cx.signals.take() {
+            Some(found) => found,
+            None => look(cx, &[])?,
+        };
+        let pending = found.signals.pending.len();
 
-        if signals.pending.len() > uapi::CR_PENDING_MAX as usize {
-            return Err(cx.refuse(format_args!(
-                "having {} pending signals",
-                signals.pending.len()
-            )));
+        if pending > uapi::CR_PENDING_MAX as usize {
+            return Err(cx.refuse(format_args!("having {pending} pending signals")));
         }
-        Ok(signals)
+        Ok(found)
     }
 
     fn save<T: Transport>(
@@ -125,8 +173,10 @@ impl Resource for SignalState {
         _cx: &Saving<'_>,
         to: &mut ImageWriter<'_, T>,
     ) -> Result<(), Failure> {
-        to.record(&record(found))?;
-        for (signal, action) in set_actions(found) {
+        let signals = &found.signals;
+
+        to.record(&record(signals))?;
+        for (signal, action) in set_actions(signals) {
             to.record(&image::SigAction {
                 signal,
                 reserved: 0,
@@ -136,8 +186,13 @@ impl Resource for SignalState {
                 mask: action.mask,
             })?;
         }
-        for pending in &found.pending {
-            to.record(&image::SigInfo::new(pending.shared, 0, pending.info))?;
+        for pending in &signals.pending {
+            let timer = match pending.timer {
+                None => 0,
+                // Counted from 1; at most CR_TIMERS_MAX.
+                Some(id) => found.timers.binary_search(&id).map_err(|_| EINVAL)? as u32 + 1,
+            };
+            to.record(&image::SigInfo::new(pending.shared, timer, pending.info))?;
         }
         Ok(())
     }
@@ -146,13 +201,22 @@ impl Resource for SignalState {
         match item {
             Item::Signals(signals) => image.signals = Some(*signals),
             Item::SigAction(action) => image.actions.push(*action, GFP_KERNEL_ACCOUNT)?,
-            Item::SigInfo(pending) => image.pending.push(
-                Pending {
-                    shared: pending.shared != 0,
-                    info: pending.info,
-                },
-                GFP_KERNEL_ACCOUNT,
-            )?,
+            Item::Timer(timer) => image.timers.push(timer.id, GFP_KERNEL_ACCOUNT)?,
+            Item::SigInfo(pending) => {
+                let timer = match pending.timer.checked_sub(1) {
+                    None => None,
+                    Some(place) => Some(*image.timers.get(place as usize).ok_or(EINVAL)?),
+                };
+
+                image.pending.push(
+                    Pending {
+                        shared: pending.shared != 0,
+                        timer,
+                        info: pending.info,
+                    },
+                    GFP_KERNEL_ACCOUNT,
+                )?;
+            }
             _ => (),
         }
         Ok(())
@@ -179,6 +243,16 @@ impl Resource for SignalState {
 
         let mut actions = RawActions::new()?;
         for action in &image.actions {
+            // The frame of such a handler is one that only 32-bit system calls know.
+            if action.flags & u64::from(uapi::CR_SA_IA32) != 0 && !runs_ia32() {
+                return Err(cx.fail(
+                    EINVAL,
+                    format_args!(
+                        "signals: the handler of signal {} is that of a 32-bit program",
+                        action.signal
+                    ),
+                ));
+            }
             actions.set(
                 action.signal,
                 Action {
@@ -190,7 +264,7 @@ impl Resource for SignalState {
             );
         }
 
-        let mut queue = Queue::default();
+        let mut queue = Queue::new(core::mem::take(&mut cx.timers));
         for (i, pending) in image.pending.iter().enumerate() {
             queue.push(pending).map_err(|e| {
                 if e == EAGAIN {
@@ -205,7 +279,10 @@ impl Resource for SignalState {
                 } else if e == EINVAL {
                     cx.fail(
                         e,
-                        format_args!("signals: pending signal {i}: not one that can be queued"),
+                        format_args!(
+                            "signals: pending signal {i}: not one that can be queued, or not its \
+                             timer's"
+                        ),
                     )
                 } else {
                     e
@@ -242,7 +319,11 @@ mod tests {
     }
 
     fn push(info: [u64; 16]) -> Result {
-        Queue::default().push(&Pending { shared: true, info })
+        Queue::default().push(&Pending {
+            shared: true,
+            timer: None,
+            info,
+        })
     }
 
     #[test]

@@ -4,9 +4,8 @@
 //!
 //! Only the name is brought back. The statistics of an image are checked and shown by the tools:
 //! a caller that keeps running after restart(2) keeps its own, which resource limits and
-//! accounting count on. Its numbers, its parent, its process group and session are the caller's, as
-//! after execve(2), and by the same rule are resource limits, the processors it may run on, its
-//! control groups and namespaces, its priority for I/O and for the OOM killer.
+//! accounting count on. Its numbers and its parent are the caller's, as after execve(2), and so are
+//! its control groups and namespaces.
 //!
 //! What a task may have, and no image holds, is refused here.
 

@@ -20,6 +20,7 @@ long do_restart(int crid, int fd, unsigned long flags, int logfd);
 
 /* Memory: mm/checkpoint.c, and what it needs of its neighbours. */
 struct bio_vec;
+struct checkpoint_program;
 struct compat_robust_list_head;
 struct file;
 struct prctl_mm_map;
@@ -28,7 +29,7 @@ struct task_exec_state;
 struct task_struct;
 
 /**
- * struct checkpoint_vdso - the vDSO of 64-bit processes
+ * struct checkpoint_vdso - the vDSO of 64-bit processes, or that of 32-bit ones
  * @data: its code, as it is mapped
  * @size: bytes of it
  * @vvar_size: bytes of the kernel's data, which is mapped right before it
@@ -73,6 +74,24 @@ struct checkpoint_pages {
 };
 
 /**
+ * struct checkpoint_segments - segment registers, as they are in user mode
+ * @fs_base: base of @fs
+ * @gs_base: base of @gs
+ * @ds: selector
+ * @es: selector
+ * @fs: selector
+ * @gs: selector
+ */
+struct checkpoint_segments {
+	unsigned long fs_base;
+	unsigned long gs_base;
+	u16 ds;
+	u16 es;
+	u16 fs;
+	u16 gs;
+};
+
+/**
  * struct checkpoint_swap - the address space that restart(2) builds
  * @mm: it; current->mm between begin and abort or commit
  * @old: the caller's own, of which this is the caller's reference
@@ -80,6 +99,7 @@ struct checkpoint_pages {
  * @robust_list: what the caller has in @old
  * @compat_robust_list: likewise
  * @clear_child_tid: likewise
+ * @segments: likewise
  */
 struct checkpoint_swap {
 	struct mm_struct *mm;
@@ -88,9 +108,11 @@ struct checkpoint_swap {
 	struct robust_list_head __user *robust_list;
 	struct compat_robust_list_head __user *compat_robust_list;
 	int __user *clear_child_tid;
+	struct checkpoint_segments segments;
 };
 
-void checkpoint_vdso(struct checkpoint_vdso *vdso);
+void checkpoint_vdso(struct checkpoint_vdso *vdso, bool ia32);
+bool checkpoint_mm_is_ia32(struct mm_struct *mm);
 
 const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm);
 void checkpoint_mm_describe(struct task_struct *task, struct mm_struct *mm,
@@ -102,7 +124,9 @@ int checkpoint_pages_collect(struct mm_struct *mm, struct checkpoint_pages *to);
 void checkpoint_pages_put(struct bio_vec *bvecs, unsigned int nr);
 
 int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *hdr,
-			  const struct cr_hdr_mm_context *context, struct file *exe);
+			  const struct cr_hdr_mm_context *context, struct file *exe,
+			  const struct checkpoint_program *program);
+int checkpoint_swap_exe(struct file *exe);
 void checkpoint_swap_abort(struct checkpoint_swap *swap);
 void checkpoint_swap_commit(struct checkpoint_swap *swap);
 
@@ -173,8 +197,6 @@ struct task_struct *checkpoint_first_child(struct task_struct *task);
 int checkpoint_nr_threads(struct task_struct *task);
 void checkpoint_job_control(struct task_struct *task, pid_t *pgrp, pid_t *session);
 void checkpoint_task_reset(void);
-int checkpoint_creds_get(struct task_struct *task, struct cr_hdr_creds *to,
-			 u32 *groups, int max);
 const char *checkpoint_thread_get(struct task_struct *task,
 				  struct cr_hdr_thread *to);
 const char *checkpoint_thread_unfit(const struct cr_hdr_thread *from);
@@ -183,7 +205,8 @@ void checkpoint_reissue_interrupted(void);
 void checkpoint_finish_syscall(void);
 int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
 			   u32 *stop, u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
-			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max);
+			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max,
+			   struct cr_hdr_timers *itimers);
 struct sigqueue *checkpoint_sigqueue_alloc(const u64 *info);
 void checkpoint_sigqueue_free(struct sigqueue *q);
 void checkpoint_signals_set(const u64 *masks, u32 flags, u32 stop,
@@ -240,6 +263,7 @@ struct tty_struct;
  * @name: name of shared memory, or of what has no kind
  * @pipe_bytes: whether bytes wait in the pipe that are no packets
  * @stream: whether the restarter's will do if it is a standard stream
+ * @pseudo: whether numbers and sizes of its inodes mean nothing after a reboot
  */
 struct checkpoint_file {
 	u32 kind;
@@ -261,6 +285,7 @@ struct checkpoint_file {
 	char name[256];
 	bool pipe_bytes;
 	bool stream;
+	bool pseudo;
 };
 
 int checkpoint_look(struct file *file, struct checkpoint_file *seen);
@@ -367,5 +392,238 @@ long do_set_mempolicy(unsigned short mode, unsigned short flags, nodemask_t *nod
 int sanitize_mpol_flags(int *mode, unsigned short *flags);
 long set_mempolicy_home_node(unsigned long start, unsigned long len,
 			     unsigned long home_node, unsigned long flags);
+
+/*
+ * Deleted files: fs/checkpoint_inode.c, for rust/kernel/fs/state/inode.rs.
+ * Owners, leases and hints: fs/checkpoint_owner.c, for
+ * rust/kernel/fs/state/owner.rs. What is not said here is said there.
+ */
+struct cr_hdr_inode;
+struct cr_hdr_owner;
+
+unsigned long checkpoint_inode_id(struct file *file);
+int checkpoint_inode_look(struct file *file, struct cr_hdr_inode *to,
+			  const char **what);
+int checkpoint_inode_alias(struct file *file, char *buf, int len);
+int checkpoint_inode_dir(struct file *file, char *buf, int len);
+struct file *checkpoint_inode_reader(struct file *file);
+struct file *checkpoint_inode_create(const char *dir, const struct cr_hdr_inode *from);
+ssize_t checkpoint_inode_write(struct file *file, const void *from, size_t len,
+			       loff_t pos);
+int checkpoint_inode_finish(struct file *file, const struct cr_hdr_inode *from);
+
+struct checkpoint_owner;
+
+const char *checkpoint_owner_obstacle(struct file *file);
+bool checkpoint_owner_get(struct file *file, struct cr_hdr_owner *to);
+struct checkpoint_owner *checkpoint_owner_prepare(struct file *file,
+						  const struct cr_hdr_owner *from,
+						  pid_t self, pid_t pgrp);
+void checkpoint_owner_free(struct checkpoint_owner *owner);
+void checkpoint_owner_commit(struct checkpoint_owner *owner);
+int checkpoint_async(struct file *file, int fd);
+int checkpoint_lease(struct file *file, int fd, unsigned int type);
+unsigned int checkpoint_hint(struct file *file);
+int checkpoint_may_hint(struct file *file, unsigned int hint);
+void checkpoint_set_hint(struct file *file, unsigned int hint);
+
+/* How a file is called, and where in /proc it is: fs/checkpoint.c. */
+bool checkpoint_has_fd(struct files_struct *files, unsigned int fd);
+int checkpoint_text(struct file *file, char *buf, int len);
+int checkpoint_proc_depth(struct file *file, struct task_struct *task);
+
+/*
+ * Clocks and timers: kernel/time/checkpoint.c and fs/timerfd.c.
+ */
+struct k_itimer;
+struct nsproxy;
+
+/*
+ * First word of a pending signal: whether any thread may take it, whether a timer
+ * has sent it, and from bit 32 on the id of that.
+ */
+#define CHECKPOINT_PENDING_SHARED	0x1
+#define CHECKPOINT_PENDING_TIMER	0x2
+#define CHECKPOINT_PENDING_ID_SHIFT	32
+
+s64 checkpoint_clock_seen(struct task_struct *task, clockid_t clock, ktime_t time);
+void checkpoint_clocks_get(struct task_struct *task, struct cr_hdr_timers *to);
+struct nsproxy *checkpoint_timens_create(s64 monotonic, s64 boottime);
+void checkpoint_timens_free(struct nsproxy *ns);
+void checkpoint_timens_switch(struct nsproxy *ns);
+
+bool checkpoint_itimer_fires(struct task_struct *task);
+void checkpoint_itimers_get(struct task_struct *task, struct cr_hdr_timers *to);
+int checkpoint_timers_get(struct task_struct *task, struct cr_hdr_timer *to,
+			  int max, const char **refused);
+bool checkpoint_timer_sent(const struct sigqueue *q, u32 *id);
+struct k_itimer *checkpoint_timer_create(const struct cr_hdr_timer *from);
+void checkpoint_timer_free(struct k_itimer *timer);
+struct sigqueue *checkpoint_timer_signal(struct k_itimer *timer);
+void checkpoint_timers_add(const struct cr_hdr_timers *process, struct k_itimer **timers,
+			   const struct cr_hdr_timer *from, unsigned int nr);
+void checkpoint_timers_start(const struct cr_hdr_timers *process, struct k_itimer **timers,
+			     const struct cr_hdr_timer *from, unsigned int nr);
+
+bool checkpoint_is_timerfd(const struct file *file);
+bool checkpoint_timerfd_get(struct file *file, struct task_struct *task,
+			    struct cr_hdr_timerfd *to);
+struct file *checkpoint_timerfd_create(const struct cr_hdr_timerfd *from);
+void checkpoint_timerfd_start(struct file *file, const struct cr_hdr_timerfd *from);
+
+/*
+ * Limits, scheduling and attributes of one task.
+ */
+struct checkpoint_sched;
+
+/* In kernel/sched/checkpoint.c. */
+const char *checkpoint_sched_get(struct task_struct *task, struct cr_hdr_sched *to);
+int checkpoint_affinity_get(struct task_struct *task, u64 *to, unsigned int max);
+int checkpoint_sched_prepare(const struct cr_hdr_sched *image, const u64 *cpus,
+			     struct checkpoint_sched **res, const char **what);
+int checkpoint_sched_apply(struct checkpoint_sched *sched, const char **what);
+void checkpoint_sched_put(struct checkpoint_sched *sched);
+void checkpoint_sched_commit(struct checkpoint_sched *sched);
+bool checkpoint_core_sched_get(struct task_struct *task);
+int checkpoint_cookie_alloc(unsigned long *cookie);
+void checkpoint_cookie_put(unsigned long cookie);
+void checkpoint_cookie_set(unsigned long cookie);
+u32 checkpoint_membarrier_get(struct mm_struct *mm);
+int checkpoint_membarrier_set(u32 cmds);
+
+/* In kernel/checkpoint_attrs.c. */
+void checkpoint_limits_get(struct task_struct *task, struct cr_hdr_limits *to);
+int checkpoint_limits_check(const struct cr_hdr_limits *from, unsigned int *which);
+void checkpoint_limits_set(const struct cr_hdr_limits *from);
+void checkpoint_attrs_get(struct task_struct *task, struct cr_hdr_task_attrs *to);
+int checkpoint_attrs_check(const struct cr_hdr_task_attrs *from, const char **what);
+void checkpoint_attrs_set(const struct cr_hdr_task_attrs *from);
+void checkpoint_lead(bool session, bool group);
+
+/* In arch/<arch>/kernel/checkpoint.c. */
+u32 checkpoint_cpu_attrs(struct task_struct *task);
+int checkpoint_cpu_attrs_check(u32 flags, const char **what);
+void checkpoint_cpu_attrs_set(u32 flags);
+
+/* Of the rest of the kernel. */
+unsigned long sched_core_alloc_cookie(void);
+void sched_core_put_cookie(unsigned long cookie);
+void __sched_core_set(struct task_struct *p, unsigned long cookie);
+int membarrier_register_global_expedited(void);
+int membarrier_register_private_expedited(int flags);
+int propagate_has_child_subreaper(struct task_struct *p, void *data);
+int set_cpuid_mode(unsigned long cpuid_enabled);
+
+/*
+ * Credentials, labels, seccomp: kernel/checkpoint_cred.c,
+ * kernel/checkpoint_seccomp.c, security/landlock/checkpoint.c, and what they
+ * need of their neighbours.
+ */
+struct bpf_prog;
+struct cred;
+struct seccomp_filter;
+struct sock_filter;
+struct sock_fprog_kern;
+
+const char *checkpoint_cred_obstacle(struct task_struct *task);
+int checkpoint_creds_get(struct task_struct *task, struct cr_hdr_creds *to,
+			 u32 *groups, int max);
+int checkpoint_creds_prepare(const struct cr_hdr_creds *from, const u32 *groups,
+			     int ngroups, struct cred **prepared, const char **field);
+void checkpoint_creds_drop(struct cred *prepared);
+void checkpoint_creds_commit(struct cred *prepared, bool no_new_privs);
+
+int checkpoint_label_get(struct task_struct *task, char *to, unsigned int max);
+int checkpoint_loginuid_get(struct task_struct *task, u32 *loginuid, u32 *sessionid);
+int checkpoint_loginuid_prepare(u32 loginuid);
+void checkpoint_loginuid_commit(u32 loginuid);
+
+bool checkpoint_landlocked(const struct cred *cred);
+
+/**
+ * struct checkpoint_filter - what a seccomp filter is
+ * @refused: what makes it one that cannot be saved, NULL if nothing does
+ * @insns: its program, as struct sock_filter
+ * @nr_insns: instructions
+ * @log: SECCOMP_FILTER_FLAG_LOG
+ */
+struct checkpoint_filter {
+	const char *refused;
+	const u64 *insns;
+	unsigned int nr_insns;
+	bool log;
+};
+
+unsigned int checkpoint_seccomp_mode(struct task_struct *task);
+struct seccomp_filter *checkpoint_filters_hold(struct task_struct *task);
+void checkpoint_filters_put(struct seccomp_filter *filter);
+struct seccomp_filter *checkpoint_filter_look(struct seccomp_filter *filter,
+					      struct checkpoint_filter *seen);
+unsigned long checkpoint_filter_total(void);
+struct seccomp_filter *checkpoint_filter_prepare(const u64 *insns,
+						 unsigned int nr_insns, bool log,
+						 struct seccomp_filter *prev,
+						 unsigned long *total);
+void checkpoint_filter_drop(struct seccomp_filter *filter);
+void checkpoint_filter_commit(struct seccomp_filter *filter, unsigned int nr);
+bool checkpoint_may_filter(bool no_new_privs);
+bool checkpoint_may_be_strict(void);
+void checkpoint_be_strict(void);
+
+void flag_nproc_exceeded(struct cred *new);
+int audit_set_loginuid_perm(kuid_t loginuid);
+int audit_change_loginuid(kuid_t loginuid, int rc);
+int bpf_prog_restore(struct bpf_prog **pfp, const struct sock_fprog_kern *fprog,
+		     int (*trans)(struct sock_filter *filter, unsigned int flen));
+long seccomp_set_mode_strict(void);
+struct seccomp_filter *seccomp_filter_hold(struct task_struct *task);
+void seccomp_filter_put(struct seccomp_filter *filter);
+struct seccomp_filter *seccomp_filter_before(const struct seccomp_filter *filter);
+const struct sock_fprog_kern *seccomp_filter_program(struct seccomp_filter *filter,
+						     bool *log, bool *listener);
+struct seccomp_filter *seccomp_filter_restore(const struct sock_fprog_kern *fprog,
+					      bool log, struct seccomp_filter *prev,
+					      unsigned long *total);
+unsigned long seccomp_filter_total(void);
+void seccomp_filter_drop(struct seccomp_filter *filter);
+void seccomp_filter_install(struct seccomp_filter *filter, unsigned int nr);
+
+/*
+ * Segments, and programs of 32 bits: arch/x86/kernel/checkpoint.c, and what it
+ * needs of its neighbours.
+ */
+struct linux_binfmt;
+struct user_desc;
+
+/**
+ * struct checkpoint_program - what an address space is for
+ * @flags: CR_THREAD_* of its task
+ * @personality: that of its task
+ * @nr_ldt: how many descriptors of modify_ldt(2) it has
+ * @ldt: these, which checkpoint_ldt_fit() found fit
+ */
+struct checkpoint_program {
+	u32 flags;
+	u32 personality;
+	unsigned int nr_ldt;
+	const u64 *ldt;
+};
+
+unsigned int checkpoint_ldt_get(struct mm_struct *mm, u64 *to, unsigned int max);
+unsigned int checkpoint_ldt_fit(const u64 *entries, unsigned int nr);
+int checkpoint_ldt_set(struct mm_struct *mm, const u64 *entries, unsigned int nr);
+
+void checkpoint_segments_get(struct checkpoint_segments *segments);
+void checkpoint_segments_set(const struct checkpoint_segments *segments);
+
+u32 checkpoint_thread_flags(struct task_struct *task);
+bool checkpoint_thread_flags_unfit(u32 flags);
+void checkpoint_thread_flags_set(u32 flags);
+
+bool tls_desc_okay(const struct user_desc *info);
+bool allow_16bit_segments(void);
+int ldt_init_context(struct mm_struct *mm, const u64 *entries, unsigned int nr);
+extern struct linux_binfmt elf_format;
+extern struct linux_binfmt compat_elf_format;
 
 #endif /* _LINUX_CHECKPOINT_H */

@@ -8,6 +8,7 @@
 #include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
+#include <linux/sched/xacct.h>
 #include <linux/utsname.h>
 #include <linux/wait.h>
 
@@ -44,6 +45,18 @@ __rust_helper void rust_helper_init_waitqueue_func_entry(struct wait_queue_entry
 __rust_helper void rust_helper_reinit_completion(struct completion *x)
 {
 	reinit_completion(x);
+}
+
+/* Counts a transfer in /proc/PID/io, as read(2) and write(2) do. */
+__rust_helper void rust_helper_account_transfer(bool write, ssize_t bytes)
+{
+	if (write) {
+		add_wchar(current, bytes);
+		inc_syscw(current);
+	} else {
+		add_rchar(current, bytes);
+		inc_syscr(current);
+	}
 }
 
 /* Type of the socket behind @file, 0 if there is none. */

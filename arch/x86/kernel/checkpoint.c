@@ -9,6 +9,7 @@
 #include <linux/checkpoint.h>
 #include <linux/elf.h>
 #include <linux/mmu_context.h>
+#include <linux/prctl.h>
 #include <linux/processor.h>
 #include <linux/ptrace.h>
 #include <linux/regset.h>
@@ -16,12 +17,18 @@
 #include <linux/string.h>
 #include <linux/user.h>
 
+#include <asm/desc.h>
 #include <asm/fpu/xstate.h>
 #include <asm/fsgsbase.h>
+#include <asm/ia32.h>
+#include <asm/ldt.h>
 #include <asm/prctl.h>
 #include <asm/segment.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
+#ifdef CONFIG_IA32_EMULATION
+#include <asm/unistd_32_ia32.h>
+#endif
 
 /* Both are structures of 64-bit registers with one name for each. */
 #define REGS_INDEX(type, reg)	(offsetof(struct type, reg) / sizeof(u64))
@@ -112,25 +119,292 @@ unsigned int checkpoint_regset_len(struct task_struct *task, unsigned int note)
 	return len;
 }
 
-/* Reads the general registers of @task, which is current or does not run. */
-int checkpoint_cpu_get(struct task_struct *task, u64 *to)
+/*
+ * Segments
+ *
+ * A descriptor of an image is taken if the call that makes such a one would
+ * have made just this one. So it is never one of the kernel, a gate, or one of
+ * 64-bit code, and the processor does not write to it, as it has been accessed.
+ */
+
+/* What the caller of set_thread_area(2) or modify_ldt(2) said to get @desc. */
+static struct user_desc desc_to_user(const struct desc_struct *desc)
 {
-	return checkpoint_regset_get(task, NT_PRSTATUS, to,
-				     CHECKPOINT_NR_REGS * sizeof(*to));
+	return (struct user_desc) {
+		.base_addr	 = get_desc_base(desc),
+		.limit		 = get_desc_limit(desc),
+		.seg_32bit	 = desc->d,
+		.contents	 = (desc->type >> 2) & 3,
+		.read_exec_only	 = !(desc->type & 2),
+		.limit_in_pages	 = desc->g,
+		.seg_not_present = !desc->p,
+		.useable	 = desc->avl,
+	};
 }
 
-static bool unfit_selector(u64 value)
+/* Whether that would be a request to clear it, or would make another one. */
+static bool desc_differs(const struct desc_struct *desc,
+			 const struct user_desc *info)
 {
-	return value > U16_MAX ||
-	       (value != 0 && (value & SEGMENT_RPL_MASK) != USER_RPL);
+	struct desc_struct made = {};
+
+	if (LDT_empty(info))
+		return true;
+	fill_ldt(&made, info);
+	return memcmp(&made, desc, sizeof(made)) != 0;
+}
+
+static bool unfit_tls(u64 entry)
+{
+	struct user_desc info;
+	struct desc_struct desc;
+
+	if (!entry)
+		return false;
+	memcpy(&desc, &entry, sizeof(desc));
+	info = desc_to_user(&desc);
+	return LDT_zero(&info) || !tls_desc_okay(&info) || desc_differs(&desc, &info);
+}
+
+#ifdef CONFIG_MODIFY_LDT_SYSCALL
+static bool unfit_ldt(u64 entry)
+{
+	struct user_desc info;
+	struct desc_struct desc;
+
+	if (!entry)
+		return false;
+	memcpy(&desc, &entry, sizeof(desc));
+	info = desc_to_user(&desc);
+	/* As write_ldt() has it: conforming code must not be present. */
+	if (info.contents == 3 && !info.seg_not_present)
+		return true;
+	if (!info.seg_32bit && !allow_16bit_segments())
+		return true;
+	return desc_differs(&desc, &info);
+}
+
+/**
+ * checkpoint_ldt_get - read what modify_ldt(2) made
+ * @mm: an address space, on which the caller has a reference
+ * @to: gets the descriptors
+ * @max: places in @to
+ *
+ * Return: how many there are, which may be more than @max.
+ */
+unsigned int checkpoint_ldt_get(struct mm_struct *mm, u64 *to, unsigned int max)
+{
+	unsigned int nr = 0;
+
+	mutex_lock(&mm->context.lock);
+	if (mm->context.ldt) {
+		nr = mm->context.ldt->nr_entries;
+		memcpy(to, mm->context.ldt->entries, min(nr, max) * LDT_ENTRY_SIZE);
+	}
+	mutex_unlock(&mm->context.lock);
+	return nr;
+}
+
+/**
+ * checkpoint_ldt_set - give a new address space what modify_ldt(2) makes
+ * @mm: an address space that no task has yet
+ * @entries: descriptors that checkpoint_ldt_fit() found fit
+ * @nr: how many
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int checkpoint_ldt_set(struct mm_struct *mm, const u64 *entries, unsigned int nr)
+{
+	return nr ? ldt_init_context(mm, entries, nr) : 0;
+}
+#else
+static bool unfit_ldt(u64 entry)
+{
+	return true;
+}
+
+unsigned int checkpoint_ldt_get(struct mm_struct *mm, u64 *to, unsigned int max)
+{
+	return 0;
+}
+
+int checkpoint_ldt_set(struct mm_struct *mm, const u64 *entries, unsigned int nr)
+{
+	return nr ? -EOPNOTSUPP : 0;
+}
+#endif
+
+/**
+ * checkpoint_ldt_fit - look for a descriptor that modify_ldt(2) does not make
+ * @entries: descriptors
+ * @nr: how many
+ *
+ * Return: how many come before the first such, @nr if there is none.
+ */
+unsigned int checkpoint_ldt_fit(const u64 *entries, unsigned int nr)
+{
+	unsigned int i;
+
+	if (nr > LDT_ENTRIES)
+		return 0;
+	for (i = 0; i < nr && !unfit_ldt(entries[i]); i++)
+		;
+	return i;
+}
+
+/**
+ * checkpoint_segments_get - read the segment registers of the current task
+ * @segments: gets them, as they are for user mode
+ */
+void checkpoint_segments_get(struct checkpoint_segments *segments)
+{
+	preempt_disable();
+	savesegment(ds, segments->ds);
+	savesegment(es, segments->es);
+	savesegment(fs, segments->fs);
+	savesegment(gs, segments->gs);
+	segments->fs_base = x86_fsbase_read_cpu();
+	segments->gs_base = x86_gsbase_read_cpu_inactive();
+	preempt_enable();
+}
+
+/**
+ * checkpoint_segments_set - load the segment registers of the current task
+ * @segments: as they shall be in user mode
+ *
+ * A selector that stands for no segment is loaded as 0, as by any switch of
+ * tasks: the task has the descriptors that the selectors are about.
+ */
+void checkpoint_segments_set(const struct checkpoint_segments *segments)
+{
+	preempt_disable();
+	loadsegment(ds, segments->ds);
+	loadsegment(es, segments->es);
+	loadsegment(fs, segments->fs);
+	x86_fsbase_write_cpu(segments->fs_base);
+	current->thread.fsbase = segments->fs_base;
+	load_gs_index(segments->gs);
+	x86_gsbase_write_cpu_inactive(segments->gs_base);
+	current->thread.gsbase = segments->gs_base;
+	preempt_enable();
+}
+
+/**
+ * checkpoint_cpu_get - read the general registers of a task
+ * @task: the task, which is current or does not run
+ * @to: gets CHECKPOINT_NR_REGS registers
+ *
+ * The regset that a 32-bit program has is another one, so none is used.
+ *
+ * Return: 0, -EBUSY if the task runs, -ESRCH if it is gone.
+ */
+int checkpoint_cpu_get(struct task_struct *task, u64 *to)
+{
+	struct user_regs_struct *regs = (void *)to;
+	const struct thread_struct *thread = &task->thread;
+	struct checkpoint_segments segments;
+	const struct pt_regs *from;
+
+	if (task != current && READ_ONCE(task->on_cpu))
+		return -EBUSY;
+	if (!try_get_task_stack(task))
+		return -ESRCH;
+
+	from = task_pt_regs(task);
+	regs->r15 = from->r15;
+	regs->r14 = from->r14;
+	regs->r13 = from->r13;
+	regs->r12 = from->r12;
+	regs->bp = from->bp;
+	regs->bx = from->bx;
+	regs->r11 = from->r11;
+	regs->r10 = from->r10;
+	regs->r9 = from->r9;
+	regs->r8 = from->r8;
+	regs->ax = from->ax;
+	regs->cx = from->cx;
+	regs->dx = from->dx;
+	regs->si = from->si;
+	regs->di = from->di;
+	regs->orig_ax = from->orig_ax;
+	regs->ip = from->ip;
+	regs->cs = from->cs;
+	regs->flags = from->flags;
+	/* Not the one of a debugger. */
+	if (test_tsk_thread_flag(task, TIF_FORCED_TF))
+		regs->flags &= ~X86_EFLAGS_TF;
+	regs->sp = from->sp;
+	regs->ss = from->ss;
+	put_task_stack(task);
+
+	if (task == current) {
+		checkpoint_segments_get(&segments);
+	} else {
+		segments.ds = thread->ds;
+		segments.es = thread->es;
+		segments.fs = thread->fsindex;
+		segments.gs = thread->gsindex;
+		segments.fs_base = x86_fsbase_read_task(task);
+		segments.gs_base = x86_gsbase_read_task(task);
+	}
+	regs->ds = segments.ds;
+	regs->es = segments.es;
+	regs->fs = segments.fs;
+	regs->gs = segments.gs;
+	regs->fs_base = segments.fs_base;
+	regs->gs_base = segments.gs_base;
+
+	memcpy(to + REGS_INDEX(cr_hdr_cpu, tls), thread->tls_array,
+	       sizeof(thread->tls_array));
+	return 0;
+}
+
+/* Whether the segment of a selector is one of those that user mode makes. */
+static bool own_segment(u64 selector)
+{
+	unsigned int index = selector >> 3;
+
+	return (selector & SEGMENT_TI_MASK) == SEGMENT_LDT ||
+	       (index >= GDT_ENTRY_TLS_MIN && index <= GDT_ENTRY_TLS_MAX);
+}
+
+static bool unfit_data_selector(u64 value)
+{
+	/* All of these are loaded as 0. */
+	if (value <= SEGMENT_RPL_MASK)
+		return false;
+	if (value > U16_MAX || (value & SEGMENT_RPL_MASK) != USER_RPL)
+		return true;
+	return value != __USER_DS && value != __USER_CS && value != __USER32_CS &&
+	       value != __CPUNODE_SEG && !own_segment(value);
+}
+
+static bool unfit_stack_selector(u64 value)
+{
+	if (value > U16_MAX || (value & SEGMENT_RPL_MASK) != USER_RPL)
+		return true;
+	return value != __USER_DS && !own_segment(value);
+}
+
+static bool unfit_code_selector(u64 value)
+{
+	if (value == __USER_CS)
+		return false;
+#ifdef CONFIG_IA32_EMULATION
+	if (value == __USER32_CS)
+		return false;
+#endif
+	/* set_thread_area(2) makes none of code. */
+	return value > U16_MAX || (value & SEGMENT_RPL_MASK) != USER_RPL ||
+	       (value & SEGMENT_TI_MASK) != SEGMENT_LDT;
 }
 
 /**
  * checkpoint_cpu_unfit - find a register that user mode cannot have
- * @from: general registers
+ * @from: general registers, and descriptors of set_thread_area(2)
  *
- * Stricter than ptrace(2), which leaves it to IRET to fault: an image that says
- * that a 64-bit program was elsewhere than in its own address space is wrong.
+ * Stricter than ptrace(2), which leaves it to IRET to fault. A selector of an
+ * entry that modify_ldt(2) has not made faults there still.
  *
  * Return: the name of the register, NULL if all are fit for
  * checkpoint_cpu_set().
@@ -138,20 +412,23 @@ static bool unfit_selector(u64 value)
 const char *checkpoint_cpu_unfit(const u64 *from)
 {
 	const struct user_regs_struct *regs = (const void *)from;
+	const u64 *tls = from + REGS_INDEX(cr_hdr_cpu, tls);
+	unsigned int i;
 
-	if (regs->cs != __USER_CS)
+	if (unfit_code_selector(regs->cs))
 		return "cs";
-	if (regs->ss != __USER_DS)
+	if (unfit_stack_selector(regs->ss))
 		return "ss";
-	if (unfit_selector(regs->ds))
+	if (unfit_data_selector(regs->ds))
 		return "ds";
-	if (unfit_selector(regs->es))
+	if (unfit_data_selector(regs->es))
 		return "es";
-	if (unfit_selector(regs->fs))
+	if (unfit_data_selector(regs->fs))
 		return "fs";
-	if (unfit_selector(regs->gs))
+	if (unfit_data_selector(regs->gs))
 		return "gs";
-	if (regs->ip >= TASK_SIZE_MAX)
+	/* No other code than that of the first selector is of 64 bits. */
+	if (regs->ip >= TASK_SIZE_MAX || (regs->cs != __USER_CS && regs->ip > U32_MAX))
 		return "ip";
 	if (regs->sp >= TASK_SIZE_MAX)
 		return "sp";
@@ -162,6 +439,9 @@ const char *checkpoint_cpu_unfit(const u64 *from)
 	if (!(regs->flags & X86_EFLAGS_IF) ||
 	    regs->flags & ~(USER_FLAGS | X86_EFLAGS_IF | X86_EFLAGS_FIXED))
 		return "flags";
+	for (i = 0; i < GDT_ENTRY_TLS_ENTRIES; i++)
+		if (unfit_tls(tls[i]))
+			return "tls";
 	return NULL;
 }
 
@@ -175,6 +455,15 @@ const char *checkpoint_cpu_unfit(const u64 *from)
 void checkpoint_cpu_set(const u64 *from)
 {
 	const struct user_regs_struct *regs = (const void *)from;
+	const struct checkpoint_segments segments = {
+		.ds = regs->ds,
+		.es = regs->es,
+		.fs = regs->fs,
+		.gs = regs->gs,
+		.fs_base = regs->fs_base,
+		.gs_base = regs->gs_base,
+	};
+	struct thread_struct *thread = &current->thread;
 	struct pt_regs *to = current_pt_regs();
 
 	to->r15 = regs->r15;
@@ -198,24 +487,66 @@ void checkpoint_cpu_set(const u64 *from)
 	to->flags = (regs->flags & USER_FLAGS) | X86_EFLAGS_IF | X86_EFLAGS_FIXED;
 
 	/* As execve(2) does, see start_thread_common(). */
-	to->csx = __USER_CS;
-	to->ssx = __USER_DS;
+	to->csx = regs->cs;
+	to->ssx = regs->ss;
 	if (cpu_feature_enabled(X86_FEATURE_FRED)) {
 		to->fred_ss.swevent = true;
 		to->fred_ss.nmi = true;
 	}
 
-	/* A selector that stands for no segment is loaded as 0. */
+	/* Selectors may be about the descriptors, so these come first. */
 	preempt_disable();
-	loadsegment(ds, regs->ds);
-	loadsegment(es, regs->es);
-	loadsegment(fs, regs->fs);
-	x86_fsbase_write_cpu(regs->fs_base);
-	current->thread.fsbase = regs->fs_base;
-	load_gs_index(regs->gs);
-	x86_gsbase_write_cpu_inactive(regs->gs_base);
-	current->thread.gsbase = regs->gs_base;
+	memcpy(thread->tls_array, from + REGS_INDEX(cr_hdr_cpu, tls),
+	       sizeof(thread->tls_array));
+	load_TLS(thread, smp_processor_id());
 	preempt_enable();
+	checkpoint_segments_set(&segments);
+}
+
+/*
+ * Programs of 32 bits
+ *
+ * A task has a flag that limits its address space, and one that its system call
+ * came in as a 32-bit one, which is gone when it is back in user mode. What is
+ * done with a call that was interrupted looks at the latter, and so do the calls
+ * that go on with one. A program of 64 bits may have that one, too.
+ */
+
+/* CR_THREAD_* of @task. */
+u32 checkpoint_thread_flags(struct task_struct *task)
+{
+	u32 flags = 0;
+
+#ifdef CONFIG_IA32_EMULATION
+	if (test_tsk_thread_flag(task, TIF_ADDR32))
+		flags |= CR_THREAD_IA32;
+	if (task->thread_info.status & TS_COMPAT)
+		flags |= CR_THREAD_RESTART_COMPAT;
+#endif
+	return flags;
+}
+
+/* Whether a task could not have these. */
+bool checkpoint_thread_flags_unfit(u32 flags)
+{
+	if (flags & ~(CR_THREAD_IA32 | CR_THREAD_RESTART_COMPAT))
+		return true;
+#ifdef CONFIG_IA32_EMULATION
+	return flags && !ia32_enabled();
+#else
+	return flags;
+#endif
+}
+
+/* Gives them to the current task, but for what comes with its address space. */
+void checkpoint_thread_flags_set(u32 flags)
+{
+#ifdef CONFIG_IA32_EMULATION
+	if (flags & CR_THREAD_RESTART_COMPAT)
+		current_thread_info()->status |= TS_COMPAT;
+	else
+		current_thread_info()->status &= ~TS_COMPAT;
+#endif
 }
 
 /* The value that a system call of @task returned or is about to return. */
@@ -225,6 +556,11 @@ long checkpoint_syscall_result(struct task_struct *task)
 
 	if (try_get_task_stack(task)) {
 		result = task_pt_regs(task)->ax;
+#ifdef CONFIG_IA32_EMULATION
+		/* As syscall_get_error() does. */
+		if (task->thread_info.status & TS_COMPAT)
+			result = (int)result;
+#endif
 		put_task_stack(task);
 	}
 	return result;
@@ -239,6 +575,44 @@ void checkpoint_syscall_again(void)
 	task_pt_regs(current)->ax = -ERESTARTNOHAND;
 }
 
+#ifdef CONFIG_IA32_EMULATION
+/* Of those in checkpoint_syscall_idempotent() the ones of 32-bit programs. */
+static bool idempotent_ia32(int nr)
+{
+	switch (nr) {
+	case __NR_ia32_read:
+	case __NR_ia32_readv:
+	case __NR_ia32_epoll_wait:
+	case __NR_ia32_epoll_pwait:
+	case __NR_ia32_epoll_pwait2:
+	case __NR_ia32_io_getevents:
+	case __NR_ia32_io_pgetevents:
+	case __NR_ia32_io_pgetevents_time64:
+	/* All that it stands for: of these some of the following can wait. */
+	case __NR_ia32_socketcall:
+	case __NR_ia32_accept4:
+	case __NR_ia32_recvfrom:
+	case __NR_ia32_recvmsg:
+	case __NR_ia32_recvmmsg:
+	case __NR_ia32_recvmmsg_time64:
+	case __NR_ia32_connect:
+	case __NR_ia32_sendto:
+	case __NR_ia32_sendmsg:
+	case __NR_ia32_sendmmsg:
+	case __NR_ia32_rt_sigtimedwait:
+	case __NR_ia32_rt_sigtimedwait_time64:
+	/* Likewise. */
+	case __NR_ia32_ipc:
+	case __NR_ia32_semtimedop_time64:
+	case __NR_ia32_msgrcv:
+	case __NR_ia32_msgsnd:
+	case __NR_ia32_futex_waitv:
+		return true;
+	}
+	return false;
+}
+#endif
+
 /**
  * checkpoint_syscall_idempotent - tell whether a call can be done again
  *
@@ -250,7 +624,13 @@ void checkpoint_syscall_again(void)
  */
 bool checkpoint_syscall_idempotent(void)
 {
-	switch (syscall_get_nr(current, task_pt_regs(current))) {
+	int nr = syscall_get_nr(current, task_pt_regs(current));
+
+#ifdef CONFIG_IA32_EMULATION
+	if (in_ia32_syscall())
+		return idempotent_ia32(nr);
+#endif
+	switch (nr) {
 	/* Files: inotify and some devices. */
 	case __NR_read:
 	case __NR_readv:
@@ -281,21 +661,11 @@ bool checkpoint_syscall_idempotent(void)
 	return false;
 }
 
-static bool is_32bit(struct task_struct *task)
+/* Its addresses are those of a 32-bit program, its code is of 64 bits. */
+static bool is_x32(struct task_struct *task)
 {
-	bool ret = true;
-
-	if (try_get_task_stack(task)) {
-		ret = test_tsk_thread_flag(task, TIF_ADDR32) ||
-		      !user_64bit_mode(task_pt_regs(task));
-		put_task_stack(task);
-	}
-	return ret;
-}
-
-static bool has_tls(const struct thread_struct *thread)
-{
-	return memchr_inv(thread->tls_array, 0, sizeof(thread->tls_array));
+	return test_tsk_thread_flag(task, TIF_ADDR32) && task->mm &&
+	       is_64bit_mm(task->mm);
 }
 
 static bool has_debug_registers(const struct thread_struct *thread)
@@ -327,15 +697,6 @@ static bool has_shadow_stack(struct task_struct *task)
 #endif
 }
 
-static bool has_ldt(struct mm_struct *mm)
-{
-#ifdef CONFIG_MODIFY_LDT_SYSCALL
-	return mm && READ_ONCE(mm->context.ldt);
-#else
-	return false;
-#endif
-}
-
 static bool has_lam(struct mm_struct *mm)
 {
 #ifdef CONFIG_ADDRESS_MASKING
@@ -348,23 +709,46 @@ static bool has_lam(struct mm_struct *mm)
 /* A name for what x86 keeps for @task and no image has, NULL if there is none. */
 const char *checkpoint_cpu_obstacle(struct task_struct *task)
 {
-	if (is_32bit(task))
-		return "a 32-bit program";
+	if (is_x32(task))
+		return "an x32 program";
 	if (has_shadow_stack(task))
 		return "a shadow stack";
 	if (has_debug_registers(&task->thread))
 		return "a hardware breakpoint";
 	if (has_io_permission(task))
 		return "access to I/O ports";
-	if (has_tls(&task->thread))
-		return "a segment of set_thread_area(2)";
-	if (has_ldt(task->mm))
-		return "a segment of modify_ldt(2)";
 	if (has_lam(task->mm))
 		return "linear address masking";
-	if (test_tsk_thread_flag(task, TIF_NOTSC))
-		return "prctl(PR_SET_TSC)";
-	if (test_tsk_thread_flag(task, TIF_NOCPUID))
-		return "arch_prctl(ARCH_SET_CPUID)";
 	return checkpoint_xstate_obstacle(task);
+}
+
+/*
+ * Instructions that a task has given up: CR_ATTR_NO_TSC, CR_ATTR_NO_CPUID
+ */
+
+u32 checkpoint_cpu_attrs(struct task_struct *task)
+{
+	u32 flags = 0;
+
+	if (test_tsk_thread_flag(task, TIF_NOTSC))
+		flags |= CR_ATTR_NO_TSC;
+	if (test_tsk_thread_flag(task, TIF_NOCPUID))
+		flags |= CR_ATTR_NO_CPUID;
+	return flags;
+}
+
+/* As arch_prctl(ARCH_SET_CPUID), which not every processor knows. */
+int checkpoint_cpu_attrs_check(u32 flags, const char **what)
+{
+	*what = "arch_prctl(ARCH_SET_CPUID)";
+	if (flags & CR_ATTR_NO_CPUID && !boot_cpu_has(X86_FEATURE_CPUID_FAULT))
+		return -ENODEV;
+	return 0;
+}
+
+/* Lets the current task have them, or not. */
+void checkpoint_cpu_attrs_set(u32 flags)
+{
+	set_tsc_mode(flags & CR_ATTR_NO_TSC ? PR_TSC_SIGSEGV : PR_TSC_ENABLE);
+	set_cpuid_mode(!(flags & CR_ATTR_NO_CPUID));
 }

@@ -7,6 +7,7 @@ use kernel::{
         file::flags,
         state::{
             self,
+            inode,
             Seen, //
         },
         File, //
@@ -36,24 +37,41 @@ use super::{
 };
 
 /// The type of an inode in its mode.
-const S_IFMT: u32 = 0o170_000;
+pub(super) const S_IFMT: u32 = 0o170_000;
+
+const S_IFDIR: u32 = 0o040_000;
 
 /// What an open file does not need to be opened with.
-const NOT_FOR_OPEN: u32 =
+pub(super) const NOT_FOR_OPEN: u32 =
     flags::O_CREAT | flags::O_EXCL | flags::O_TRUNC | flags::O_ASYNC | flags::O_CLOEXEC;
 
-/// Finds the path of a file, or says why it has none.
-pub(super) fn path_of(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<KVVec<u8>> {
+/// Where a file is.
+pub(super) enum Place {
+    /// There.
+    Path(KVVec<u8>),
+    /// It was deleted.
+    Deleted,
+    /// Why it cannot be saved.
+    Unfit(&'static CStr),
+}
+
+/// Finds the path of a file.
+pub(super) fn find(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<Place> {
     let mut buffer = KVVec::from_elem(0, state::PATH_MAX, GFP_KERNEL)?;
 
     match state::path(file, &mut buffer) {
-        Ok(path) => copy(path),
-        Err(e) if e == ENOENT => Err(cx.refuse(fmt!("{of}: a deleted file"))),
-        Err(e) if e == EXDEV => Err(cx.refuse(fmt!("{of}: a file that is not below the root"))),
+        Ok(path) => return copy(path).map(Place::Path),
+        Err(e) if e == ENOENT => (),
+        Err(e) if e == EXDEV => return Ok(Place::Unfit(c"a file that is not below the root")),
         Err(e) if e == ENAMETOOLONG => {
-            Err(cx.refuse(fmt!("{of}: a path that is longer than 4095 bytes")))
+            return Ok(Place::Unfit(c"a path that is longer than 4095 bytes"))
         }
-        Err(e) => Err(cx.fail(e, fmt!("{of}: its path cannot be read: {e:?}"))),
+        Err(e) => return Err(cx.fail(e, fmt!("{of}: its path cannot be read: {e:?}"))),
+    }
+    // Only that name of it was deleted?
+    match inode::alias(file, &mut buffer) {
+        Ok(path) => copy(path).map(Place::Path),
+        Err(_) => Ok(Place::Deleted),
     }
 }
 
@@ -99,9 +117,17 @@ pub(super) fn open_path(
     };
     let seen = Seen::look(&file)
         .map_err(|e| cx.fail(e, fmt!("file \"{name}\": it cannot be looked at: {e:?}")))?;
-    let relaxed = cx.flags & uapi::RESTART_RELAXED_FILES != 0;
+    // There a reboot changes what says that it is the same file.
+    let relaxed = cx.flags & uapi::RESTART_RELAXED_FILES != 0 || seen.is_pseudo();
+    let kind = match record.kind {
+        uapi::CR_FILE_PROC => match record.mode & S_IFMT {
+            S_IFDIR => uapi::CR_FILE_DIR,
+            _ => uapi::CR_FILE_REG,
+        },
+        kind => kind,
+    };
 
-    if seen.kind() != record.kind
+    if seen.kind() != kind
         || (seen.mode() ^ record.mode) & S_IFMT != 0
         || (!relaxed && (seen.dev() != record.dev || seen.ino() != record.ino))
     {

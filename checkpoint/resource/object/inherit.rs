@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the restarter provides: a terminal and its standard streams.
+//! What the restarter provides: a terminal, its standard streams, and what it hands in instead of
+//! something that the image has or could not have.
 
 use kernel::{
     fs::{
@@ -8,10 +9,21 @@ use kernel::{
         state,
         File, //
     },
-    sync::aref::ARef, //
+    prelude::*,
+    str::BStr,
+    sync::aref::ARef,
+    uapi, //
 };
 
-use crate::image;
+use crate::{
+    image,
+    resource::Prepare, //
+};
+
+use super::{
+    copy,
+    place, //
+};
 
 /// Takes a descriptor of the caller that may do what `record` could.
 pub(super) fn descriptor(fd: u32, record: &image::File) -> Option<ARef<File>> {
@@ -26,4 +38,87 @@ pub(super) fn stream(fd: u32, record: &image::File) -> Option<ARef<File>> {
         return state::from_fd(fd).ok();
     }
     descriptor(fd, record)
+}
+
+/// Returns how a file is called for which the restarter has to hand in another.
+pub(super) fn name_of(file: &File) -> Result<KVVec<u8>> {
+    let mut buffer = KVVec::from_elem(0, state::PATH_MAX, GFP_KERNEL)?;
+
+    match state::name_of(file, &mut buffer) {
+        Ok(name) if !name.is_empty() => copy(name),
+        _ => copy(b"?"),
+    }
+}
+
+/// Finds what the caller hands in with `RESTART_INHERIT`: for each object of the image, the file
+/// that the caller has under the first of its descriptors that it has at all. The image itself is
+/// not handed in.
+pub(super) fn replacements(
+    cx: &mut Prepare<'_>,
+    fds: &[image::Fd],
+    objects: usize,
+) -> Result<KVVec<Option<ARef<File>>>> {
+    let mut found = KVVec::new();
+
+    if cx.flags & uapi::RESTART_INHERIT == 0 {
+        return Ok(found);
+    }
+    for _ in 0..objects {
+        found.push(None, GFP_KERNEL_ACCOUNT)?;
+    }
+    for fd in fds {
+        let Some(slot @ None) = place(fd.objref).and_then(|place| found.get_mut(place)) else {
+            continue;
+        };
+
+        *slot = state::from_open_fd(u32::try_from(fd.fd)?)
+            .filter(|file| file.as_ptr() != cx.image.as_ptr());
+    }
+    Ok(found)
+}
+
+/// Checks that a file that was handed in can be used as the one of the image was.
+pub(super) fn check(
+    cx: &mut Prepare<'_>,
+    fds: &[image::Fd],
+    record: &image::File,
+    file: &File,
+) -> Result {
+    // By O_PATH a file can be looked at only, which any file can.
+    if record.flags & flags::O_PATH != 0 || state::may_access(file, record.flags) {
+        return Ok(());
+    }
+    let fd = first_fd(fds, record.objref);
+    let access = match record.flags & flags::O_ACCMODE {
+        flags::O_RDONLY => "reading",
+        flags::O_WRONLY => "writing",
+        _ => "reading and writing",
+    };
+
+    Err(cx.fail(
+        EBADF,
+        fmt!("fd {fd}: its replacement is not open for {access}"),
+    ))
+}
+
+/// Says that something has to be handed in.
+pub(super) fn missing(
+    cx: &mut Prepare<'_>,
+    fds: &[image::Fd],
+    record: &image::File,
+    name: &[u8],
+) -> Error {
+    let fd = first_fd(fds, record.objref);
+
+    cx.fail(
+        EBADF,
+        fmt!("fd {fd}: {} needs a replacement", BStr::from_bytes(name)),
+    )
+}
+
+/// Returns the first descriptor of an object, -1 if it has none.
+fn first_fd(fds: &[image::Fd], objref: u32) -> i32 {
+    fds.iter()
+        .find(|fd| fd.objref == objref)
+        .map_or(-1, |fd| fd.fd)
 }

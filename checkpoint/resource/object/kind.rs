@@ -34,6 +34,7 @@ use crate::{
 };
 
 use super::{
+    timerfd,
     tty,
     Use, //
 };
@@ -233,6 +234,8 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// timerfd_create(2).
+    timerfd::TimerFd,
     /// A terminal.
     tty::Terminal,
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What others refer to: open file descriptions, pipes, shared memory.
+//! What others refer to: open file descriptions, pipes, shared memory, deleted files.
 //!
 //! Two descriptors, or a descriptor and a mapping, may have one open file, and two open files one
 //! pipe or one memfd. Each of these is an object, which is in the image once. Objects are numbered
-//! when they are first met: their number is 1 more than their place in [`Objects`], and a pipe or
-//! shared memory comes right before the first file that refers to it.
+//! when they are first met: their number is 1 more than their place in [`Objects`], and a pipe, shared
+//! memory or a deleted file comes right before the first open file that refers to it.
 //!
-//! All that is saved of an object is noted when it is met, but for the contents of pipes and shared
-//! memory: these cannot change while the task stands still, unless another process has them, too.
+//! All that is saved of an object is noted when it is met, but for the contents of pipes, shared
+//! memory and deleted files: these cannot change while the task stands still, unless another process has them, too.
 //!
 //! An open file that is more than a path, or an end of another object, has a module of its own, which
 //! is a line of the list in [`kind`].
@@ -25,6 +25,8 @@ use kernel::{
         file::flags,
         state::{
             self,
+            contents,
+            owner,
             shm as memory,
             table::Descriptor,
             Seen, //
@@ -62,10 +64,13 @@ use crate::{
 
 mod file;
 mod inherit;
+mod inode;
 mod kind;
 mod lock;
 mod pipe;
+mod proc;
 mod shm;
+mod timerfd;
 mod tty;
 
 use pipe::{
@@ -120,6 +125,13 @@ enum Object {
         name: KVVec<u8>,
         file: ARef<File>,
     },
+    Inode {
+        record: image::Inode,
+        /// The directory that it was in.
+        dir: KVVec<u8>,
+        /// What its contents are read by.
+        reader: Option<ARef<File>>,
+    },
     File {
         record: image::File,
         path: KVVec<u8>,
@@ -140,6 +152,8 @@ pub(crate) struct Objects {
     standard: [usize; 3],
     /// Locks that were taken by the files, in the order of their numbers.
     locks: KVVec<image::Lock>,
+    /// Who gets a signal when a file is ready, in that order, too.
+    owners: KVVec<image::Owner>,
 }
 
 impl Objects {
@@ -151,6 +165,7 @@ impl Objects {
             pipes: Pipes::new(),
             standard: [0; 3],
             locks: KVVec::new(),
+            owners: KVVec::new(),
         }
     }
 
@@ -168,6 +183,11 @@ impl Objects {
     /// The locks on all files, as an image has them.
     pub(crate) fn locks(&self) -> &[image::Lock] {
         &self.locks
+    }
+
+    /// All owners of files, as an image has them.
+    pub(crate) fn owners(&self) -> &[image::Owner] {
+        &self.owners
     }
 
     /// Tells whether `file` is behind one of the descriptors 0 to 2.
@@ -218,6 +238,76 @@ pub(crate) fn collect_path(cx: &mut Collect<'_>, file: &File, of: Use) -> Result
     collect(cx, &path, of)
 }
 
+/// Tells that no image can have a file: it is refused, or left for the restarter to hand in another.
+fn unfit(
+    cx: &mut Collect<'_>,
+    record: &mut image::File,
+    of: Use,
+    what: fmt::Arguments<'_>,
+) -> Result {
+    match of {
+        Use::Fd(_) if cx.inherit => {
+            record.kind = uapi::CR_FILE_EXTERNAL;
+            record.target = 0;
+            Ok(())
+        }
+        _ => Err(cx.refuse(fmt!("{of}: {what}"))),
+    }
+}
+
+/// Tells whether a file is going to be one that a restart makes, not one that it is given.
+const fn is_made(kind: u32) -> bool {
+    !matches!(
+        kind,
+        uapi::CR_FILE_TTY
+            | uapi::CR_FILE_INHERIT
+            | uapi::CR_FILE_IMAGE
+            | uapi::CR_FILE_EXTERNAL
+            | uapi::CR_FILE_PATH
+    )
+}
+
+/// Finds out how to get a file again that has a path or had one: by the path, which is returned, or
+/// by what is left of the file.
+fn collect_place(
+    cx: &mut Collect<'_>,
+    file: &File,
+    record: &mut image::File,
+    of: Use,
+) -> Result<KVVec<u8>> {
+    let what = match file::find(cx, file, of)? {
+        file::Place::Path(path) => match state::proc_depth(file, cx.task) {
+            Ok(None) => return Ok(path),
+            Ok(Some(names)) => {
+                if record.kind != uapi::CR_FILE_PATH {
+                    record.kind = uapi::CR_FILE_PROC;
+                }
+                match proc::own_path(&path, names)? {
+                    Some(path) => return Ok(path),
+                    None => c"a file of a process in /proc that is mounted elsewhere",
+                }
+            }
+            Err(_) => c"a file of another process in /proc",
+        },
+        file::Place::Deleted => match record.kind {
+            uapi::CR_FILE_REG | uapi::CR_FILE_DIR | uapi::CR_FILE_PATH => {
+                match inode::collect(cx, file, of)? {
+                    Ok(objref) => {
+                        record.target = objref;
+                        return Ok(KVVec::new());
+                    }
+                    Err(what) => what,
+                }
+            }
+            _ => c"a deleted file that is neither a regular file nor a directory",
+        },
+        file::Place::Unfit(what) => what,
+    };
+
+    unfit(cx, record, of, fmt!("{what}"))?;
+    Ok(KVVec::new())
+}
+
 fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
     let address = file.as_ptr() as usize;
 
@@ -248,18 +338,20 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
     } else if let (true, Some(fd)) = (seen.is_stream(), inherited) {
         record.kind = uapi::CR_FILE_INHERIT;
         record.target = fd;
-    } else if let Some(what) = seen.unsupported().or_else(|| state::obstacle(file)) {
-        return Err(cx.refuse(fmt!("{of}: {what}")));
+    } else if let Some(what) = seen.unsupported().or_else(|| owner::obstacle(file)) {
+        unfit(cx, &mut record, of, fmt!("{what}"))?;
     }
 
     match record.kind {
-        uapi::CR_FILE_IMAGE | uapi::CR_FILE_INHERIT => (),
+        uapi::CR_FILE_IMAGE | uapi::CR_FILE_INHERIT | uapi::CR_FILE_EXTERNAL => (),
         uapi::CR_FILE_REG | uapi::CR_FILE_DIR | uapi::CR_FILE_CHR | uapi::CR_FILE_PATH => {
-            path = file::path_of(cx, file, of)?;
+            path = collect_place(cx, file, &mut record, of)?;
         }
         uapi::CR_FILE_FIFO => {
-            path = file::path_of(cx, file, of)?;
-            record.target = pipe::collect(cx, file, &seen)?;
+            path = collect_place(cx, file, &mut record, of)?;
+            if record.kind == uapi::CR_FILE_FIFO {
+                record.target = pipe::collect(cx, file, &seen)?;
+            }
         }
         uapi::CR_FILE_PIPE => {
             let pipe = cx.objects.pipes.of(&seen);
@@ -274,6 +366,8 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
             } else if let Some(fd) = inherited {
                 record.kind = uapi::CR_FILE_INHERIT;
                 record.target = fd;
+            } else if cx.inherit {
+                record.kind = uapi::CR_FILE_EXTERNAL;
             } else {
                 return Err(cx.fail(
                     EOPNOTSUPP,
@@ -285,21 +379,52 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
         _ => {
             found = kind::Found::collect(cx, file, &seen, &mut record, of)?;
             if found.is_none() {
-                return Err(cx.refuse(fmt!("{of}: {}", BStr::from_bytes(seen.name()))));
+                let name = BStr::from_bytes(seen.name());
+
+                unfit(cx, &mut record, of, fmt!("{name}"))?;
             }
         }
     }
 
+    if record.kind == uapi::CR_FILE_EXTERNAL {
+        path = inherit::name_of(file)?;
+    }
     if matches!(
         record.kind,
-        uapi::CR_FILE_REG | uapi::CR_FILE_DIR | uapi::CR_FILE_SHM
+        uapi::CR_FILE_REG | uapi::CR_FILE_DIR | uapi::CR_FILE_SHM | uapi::CR_FILE_PROC
     ) {
         record.pos = seen.pos();
     }
     // At most CR_PATH_LEN_MAX.
     record.path_len = path.len() as u32;
     record.objref = cx.objects.next()?;
-    lock::collect(cx, file, &record, of)?;
+    if is_made(record.kind) {
+        record.hint = owner::hint(file);
+        if let Some(owner) = owner::get(file) {
+            cx.objects.owners.push(
+                image::Owner {
+                    objref: record.objref,
+                    kind: owner.kind,
+                    pid: owner.pid,
+                    signal: owner.signal,
+                    uid: owner.uid,
+                    euid: owner.euid,
+                },
+                GFP_KERNEL_ACCOUNT,
+            )?;
+        }
+    } else {
+        // Of what the restarter provides, this is not changed.
+        record.flags &= !flags::O_ASYNC;
+    }
+    if record.kind == uapi::CR_FILE_TTY {
+        if let Some(what) = state::obstacle(file) {
+            return Err(cx.refuse(fmt!("{of}: {what}")));
+        }
+    }
+    if record.kind != uapi::CR_FILE_EXTERNAL {
+        lock::collect(cx, file, &record, of)?;
+    }
     cx.objects.push(
         address,
         Object::File {
@@ -326,7 +451,7 @@ pub(crate) fn check(cx: &mut Collect<'_>) -> Result {
     if changed {
         return Err(cx.fail(EBUSY, fmt!("a pipe of it was opened or closed meanwhile")));
     }
-    Ok(())
+    inode::check(cx)
 }
 
 /// Announces and writes some bytes of an object.
@@ -348,10 +473,45 @@ fn save_data<T: Transport>(
     to.bulk_bytes(bytes)
 }
 
+/// Writes what a file has, without its holes. Moves its offset.
+fn save_contents<T: Transport>(
+    to: &mut ImageWriter<'_, T>,
+    objref: u32,
+    size: u64,
+    file: &File,
+    buffer: &mut [u8],
+) -> Result<(), Failure> {
+    let mut offset = 0;
+
+    while offset < size {
+        let Some((begin, end)) = contents::next_data(file, offset)? else {
+            break;
+        };
+        let end = end.min(size);
+
+        offset = begin;
+        while offset < end {
+            let len = usize::try_from(end - offset)
+                .unwrap_or(usize::MAX)
+                .min(buffer.len());
+            let chunk = buffer.get_mut(..len).unwrap_or_default();
+            let read = contents::read(file, chunk, offset)?;
+
+            if read == 0 {
+                return Ok(());
+            }
+            save_data(to, objref, offset, chunk.get(..read).unwrap_or(&[]))?;
+            offset = offset.saturating_add(read as u64);
+        }
+    }
+    Ok(())
+}
+
 /// What an image says of an object.
 enum Said {
     Pipe(image::Pipe),
     Shm(image::Shm, KVVec<u8>),
+    Inode(image::Inode, KVVec<u8>),
     File(image::File, KVVec<u8>, Option<kind::Said>),
 }
 
@@ -359,6 +519,8 @@ enum Said {
 #[derive(Default)]
 pub(crate) struct Image {
     objects: KVVec<Said>,
+    /// The descriptors, for which a file may be handed in.
+    fds: KVVec<image::Fd>,
     /// Whether the next text is the path or the name of the last object.
     named: bool,
 }
@@ -366,30 +528,79 @@ pub(crate) struct Image {
 /// The open files that the objects of an image have become, by their number.
 #[derive(Default)]
 pub(crate) struct Opened {
-    files: KVVec<Option<OpenedFile>>,
+    files: KVVec<OpenedFile>,
 }
 
-/// A file of the process, and whether it is nobody else's, so that there may be locks on it.
-struct OpenedFile {
-    file: ARef<File>,
-    can_be_locked: bool,
+/// What has become of an object.
+enum OpenedFile {
+    /// It is no open file.
+    None,
+    /// A file of the process that is nobody else's.
+    Own {
+        file: ARef<File>,
+        /// Whether there may be locks on it.
+        can_be_locked: bool,
+    },
+    /// An `O_PATH` file of a deleted file, which has its contents at the end only.
+    Deleted(ARef<File>),
+    /// A file that the restarter provides.
+    Given(ARef<File>),
+    /// A file that the restarter hands in instead of what the image has.
+    Replaced(ARef<File>),
+    /// A file that is opened when all bulk data is there.
+    Late,
 }
 
 impl Opened {
-    /// Returns the file with number `objref`, [`None`] if that is no file.
+    /// Returns the file with number `objref`, [`None`] if that is no file, or none yet.
     pub(crate) fn file(&self, objref: u32) -> Option<ARef<File>> {
-        Some(self.opened(objref)?.file.clone())
+        match self.opened(objref)? {
+            OpenedFile::Own { file, .. }
+            | OpenedFile::Deleted(file)
+            | OpenedFile::Given(file)
+            | OpenedFile::Replaced(file) => Some(file.clone()),
+            OpenedFile::None | OpenedFile::Late => None,
+        }
+    }
+
+    /// Returns the file with number `objref` if it is nobody else's: what is done to it goes with
+    /// it when the restart fails.
+    pub(crate) fn own(&self, objref: u32) -> Option<ARef<File>> {
+        match self.opened(objref)? {
+            OpenedFile::Own { file, .. } => Some(file.clone()),
+            _ => None,
+        }
     }
 
     /// Returns the file with number `objref` if there may be locks on it.
     pub(crate) fn lockable(&self, objref: u32) -> Option<ARef<File>> {
-        let opened = self.opened(objref)?;
+        match self.opened(objref)? {
+            OpenedFile::Own {
+                file,
+                can_be_locked: true,
+            } => Some(file.clone()),
+            _ => None,
+        }
+    }
 
-        opened.can_be_locked.then(|| opened.file.clone())
+    /// Tells whether the file with number `objref` is open with `O_PATH`, and deleted.
+    pub(crate) fn is_deleted(&self, objref: u32) -> bool {
+        matches!(self.opened(objref), Some(OpenedFile::Deleted(_)))
+    }
+
+    /// Tells whether the file with number `objref` was handed in. What the image says of the one
+    /// that it replaces is not about it.
+    pub(crate) fn is_replaced(&self, objref: u32) -> bool {
+        matches!(self.opened(objref), Some(OpenedFile::Replaced(_)))
+    }
+
+    /// Tells whether the file with number `objref` is opened when all bulk data is there.
+    pub(crate) fn is_late(&self, objref: u32) -> bool {
+        matches!(self.opened(objref), Some(OpenedFile::Late))
     }
 
     fn opened(&self, objref: u32) -> Option<&OpenedFile> {
-        self.files.get(place(objref)?)?.as_ref()
+        self.files.get(place(objref)?)
     }
 }
 
@@ -412,16 +623,29 @@ enum Ready {
         /// Whether an open file of the process is `file`.
         taken: bool,
     },
+    Inode {
+        record: image::Inode,
+        file: ARef<File>,
+    },
     File {
         record: image::File,
         file: ARef<File>,
         state: Option<kind::Said>,
+    },
+    /// A file that was handed in.
+    Replaced,
+    /// A file that is opened when all bulk data is there.
+    Late {
+        record: image::File,
+        path: KVVec<u8>,
     },
 }
 
 /// All objects that are ready.
 pub(crate) struct Prepared {
     objects: KVVec<Ready>,
+    /// Files may have been handed in, so that a pipe has no end.
+    handed_in: bool,
     /// Where contents stop on their way.
     buffer: KVVec<u8>,
 }
@@ -446,6 +670,22 @@ fn set_flags(cx: &mut Prepare<'_>, file: &File, record: &image::File, name: &BSt
         .map_err(|e| cx.fail(e, fmt!("file \"{name}\": its flags cannot be set: {e:?}")))
 }
 
+/// Checks that the caller may give a file the hint of the image.
+fn may_hint(cx: &mut Prepare<'_>, record: &image::File, file: &File) -> Result {
+    if record.hint == 0 || owner::hint(file) == record.hint {
+        return Ok(());
+    }
+    owner::may_set_hint(file, record.hint).map_err(|e| {
+        cx.fail(
+            e,
+            fmt!(
+                "object {}: its write hint cannot be set: {e:?}",
+                record.objref
+            ),
+        )
+    })
+}
+
 /// Makes a file of what the image says of it.
 fn make_file(
     cx: &mut Prepare<'_>,
@@ -460,6 +700,9 @@ fn make_file(
         return state.create(cx, record);
     }
     match record.kind {
+        uapi::CR_FILE_REG | uapi::CR_FILE_DIR | uapi::CR_FILE_PATH if record.target != 0 => {
+            inode::open(cx, objects, record)
+        }
         uapi::CR_FILE_REG | uapi::CR_FILE_DIR | uapi::CR_FILE_CHR | uapi::CR_FILE_PATH => {
             file::open_path(cx, record, path)
         }
@@ -506,6 +749,10 @@ impl Resource for ObjectState {
                         to.text(Text::new(name).ok_or(EINVAL)?)?;
                     }
                 }
+                Object::Inode { record, dir, .. } => {
+                    to.record(record)?;
+                    to.text(Text::new(dir).ok_or(EINVAL)?)?;
+                }
                 Object::File {
                     record,
                     path,
@@ -544,7 +791,15 @@ impl Resource for ObjectState {
                     ..
                 } => pipe::save(record, file, &mut buffer, to)?,
                 Object::Pipe { .. } => (),
-                Object::Shm { record, file, .. } => shm::save(record, file, &mut buffer, to)?,
+                Object::Shm { record, file, .. } => {
+                    save_contents(to, record.objref, record.size, file, &mut buffer)?;
+                }
+                Object::Inode {
+                    record,
+                    reader: Some(reader),
+                    ..
+                } => save_contents(to, record.objref, record.size, reader, &mut buffer)?,
+                Object::Inode { .. } => (),
                 Object::File {
                     record,
                     state: Some(state),
@@ -567,6 +822,12 @@ impl Resource for ObjectState {
                     .objects
                     .push(Said::Shm(*shm, KVVec::new()), GFP_KERNEL_ACCOUNT)?;
             }
+            Item::Inode(inode) => {
+                named = true;
+                image
+                    .objects
+                    .push(Said::Inode(*inode, KVVec::new()), GFP_KERNEL_ACCOUNT)?;
+            }
             Item::File(file) => {
                 named = file.path_len > 0;
                 image.objects.push(
@@ -575,11 +836,13 @@ impl Resource for ObjectState {
                 )?;
             }
             Item::Text(text) if image.named => {
-                if let Some(Said::Shm(_, name) | Said::File(_, name, _)) = image.objects.last_mut()
+                if let Some(Said::Shm(_, name) | Said::Inode(_, name) | Said::File(_, name, _)) =
+                    image.objects.last_mut()
                 {
                     *name = copy(text)?;
                 }
             }
+            Item::Fd(fd) => image.fds.push(*fd, GFP_KERNEL_ACCOUNT)?,
             // What follows the last object is not its own, which the kind of it tells.
             _ => {
                 if let Some(Said::File(_, _, Some(state))) = image.objects.last_mut() {
@@ -595,7 +858,11 @@ impl Resource for ObjectState {
         let mut objects = KVVec::with_capacity(image.objects.len(), GFP_KERNEL_ACCOUNT)?;
         let mut files = KVVec::with_capacity(image.objects.len(), GFP_KERNEL_ACCOUNT)?;
 
+        let replacements = inherit::replacements(cx, &image.fds, image.objects.len())?;
+        let mut handed_in = replacements.into_iter();
+
         for said in image.objects {
+            let replacement = handed_in.next().flatten();
             let (ready, file) = match said {
                 Said::Pipe(record) => (
                     Ready::Pipe {
@@ -603,7 +870,7 @@ impl Resource for ObjectState {
                         ends: Ends::Unknown,
                         filled: 0,
                     },
-                    None,
+                    OpenedFile::None,
                 ),
                 Said::Shm(record, name) => (
                     Ready::Shm {
@@ -611,23 +878,48 @@ impl Resource for ObjectState {
                         file: shm::make(cx, &record, &name)?,
                         taken: false,
                     },
-                    None,
+                    OpenedFile::None,
                 ),
-                Said::File(record, path, state) => {
-                    let file = make_file(cx, &mut objects, &record, &path, state.as_ref())?;
+                Said::Inode(record, dir) => (
+                    Ready::Inode {
+                        record,
+                        file: inode::make(cx, &record, &dir)?,
+                    },
+                    OpenedFile::None,
+                ),
+                Said::File(record, path, state) => match (replacement, record.kind) {
+                    (Some(file), _) => {
+                        inherit::check(cx, &image.fds, &record, &file)?;
+                        (Ready::Replaced, OpenedFile::Replaced(file))
+                    }
+                    (None, uapi::CR_FILE_EXTERNAL) => {
+                        return Err(inherit::missing(cx, &image.fds, &record, &path));
+                    }
+                    (None, uapi::CR_FILE_PROC) => (Ready::Late { record, path }, OpenedFile::Late),
+                    (None, kind) => {
+                        let file = make_file(cx, &mut objects, &record, &path, state.as_ref())?;
+                        let opened = if is_made(kind) {
+                            may_hint(cx, &record, &file)?;
+                            OpenedFile::Own {
+                                file: file.clone(),
+                                can_be_locked: record.can_be_locked(),
+                            }
+                        } else if kind == uapi::CR_FILE_PATH && record.target != 0 {
+                            OpenedFile::Deleted(file.clone())
+                        } else {
+                            OpenedFile::Given(file.clone())
+                        };
 
-                    (
-                        Ready::File {
-                            record,
-                            file: file.clone(),
-                            state,
-                        },
-                        Some(OpenedFile {
-                            file,
-                            can_be_locked: record.can_be_locked(),
-                        }),
-                    )
-                }
+                        (
+                            Ready::File {
+                                record,
+                                file,
+                                state,
+                            },
+                            opened,
+                        )
+                    }
+                },
             };
             objects.push(ready, GFP_KERNEL_ACCOUNT)?;
             files.push(file, GFP_KERNEL_ACCOUNT)?;
@@ -635,6 +927,7 @@ impl Resource for ObjectState {
         cx.objects = Opened { files };
         Ok(Prepared {
             objects,
+            handed_in: cx.flags & uapi::RESTART_INHERIT != 0,
             buffer: KVVec::new(),
         })
     }
@@ -662,7 +955,10 @@ impl Resource for ObjectState {
         let (room, begin) = match object {
             Ready::Pipe { record, filled, .. } => (u64::from(record.size), *filled),
             Ready::Shm { record, .. } => (record.size, offset),
-            Ready::File { .. } => return Ok(false),
+            Ready::Inode { record, .. } if record.is_regular() => (record.size, offset),
+            // A kind of file that was handed in, and did not come to see this.
+            Ready::Replaced => (u64::MAX, offset),
+            Ready::Inode { .. } | Ready::File { .. } | Ready::Late { .. } => return Ok(false),
         };
         if offset != begin || end > room {
             return Err(bulk.unclaimed());
@@ -694,6 +990,12 @@ impl Resource for ObjectState {
                         Ends::Pipe { inlet, .. } => inlet,
                         Ends::Fifo(Some(fifo)) => fifo,
                         Ends::Fifo(None) => return Err(EACCES.into()),
+                        // Both ends were handed in, and what waits there is the restarter's.
+                        Ends::Unknown if prepared.handed_in => {
+                            *filled = end;
+                            at = at.saturating_add(len as u64);
+                            continue;
+                        }
                         Ends::Unknown => return Err(bulk.unclaimed()),
                     };
                     let packets = record.flags & uapi::CR_PIPE_PACKETS != 0;
@@ -709,7 +1011,9 @@ impl Resource for ObjectState {
                     }
                     result => result?,
                 },
-                Ready::File { .. } => return Ok(false),
+                Ready::Inode { file, .. } => inode::fill(file, bytes, at)?,
+                Ready::Replaced => (),
+                Ready::File { .. } | Ready::Late { .. } => return Ok(false),
             }
             at = at.saturating_add(len as u64);
         }
@@ -717,8 +1021,24 @@ impl Resource for ObjectState {
     }
 
     fn complete(prepared: &mut Self::Prepared, cx: &mut Prepare<'_>) -> Result {
-        for object in &prepared.objects {
+        for (place, object) in prepared.objects.iter_mut().enumerate() {
             match object {
+                Ready::Inode { record, file } => inode::finish(cx, record, file)?,
+                Ready::Late { record, path } => {
+                    let file = proc::open(cx, record, path)?;
+
+                    if let Some(opened) = cx.objects.files.get_mut(place) {
+                        *opened = OpenedFile::Own {
+                            file: file.clone(),
+                            can_be_locked: false,
+                        };
+                    }
+                    *object = Ready::File {
+                        record: *record,
+                        file,
+                        state: None,
+                    };
+                }
                 Ready::Shm { record, file, .. } => {
                     memory::seal(file, record.seals).map_err(|e| {
                         cx.fail(
@@ -744,13 +1064,20 @@ impl Resource for ObjectState {
 
     fn commit(prepared: Self::Prepared, _caller: &CurrentTask) {
         for object in &prepared.objects {
-            if let Ready::File {
+            let Ready::File {
                 record,
                 file,
-                state: Some(state),
+                state,
             } = object
-            {
+            else {
+                continue;
+            };
+
+            if let Some(state) = state {
                 state.commit(record, file);
+            }
+            if is_made(record.kind) && record.hint != 0 {
+                owner::set_hint(file, record.hint);
             }
         }
     }

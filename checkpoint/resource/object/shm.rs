@@ -26,19 +26,13 @@ use crate::{
     resource::{
         Collect,
         Prepare, //
-    },
-    stream::{
-        Failure,
-        ImageWriter,
-        Transport, //
-    },
+    }, //
 };
 
 use super::{
     c_string,
     copy,
     place,
-    save_data,
     set_flags,
     Object,
     Ready, //
@@ -81,39 +75,6 @@ pub(super) fn collect(cx: &mut Collect<'_>, file: &File, seen: &Seen) -> Result<
             file: again,
         },
     )
-}
-
-/// Writes what shared memory has, without its holes.
-pub(super) fn save<T: Transport>(
-    record: &image::Shm,
-    file: &File,
-    buffer: &mut [u8],
-    to: &mut ImageWriter<'_, T>,
-) -> Result<(), Failure> {
-    let mut offset = 0;
-
-    while offset < record.size {
-        let Some((begin, end)) = shm::next_data(file, offset)? else {
-            break;
-        };
-        let end = end.min(record.size);
-
-        offset = begin;
-        while offset < end {
-            let len = usize::try_from(end - offset)
-                .unwrap_or(usize::MAX)
-                .min(buffer.len());
-            let chunk = buffer.get_mut(..len).unwrap_or_default();
-            let read = shm::read(file, chunk, offset)?;
-
-            if read == 0 {
-                return Ok(());
-            }
-            save_data(to, record.objref, offset, chunk.get(..read).unwrap_or(&[]))?;
-            offset = offset.saturating_add(read as u64);
-        }
-    }
-    Ok(())
 }
 
 /// Opens shared memory once more, or for the first time.
@@ -216,7 +177,10 @@ pub(super) fn fill(file: &File, mut bytes: &[u8], mut offset: u64) -> Result {
 #[kernel::macros::kunit_tests(checkpoint_object_shm)]
 mod tests {
     use super::*;
-    use kernel::page::PAGE_SIZE;
+    use kernel::{
+        fs::state::contents,
+        page::PAGE_SIZE, //
+    };
 
     #[test]
     fn shared_memory_keeps_its_holes() -> Result {
@@ -225,10 +189,10 @@ mod tests {
         let begin = 5 * PAGE_SIZE as u64;
         let mut back = [0; 8];
 
-        assert!(shm::next_data(&again, 0)?.is_none());
+        assert!(contents::next_data(&again, 0)?.is_none());
         fill(&file, b"contents", begin)?;
-        assert!(shm::next_data(&again, 0)?.is_some_and(|(b, e)| b == begin && e > b));
-        assert_eq!(shm::read(&file, &mut back, begin)?, 8);
+        assert!(contents::next_data(&again, 0)?.is_some_and(|(b, e)| b == begin && e > b));
+        assert_eq!(contents::read(&file, &mut back, begin)?, 8);
         assert_eq!(&back, b"contents");
         assert_eq!(Seen::look(&file)?.kind(), uapi::CR_FILE_SHM);
         Ok(())

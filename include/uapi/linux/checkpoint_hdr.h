@@ -320,7 +320,7 @@ struct cr_hdr_limits {
 #define CR_SCHED_DL_OVERRUN	0x4
 #define CR_SCHED_UTIL_MIN	0x8	/* @util_min was set */
 #define CR_SCHED_UTIL_MAX	0x10	/* @util_max was set */
-#define CR_SCHED_SLICE		0x20	/* @runtime of SCHED_OTHER was set */
+#define CR_SCHED_SLICE		0x20	/* @runtime of SCHED_OTHER, for that or for later */
 
 /**
  * struct cr_hdr_sched - scheduling, as sched_getattr(2) reports it;
@@ -545,6 +545,7 @@ struct cr_hdr_siginfo {
 #define CR_TIMERS_VIRTUAL	0x1	/* ITIMER_VIRTUAL is armed */
 #define CR_TIMERS_PROF		0x2	/* ITIMER_PROF is armed */
 #define CR_TIMERS_REAL		0x4	/* ITIMER_REAL is armed */
+#define CR_TIMERS_RESTORE_IDS	0x8	/* prctl(PR_TIMER_CREATE_RESTORE_IDS) */
 
 /**
  * struct cr_hdr_timers - clocks and timers of a process; @nr_timers
@@ -552,7 +553,8 @@ struct cr_hdr_siginfo {
  * @realtime: nanoseconds of CLOCK_REALTIME at the checkpoint
  * @monotonic: nanoseconds of CLOCK_MONOTONIC then, as the process sees it
  * @boottime: nanoseconds of CLOCK_BOOTTIME then, likewise
- * @real_left: nanoseconds until ITIMER_REAL expires
+ * @real_left: nanoseconds until ITIMER_REAL expires; if it is not armed but has
+ *	an interval, until it would expire next
  * @real_interval: its interval
  * @virtual_left: nanoseconds of processor time until ITIMER_VIRTUAL expires
  * @virtual_interval: its interval
@@ -582,12 +584,12 @@ struct cr_hdr_timers {
 /* flags of struct cr_hdr_timer */
 #define CR_TIMER_ARMED		0x1
 #define CR_TIMER_ABSTIME	0x2	/* @expires is a point in time of @clock */
-#define CR_TIMER_RESTORE_IDS	0x4	/* prctl(PR_TIMER_CREATE_RESTORE_IDS), of the first */
 
 /**
  * struct cr_hdr_timer - a timer of timer_create(2), ascending by @id
  * @id: its id
- * @clock: CLOCK_*; those of processor time are the process's and thread's own
+ * @clock: CLOCK_*; those of processor time are the process's and thread's own,
+ *	and less than 0 if they count as ITIMER_PROF or ITIMER_VIRTUAL does
  * @notify: SIGEV_*
  * @signal: sigev_signo
  * @value: sigev_value
@@ -596,8 +598,11 @@ struct cr_hdr_timers {
  * @flags: CR_TIMER_*
  * @expires: nanoseconds until it expires, or when it does
  * @interval: nanoseconds
- * @overrun: expirations that were missed since the signal was sent
+ * @overrun: expirations that were missed since the signal was sent, less 1
  * @overrun_last: what timer_getoverrun(2) returns
+ *
+ * A timer that is not armed and has an interval has sent its signal. That is in
+ * CR_HDR_SIGINFO, or it is ignored; then the timer goes on when it is not any more.
  */
 struct cr_hdr_timer {
 	__s32 id;
@@ -718,6 +723,7 @@ struct cr_hdr_eventfd {
 #define CR_TIMERFD_ARMED	0x1
 #define CR_TIMERFD_ABSTIME	0x2	/* @expires is a point in time of @clock */
 #define CR_TIMERFD_CANCEL	0x4	/* TFD_TIMER_CANCEL_ON_SET */
+#define CR_TIMERFD_CANCELED	0x8	/* the clock was set: read(2) says so */
 
 /**
  * struct cr_hdr_timerfd - state of the timerfd before
@@ -982,6 +988,7 @@ struct cr_hdr_watch {
 #define CR_MM_MDWE_NO_INHERIT	0x80000
 #define CR_MM_LOCK_FUTURE	0x100000	/* mlockall(MCL_FUTURE) */
 #define CR_MM_LOCK_ONFAULT	0x200000	/* ... with MCL_ONFAULT */
+#define CR_MM_THP_EXCEPT_ADVISED 0x400000	/* ... with PR_THP_DISABLE_EXCEPT_ADVISED */
 
 /**
  * struct cr_hdr_mm - an address space; CR_HDR_MM_CONTEXT, CR_HDR_AUXV,

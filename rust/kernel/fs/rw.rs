@@ -323,6 +323,8 @@ impl StreamFile {
                 bindings::vfs_iter_read(file, iter.get(), position.as_ptr(), self.rwf | rwf)
             }
         };
+        // SAFETY: The function adds to counters of the current task.
+        unsafe { bindings::account_transfer(source, moved.max(0)) };
         usize::try_from(moved).map_err(|_| Error::from_errno(moved as c_int))
     }
 }

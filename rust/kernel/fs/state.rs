@@ -20,12 +20,16 @@ use crate::{
         LocalFile, //
     },
     prelude::*,
-    sync::aref::ARef, //
+    sync::aref::ARef,
+    task::Task, //
 };
 
 pub mod dirs;
+pub mod inode;
 pub mod lock;
+pub mod owner;
 pub mod table;
+pub mod timerfd;
 
 /// Longest path, with the `NUL` behind it.
 pub const PATH_MAX: usize = bindings::PATH_MAX as usize;
@@ -37,6 +41,34 @@ fn owned(file: *mut bindings::file) -> Result<ARef<File>> {
     // SAFETY: The callers pass a file of which they have a reference, which is given away here.
     // None of them is inside of an `fdget_pos()` of it.
     Ok(unsafe { ARef::from_raw(file.cast()) })
+}
+
+/// Makes a string of what a C function returned.
+///
+/// # Safety
+///
+/// `what` is null or a string literal.
+unsafe fn text(what: *const c_char) -> Option<&'static CStr> {
+    if what.is_null() {
+        return None;
+    }
+    // SAFETY: The caller passes a string literal.
+    Some(unsafe { CStr::from_char_ptr(what) })
+}
+
+/// Calls a C function that writes a string to the end of `buffer`, and returns where it begins.
+fn found(buffer: &mut [u8], find: impl FnOnce(*mut c_char, c_int) -> c_int) -> Result<&[u8]> {
+    let len = c_int::try_from(buffer.len())?;
+    if len == 0 {
+        return Err(ENAMETOOLONG);
+    }
+    let begin = find(buffer.as_mut_ptr().cast(), len);
+    let begin = usize::try_from(begin).map_err(|_| Error::from_errno(begin))?;
+
+    match buffer.get(begin..) {
+        Some([text @ .., 0]) => Ok(text),
+        _ => Err(EINVAL),
+    }
 }
 
 /// What an open file is.
@@ -140,26 +172,48 @@ impl Seen {
         unsafe { core::slice::from_raw_parts(self.0.name.as_ptr().cast(), len) }
     }
 
+    /// Whether numbers and sizes of inodes of its file system mean nothing after a reboot.
+    pub fn is_pseudo(&self) -> bool {
+        self.0.pseudo
+    }
+
     /// Why the file is not supported, if it is for another reason than having no kind.
     pub fn unsupported(&self) -> Option<&'static CStr> {
-        if self.0.what.is_null() {
-            return None;
-        }
-        // SAFETY: `what` is a string literal of fs/checkpoint.c.
-        Some(unsafe { CStr::from_char_ptr(self.0.what) })
+        // SAFETY: `what` is null or a string literal of fs/checkpoint.c.
+        unsafe { text(self.0.what) }
     }
 }
 
-/// Tells why an open file is not supported, although its kind is: who is told of what becomes of it.
+/// Tells why a file that a restarter provides is not supported: who is told of what becomes of it.
 pub fn obstacle(file: &File) -> Option<&'static CStr> {
-    // SAFETY: `file` is a valid file.
-    let what = unsafe { bindings::checkpoint_file_obstacle(file.as_ptr()) };
+    // SAFETY: `file` is a valid file. What is returned is null or a string literal of
+    // fs/checkpoint.c.
+    unsafe { text(bindings::checkpoint_file_obstacle(file.as_ptr())) }
+}
 
-    if what.is_null() {
-        return None;
+/// Returns how `file` is called in `/proc/PID/fd`.
+pub fn name_of<'b>(file: &File, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
+    found(buffer, |to, len| {
+        // SAFETY: `file` is a valid file, and there is room for as many bytes as said.
+        unsafe { bindings::checkpoint_text(file.as_ptr(), to, len) }
+    })
+}
+
+/// Returns how many names lead from the root of the proc file system to `file`, if that is in the
+/// directory of `task`: the first of them is its number. [`None`] if it is in no such directory.
+///
+/// # Errors
+///
+/// `ESRCH` if it is in the directory of another process.
+pub fn proc_depth(file: &File, task: &Task) -> Result<Option<usize>> {
+    // SAFETY: `file` is a valid file, and `task` a valid task.
+    let depth = unsafe { bindings::checkpoint_proc_depth(file.as_ptr(), task.as_ptr()) };
+
+    match usize::try_from(depth) {
+        Ok(0) => Ok(None),
+        Ok(depth) => Ok(Some(depth)),
+        Err(_) => Err(Error::from_errno(depth)),
     }
-    // SAFETY: What is returned is a string literal of fs/checkpoint.c.
-    Some(unsafe { CStr::from_char_ptr(what) })
 }
 
 /// Finds the path of `file` from the root of the current task.
@@ -168,20 +222,10 @@ pub fn obstacle(file: &File) -> Option<&'static CStr> {
 ///
 /// `ENOENT` if the file was deleted, `EXDEV` if the root does not lead to it, `ENAMETOOLONG`.
 pub fn path<'b>(file: &File, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
-    let len = c_int::try_from(buffer.len())?;
-    if len == 0 {
-        return Err(ENAMETOOLONG);
-    }
-
-    // SAFETY: `file` is a valid file, and `buffer` has as many bytes as said.
-    let begin =
-        unsafe { bindings::checkpoint_path(file.as_ptr(), buffer.as_mut_ptr().cast(), len) };
-    let begin = usize::try_from(begin).map_err(|_| Error::from_errno(begin))?;
-
-    match buffer.get(begin..) {
-        Some([path @ .., 0]) => Ok(path),
-        _ => Err(EINVAL),
-    }
+    found(buffer, |to, len| {
+        // SAFETY: `file` is a valid file, and there is room for as many bytes as said.
+        unsafe { bindings::checkpoint_path(file.as_ptr(), to, len) }
+    })
 }
 
 /// Opens the file at `path`, from the root of the current task and with its rights.
@@ -203,6 +247,15 @@ pub fn from_fd(fd: u32) -> Result<ARef<File>> {
     // SAFETY: A system call that works through this function does not also use `fdget_pos()`, and
     // the reference just taken makes any other user of the file take `f_pos_lock`.
     Ok(unsafe { LocalFile::assume_no_fdget_pos(file) })
+}
+
+/// Takes a file of the current task that execve(2) would not close, if there is one.
+pub fn from_open_fd(fd: u32) -> Option<ARef<File>> {
+    // SAFETY: The current task has its descriptor table for as long as this takes.
+    if unsafe { bindings::get_close_on_exec(fd) } {
+        return None;
+    }
+    from_fd(fd).ok()
 }
 
 /// Tells whether `file` may be read and written as a file that is opened with `flags`.
@@ -303,38 +356,9 @@ pub mod pipe {
     }
 }
 
-/// What shared memory without a path can do.
-pub mod shm {
+/// What files with contents can do.
+pub mod contents {
     use super::*;
-
-    /// Makes shared memory. `flags` are `CR_SHM_*`; the seals are for [`seal`]; `page_shift` is that
-    /// of huge pages.
-    pub fn create(
-        name: &CStr,
-        size: u64,
-        flags: u32,
-        seals: u32,
-        mode: u32,
-        page_shift: u32,
-    ) -> Result<ARef<File>> {
-        // SAFETY: `name` is a string. The function returns a reference or an error.
-        owned(unsafe {
-            bindings::checkpoint_shm_create(
-                name.as_char_ptr(),
-                size,
-                flags,
-                seals,
-                mode as bindings::umode_t,
-                page_shift,
-            )
-        })
-    }
-
-    /// Gives a memfd the seals that it was made for.
-    pub fn seal(file: &File, seals: u32) -> Result {
-        // SAFETY: `file` is a valid file.
-        to_result(unsafe { bindings::checkpoint_shm_seal(file.as_ptr(), seals) })
-    }
 
     /// Finds the next bytes at or behind `from` that are not a hole: the first, and that behind the
     /// last. [`None`] if there is nothing but a hole. May move the offset of `file`.
@@ -387,6 +411,40 @@ pub mod shm {
                 &raw mut pos,
             )
         })
+    }
+}
+
+/// What shared memory without a path can do.
+pub mod shm {
+    use super::*;
+
+    /// Makes shared memory. `flags` are `CR_SHM_*`; the seals are for [`seal`]; `page_shift` is that
+    /// of huge pages.
+    pub fn create(
+        name: &CStr,
+        size: u64,
+        flags: u32,
+        seals: u32,
+        mode: u32,
+        page_shift: u32,
+    ) -> Result<ARef<File>> {
+        // SAFETY: `name` is a string. The function returns a reference or an error.
+        owned(unsafe {
+            bindings::checkpoint_shm_create(
+                name.as_char_ptr(),
+                size,
+                flags,
+                seals,
+                mode as bindings::umode_t,
+                page_shift,
+            )
+        })
+    }
+
+    /// Gives a memfd the seals that it was made for.
+    pub fn seal(file: &File, seals: u32) -> Result {
+        // SAFETY: `file` is a valid file.
+        to_result(unsafe { bindings::checkpoint_shm_seal(file.as_ptr(), seals) })
     }
 
     /// Writes bytes at `offset`, as a mapping would: no limit but that of memory counts. Returns how

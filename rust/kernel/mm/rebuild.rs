@@ -79,6 +79,41 @@ impl Vma {
     }
 }
 
+/// What kind of program an address space is for.
+///
+/// # Invariants
+///
+/// `checkpoint_ldt_fit()` finds nothing in `ldt` that modify_ldt(2) would not have made.
+pub struct Program {
+    flags: u32,
+    personality: u32,
+    ldt: KVVec<u64>,
+}
+
+impl Program {
+    /// Makes one of the `CR_THREAD_*` and the personality of its task, and of the descriptors that
+    /// modify_ldt(2) made for it.
+    ///
+    /// # Errors
+    ///
+    /// The place of the first descriptor that modify_ldt(2) would not make.
+    pub fn new(flags: u32, personality: u32, ldt: KVVec<u64>) -> Result<Self, usize> {
+        let nr = c_uint::try_from(ldt.len()).unwrap_or(c_uint::MAX);
+        // SAFETY: The vector has at least `nr` descriptors; the function looks at no more of them.
+        let fit = unsafe { bindings::checkpoint_ldt_fit(ldt.as_ptr(), nr) } as usize;
+
+        if fit != ldt.len() {
+            return Err(fit);
+        }
+        // INVARIANT: Just checked.
+        Ok(Self {
+            flags,
+            personality,
+            ldt,
+        })
+    }
+}
+
 /// A new address space, which the current task has while it is built.
 ///
 /// User memory of the task's is out of reach as long as this lives. Dropping it gives the task its
@@ -96,7 +131,8 @@ pub struct Rebuild {
 
 impl Rebuild {
     /// Switches the caller to an address space without mappings, of which `/proc/PID/exe` shows
-    /// `exe`.
+    /// `exe`, for a program of the kind of `program`. Without `exe`, that is for
+    /// [`set_exe`](Self::set_exe).
     ///
     /// # Errors
     ///
@@ -108,17 +144,27 @@ impl Rebuild {
         _caller: &CurrentTask,
         layout: &Layout,
         context: &Context,
-        exe: &File,
+        exe: Option<&File>,
+        program: &Program,
     ) -> Result<Self> {
         let mut swap = MaybeUninit::zeroed();
+        let program = bindings::checkpoint_program {
+            flags: program.flags,
+            personality: program.personality,
+            // By the invariants of the type, there are not many.
+            nr_ldt: program.ldt.len() as c_uint,
+            ldt: program.ldt.as_ptr(),
+        };
 
-        // SAFETY: All pointers are valid. The caller is the current task.
+        // SAFETY: All pointers are valid. The caller is the current task. By the invariants of
+        // `Program`, the descriptors have been checked.
         to_result(unsafe {
             bindings::checkpoint_swap_begin(
                 swap.as_mut_ptr(),
                 &raw const layout.0,
                 &raw const context.0,
-                exe.as_ptr(),
+                exe.map_or(ptr::null_mut(), |exe| exe.as_ptr()),
+                &raw const program,
             )
         })?;
         // INVARIANT: The function has just filled it in. Nobody else switches address spaces.
@@ -127,6 +173,17 @@ impl Rebuild {
             swap: unsafe { swap.assume_init() },
             _not_send: NotThreadSafe,
         })
+    }
+
+    /// Makes `/proc/PID/exe` show a file that nobody writes to any more.
+    ///
+    /// # Errors
+    ///
+    /// `EACCES` or `EPERM`: the caller could not execute the file.
+    pub fn set_exe(&mut self, exe: &File) -> Result {
+        // SAFETY: By the type invariants, this is about the new address space. `exe` is a valid
+        // file.
+        to_result(unsafe { bindings::checkpoint_swap_exe(exe.as_ptr()) })
     }
 
     /// Maps the vDSO at `addr`, and the kernel's data before it.

@@ -165,6 +165,30 @@ impl AddressSpace {
         }
     }
 
+    /// Tells whether it is that of a 32-bit program.
+    pub fn is_ia32(&self) -> bool {
+        // SAFETY: The pointer is valid.
+        unsafe { bindings::checkpoint_mm_is_ia32(self.mm.as_raw()) }
+    }
+
+    /// Returns the descriptors that modify_ldt(2) made, none if it was not called.
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN` if there are more of them all of a sudden: the process does not stand still.
+    pub fn ldt(&self) -> Result<KVVec<u64>> {
+        let mm = self.mm.as_raw();
+        // SAFETY: The pointer is valid. The function writes nothing if there is room for nothing.
+        let nr = unsafe { bindings::checkpoint_ldt_get(mm, core::ptr::null_mut(), 0) };
+        let mut ldt = KVVec::from_elem(0u64, nr as usize, GFP_KERNEL_ACCOUNT)?;
+
+        // SAFETY: The pointer is valid, and the vector has room for so many.
+        if unsafe { bindings::checkpoint_ldt_get(mm, ldt.as_mut_ptr(), nr) } != nr {
+            return Err(EAGAIN);
+        }
+        Ok(ldt)
+    }
+
     /// Returns the file that `/proc/PID/exe` shows.
     #[doc(alias = "get_mm_exe_file")]
     pub fn exe(&self) -> Option<ARef<File>> {
@@ -375,7 +399,7 @@ impl Mapping {
     }
 }
 
-/// The vDSO of 64-bit processes.
+/// The vDSO of 64-bit processes, or that of 32-bit ones.
 pub struct Vdso {
     /// Its code.
     pub code: &'static [u8],
@@ -384,8 +408,8 @@ pub struct Vdso {
 }
 
 impl Vdso {
-    /// Returns that of the running kernel.
-    pub fn running() -> Self {
+    /// Returns that which the running kernel has for 64-bit processes, or for 32-bit ones.
+    pub fn running(ia32: bool) -> Self {
         let mut vdso = bindings::checkpoint_vdso {
             data: core::ptr::null(),
             size: 0,
@@ -393,7 +417,7 @@ impl Vdso {
         };
 
         // SAFETY: The pointer is valid.
-        unsafe { bindings::checkpoint_vdso(&raw mut vdso) };
+        unsafe { bindings::checkpoint_vdso(&raw mut vdso, ia32) };
         Self {
             // SAFETY: The function has set both to a part of the kernel's image, which does not
             // change once the machine has started.

@@ -6,6 +6,10 @@
 //! [`include/linux/checkpoint.h`](srctree/include/linux/checkpoint.h)
 
 use super::{
+    timers::{
+        self,
+        Timers, //
+    },
     CurrentTask,
     Task, //
 };
@@ -13,6 +17,7 @@ use crate::{
     bindings,
     error::to_result,
     prelude::*,
+    rbtree::RBTree,
     uapi, //
 };
 use core::{
@@ -62,6 +67,8 @@ impl Action {
 pub struct Pending {
     /// Any thread of the process may take it.
     pub shared: bool,
+    /// The id of the timer that sent it.
+    pub timer: Option<i32>,
     /// `siginfo_t`
     pub info: [u64; INFO_WORDS],
 }
@@ -85,11 +92,15 @@ pub struct Signals {
     pub actions: KVec<Action>,
     /// The pending signals in the order of delivery, those of the thread before those of the process.
     pub pending: KVVec<Pending>,
+    /// The timers of setitimer(2) at the same moment. The clocks are 0.
+    pub itimers: timers::Process,
 }
 
 impl Task {
     /// Returns all that signals are to the task. Pending signals may become more meanwhile; the rest
     /// changes only if the task runs.
+    ///
+    /// The signal of a timer that was deleted or set anew since is not pending: it is never delivered.
     ///
     /// # Errors
     ///
@@ -100,11 +111,12 @@ impl Task {
         let mut masks = [0u64; 2];
         let mut flags = 0u32;
         let mut stop = 0u32;
+        let mut itimers = timers::Process::default();
 
         loop {
             // SAFETY: `self` is a valid task, the out pointers are those of local variables of the
             // types and lengths that the function expects, and `raw` has as many places as it is
-            // told.
+            // told. Both types of the last are made of one declaration.
             let count = unsafe {
                 bindings::checkpoint_signals_get(
                     self.as_ptr(),
@@ -114,6 +126,7 @@ impl Task {
                     words.as_mut_ptr(),
                     raw.as_mut_ptr(),
                     raw.len() as c_int,
+                    (&raw mut itimers).cast(),
                 )
             };
             to_result(count.min(0))?;
@@ -130,10 +143,14 @@ impl Task {
             actions.push(Action::from_words(action), GFP_KERNEL_ACCOUNT)?;
         }
         let mut pending = KVVec::with_capacity(raw.len(), GFP_KERNEL_ACCOUNT)?;
-        for [shared, info @ ..] in raw {
+        for [kind, info @ ..] in raw {
+            let timer = kind & u64::from(bindings::CHECKPOINT_PENDING_TIMER) != 0;
+
             pending.push(
                 Pending {
-                    shared: shared != 0,
+                    shared: kind & u64::from(bindings::CHECKPOINT_PENDING_SHARED) != 0,
+                    // It was put there as 32 bits.
+                    timer: timer.then_some((kind >> bindings::CHECKPOINT_PENDING_ID_SHIFT) as i32),
                     info,
                 },
                 GFP_KERNEL_ACCOUNT,
@@ -147,29 +164,43 @@ impl Task {
             },
             actions,
             pending,
+            itimers,
         })
     }
 }
 
-/// Signals that are ready to become pending for the current task. They count towards its
-/// `RLIMIT_SIGPENDING`.
+/// Signals that are ready to become pending for the current task, and the timers that have sent
+/// some of them. They count towards its `RLIMIT_SIGPENDING`.
 ///
 /// # Invariants
 ///
-/// Both vectors have the same length; the entries of the first are owned, and on no list.
+/// The first two vectors have the same length; the entries of the first are owned, on no list, and
+/// different. Those of timers have a reference on theirs, whose ids are in `sent`.
 #[derive(Default)]
 pub struct Queue {
     entries: KVVec<NonNull<bindings::sigqueue>>,
     shared: KVVec<bool>,
+    sent: RBTree<i32, ()>,
+    timers: Timers,
 }
 
 impl Queue {
+    /// No signals yet, and all timers.
+    pub fn new(timers: Timers) -> Self {
+        let mut queue = Self::default();
+
+        // INVARIANT: There are no entries.
+        queue.timers = timers;
+        queue
+    }
+
     /// Adds a signal for the current task.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the signal is none that can be queued, or the kernel cannot keep all that is known
-    /// of it; `EAGAIN` if there are too many, or there is no memory.
+    /// `EINVAL` if the signal is none that can be queued, the kernel cannot keep all that is known of
+    /// it, or it is not what its timer has sent; `EAGAIN` if there are too many, or there is no
+    /// memory.
     pub fn push(&mut self, signal: &Pending) -> Result {
         let [a, b, c, d, ..] = signal.info[0].to_ne_bytes();
         let number = u32::from_ne_bytes([a, b, c, d]);
@@ -183,22 +214,51 @@ impl Queue {
         self.entries.reserve(1, GFP_KERNEL_ACCOUNT)?;
         self.shared.reserve(1, GFP_KERNEL_ACCOUNT)?;
 
-        // SAFETY: The array has as many words as the function reads, and begins with the number of a
-        // signal.
-        let entry =
-            NonNull::new(unsafe { bindings::checkpoint_sigqueue_alloc(signal.info.as_ptr()) })
-                .ok_or(EAGAIN)?;
-        // INVARIANT: The entry is new. There is room in both vectors, so that neither fails.
+        let entry = match signal.timer {
+            Some(id) => self.sent_by(id, number, signal.shared)?,
+            // SAFETY: The array has as many words as the function reads, and begins with the number
+            // of a signal.
+            None => {
+                NonNull::new(unsafe { bindings::checkpoint_sigqueue_alloc(signal.info.as_ptr()) })
+                    .ok_or(EAGAIN)?
+            }
+        };
+        // INVARIANT: The entry is new, or that of another timer than any before. There is room in
+        // both vectors, so that neither fails.
         self.entries.push(entry, GFP_KERNEL_ACCOUNT)?;
         self.shared.push(signal.shared, GFP_KERNEL_ACCOUNT)?;
         Ok(())
+    }
+
+    /// Returns the signal that a timer has sent, once, with a reference on the timer.
+    fn sent_by(
+        &mut self,
+        id: i32,
+        number: u32,
+        shared: bool,
+    ) -> Result<NonNull<bindings::sigqueue>> {
+        if self.sent.get(&id).is_some() {
+            return Err(EINVAL);
+        }
+        self.sent
+            .try_create_and_insert(id, (), GFP_KERNEL_ACCOUNT)?;
+
+        let (setting, entry) = self.timers.sent(id)?;
+        let to_thread = setting.notify & bindings::SIGEV_THREAD_ID != 0;
+        if setting.signal != number as i32 || to_thread == shared {
+            // SAFETY: It is owned, and on no list: the function drops the reference.
+            unsafe { bindings::checkpoint_sigqueue_free(entry.as_ptr()) };
+            return Err(EINVAL);
+        }
+        Ok(entry)
     }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
         for entry in self.entries.iter() {
-            // SAFETY: By the invariant of the type the entry is owned, and on no list.
+            // SAFETY: By the invariant of the type the entry is owned, and on no list. Of that of a
+            // timer the function drops the reference.
             unsafe { bindings::checkpoint_sigqueue_free(entry.as_ptr()) };
         }
     }
@@ -243,6 +303,8 @@ impl CurrentTask {
     /// Signals that are pending are dropped, but not `SIGKILL`. Masks and actions are made such as
     /// system calls would make them: nothing blocks or handles `SIGKILL` and `SIGSTOP`. A process that
     /// was stopped stops before it is back in user mode.
+    ///
+    /// All timers of the process are replaced by those of the queue, and started.
     pub fn set_signals(&self, state: &State, actions: &RawActions, mut queue: Queue) {
         let masks = [state.blocked, state.saved.unwrap_or(0)];
         let mut flags = 0;
@@ -260,6 +322,7 @@ impl CurrentTask {
             flags |= uapi::CR_SIGNALS_STOPPED;
         }
 
+        queue.timers.add();
         // SAFETY: The arrays have the lengths that the function expects, that of actions by the
         // invariant of its type. It takes over the entries of the queue, as many as it is told, which
         // are owned and on no list. It changes the current task.
@@ -277,5 +340,7 @@ impl CurrentTask {
         // INVARIANT: The entries are on the lists of the task now.
         queue.entries.clear();
         queue.shared.clear();
+        // What a timer sends from now on is not dropped any more.
+        core::mem::take(&mut queue.timers).start();
     }
 }

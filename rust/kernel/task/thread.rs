@@ -64,6 +64,12 @@ impl Obstacles {
     }
 }
 
+/// Tells whether a task may be that of a 32-bit program, or in a system call of one.
+pub fn runs_ia32() -> bool {
+    // SAFETY: The function has no preconditions.
+    unsafe { !bindings::checkpoint_thread_flags_unfit(uapi::CR_THREAD_IA32) }
+}
+
 impl Task {
     /// Returns what the kernel keeps for the task, which must stand still for it to be right.
     /// `xstate_len` is 0.
@@ -166,7 +172,8 @@ impl CurrentTask {
         unsafe { bindings::checkpoint_thread_set((&raw const thread.0).cast()) };
     }
 
-    /// Ends what the current task has and no restored process does: timers, and what prctl(2) set.
+    /// Ends what the current task has and no restored process does: timers, and the dispatch of
+    /// system calls.
     pub fn reset(&self) {
         // SAFETY: The function changes the current task, which is the only one of its process or
         // shares these with the others.

@@ -128,6 +128,10 @@ const MM: Bits = &[
     (uapi::CR_MM_MDWE_NO_INHERIT as u64, "MDWE_NO_INHERIT"),
     (uapi::CR_MM_LOCK_FUTURE as u64, "LOCK_FUTURE"),
     (uapi::CR_MM_LOCK_ONFAULT as u64, "LOCK_ONFAULT"),
+    (
+        uapi::CR_MM_THP_EXCEPT_ADVISED as u64,
+        "THP_EXCEPT_ADVISED",
+    ),
 ];
 
 const VMA: Bits = &[

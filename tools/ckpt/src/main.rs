@@ -8,6 +8,7 @@ mod field;
 mod image;
 mod input;
 mod output;
+mod progress;
 mod refusal;
 mod source;
 mod supervise;

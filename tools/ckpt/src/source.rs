@@ -18,7 +18,7 @@ use crate::error::{Doing, Error};
 use crate::image;
 use crate::input::{escape, Input};
 use crate::output::complain;
-use crate::sys::{self, Creds};
+use crate::sys;
 
 /// Bytes of the first record.
 pub(crate) const HEAD_BYTES: usize = Header::SIZE + size_of::<uapi::cr_hdr_head>();
@@ -145,6 +145,13 @@ impl Source {
         self.stdin
     }
 
+    /// Bytes from here to the end, if it is a regular file.
+    pub(crate) fn size(&self) -> Option<u64> {
+        let meta = self.file.metadata().ok().filter(Metadata::is_file)?;
+        let at = (&self.file).stream_position().ok()?;
+        Some(meta.len().saturating_sub(at))
+    }
+
     /// Looks at the first record.
     ///
     /// Where that cannot be done without taking it, a thread copies the image to a pipe, which
@@ -244,7 +251,6 @@ impl Source {
                 let sid = i32_at(&task, offset_of!(uapi::cr_hdr_task, sid))?;
                 return Some(Task {
                     led_session: pid == sid,
-                    creds: creds_behind(&self.file, behind),
                 });
             }
             at = behind;
@@ -272,87 +278,6 @@ impl Read for Copy<'_> {
 pub(crate) struct Task {
     /// It was the leader of its session.
     pub(crate) led_session: bool,
-    /// `None` if the image has none.
-    pub(crate) creds: Option<Creds>,
-}
-
-/// Finds the credentials of the task whose record ends at `at`.
-fn creds_behind(file: &File, mut at: u64) -> Option<Creds> {
-    // STRING and TASK_STATS.
-    for _ in 0..2 {
-        (_, at) = header_at(file, at)?;
-    }
-    let (header, behind) = header_at(file, at)?;
-    if number(header) != uapi::CR_HDR_CREDS {
-        return None;
-    }
-    let bytes: [u8; size_of::<uapi::cr_hdr_creds>()] = payload_at(file, at)?;
-    macro_rules! field {
-        ($get:ident, $name:ident) => {
-            $get(&bytes, offset_of!(uapi::cr_hdr_creds, $name))?
-        };
-    }
-    let ngroups = field!(u32_at, ngroups).min(uapi::CR_GROUPS_MAX);
-    let mut groups = vec![0; ngroups as usize * 4];
-    if !groups.is_empty() {
-        let (header, _) = header_at(file, behind)?;
-        if number(header) != uapi::CR_HDR_GROUPS || header.payload_len() != Some(groups.len()) {
-            return None;
-        }
-        file.read_exact_at(&mut groups, behind + Header::SIZE as u64)
-            .ok()?;
-    }
-    Some(Creds {
-        uids: [
-            field!(u32_at, uid),
-            field!(u32_at, euid),
-            field!(u32_at, suid),
-            field!(u32_at, fsuid),
-        ],
-        gids: [
-            field!(u32_at, gid),
-            field!(u32_at, egid),
-            field!(u32_at, sgid),
-            field!(u32_at, fsgid),
-        ],
-        groups: groups
-            .chunks_exact(4)
-            .filter_map(|group| u32_at(group, 0))
-            .collect(),
-        securebits: field!(u32_at, securebits),
-        cap_inheritable: field!(u64_at, cap_inheritable),
-        cap_permitted: field!(u64_at, cap_permitted),
-        cap_effective: field!(u64_at, cap_effective),
-        cap_bset: field!(u64_at, cap_bset),
-        cap_ambient: field!(u64_at, cap_ambient),
-        no_new_privs: field!(u32_at, no_new_privs) != 0,
-    })
-}
-
-/// The credentials of this process, by /proc/self/status.
-pub(crate) fn own_creds() -> Option<Creds> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = |name: &str| {
-        let mut lines = status.lines();
-        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-    };
-    let ids = |name: &str| -> Option<Vec<u32>> {
-        let ids = line(name)?.split_ascii_whitespace();
-        ids.map(|id| id.parse().ok()).collect()
-    };
-    let caps = |name: &str| u64::from_str_radix(line(name)?.trim(), 16).ok();
-    Some(Creds {
-        uids: ids("Uid")?.try_into().ok()?,
-        gids: ids("Gid")?.try_into().ok()?,
-        groups: ids("Groups")?,
-        securebits: sys::securebits().ok()?,
-        cap_inheritable: caps("CapInh")?,
-        cap_permitted: caps("CapPrm")?,
-        cap_effective: caps("CapEff")?,
-        cap_bset: caps("CapBnd")?,
-        cap_ambient: caps("CapAmb")?,
-        no_new_privs: line("NoNewPrivs")?.trim() == "1",
-    })
 }
 
 /// How the first bytes of `file` can be looked at; `None` if in no way.
@@ -652,41 +577,6 @@ mod tests {
         assert_eq!(source(read).task(), None);
     }
 
-    #[test]
-    fn credentials() {
-        let creds = |image: &[u8]| source(memfd(image)).task().unwrap().creds;
-        assert_eq!(creds(&sample()), None);
-
-        let tail = sample().len() - Header::SIZE - size_of::<uapi::cr_hdr_tail>();
-        let mut image = sample()[..tail].to_vec();
-        let words: [u32; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 3];
-        let sets: [u64; 5] = [10, 11, 12, 13, 14];
-        let flags: [u32; 2] = [1, 0];
-        let mut payload = words.map(u32::to_ne_bytes).as_flattened().to_vec();
-        payload.extend(sets.map(u64::to_ne_bytes).as_flattened());
-        payload.extend(flags.map(u32::to_ne_bytes).as_flattened());
-        image.extend(record(uapi::CR_HDR_CREDS, &payload));
-        let without_groups = image.clone();
-        let groups = [20_u32, 21, 22].map(u32::to_ne_bytes);
-        image.extend(record(uapi::CR_HDR_GROUPS, groups.as_flattened()));
-        let expected = Creds {
-            uids: [1, 2, 3, 4],
-            gids: [5, 6, 7, 8],
-            groups: vec![20, 21, 22],
-            securebits: 9,
-            cap_inheritable: 10,
-            cap_permitted: 11,
-            cap_effective: 12,
-            cap_bset: 13,
-            cap_ambient: 14,
-            no_new_privs: true,
-        };
-        assert_eq!(creds(&image), Some(expected));
-        assert_eq!(creds(&without_groups), None);
-        assert_eq!(creds(&image[..image.len() - 8]), None);
-        assert!(own_creds().is_some());
-    }
-
     /// A record, with its padding.
     fn record(kind: u32, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -755,6 +645,5 @@ mod tests {
         };
         assert_ne!(counts, Counts::default());
         assert_eq!(count(&memfd(&image), 0), Some(counts));
-        assert!(source(memfd(&image)).task().unwrap().creds.is_some());
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::error::{Doing, Error, Exit};
 use crate::input::escape;
+use crate::progress::Progress;
 use crate::sys::{self, Caller, Change, Report, Signal, Signals};
 
 /// Signals that are passed on.
@@ -110,14 +111,14 @@ impl Supervisor {
         &self,
         caller: &Caller,
         apart: bool,
-        mut tick: Option<&mut dyn FnMut()>,
+        progress: Option<&Progress>,
     ) -> Result<Option<Report>, Error> {
         let child = Child {
             pid: caller.pid,
             apart,
         };
         loop {
-            let limit = tick.as_ref().map(|_| TICK);
+            let limit = progress.map(|_| TICK);
             let fds = [self.signals.fd(), caller.report.as_fd()];
             let [_, report] = sys::poll(fds, limit).doing(cannot_wait)?;
             self.pass_on(child)?;
@@ -128,8 +129,8 @@ impl Supervisor {
             if sys::has_stopped(child.pid).doing(cannot_wait)? {
                 sys::suspend().doing(|| "cannot stop".into())?;
             }
-            if let Some(tick) = tick.as_mut() {
-                tick();
+            if let Some(progress) = progress {
+                progress.show();
             }
         }
     }

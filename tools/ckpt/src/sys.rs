@@ -14,7 +14,7 @@ use std::time::Duration;
 
 mod child;
 
-pub(crate) use child::{checkpoint as start_checkpoint, Caller, Creds, Report, Restored};
+pub(crate) use child::{checkpoint as start_checkpoint, Caller, Inherit, Report, Restored};
 
 /// Number of checkpoint(2), the same on every architecture that has it.
 pub(crate) const NR_CHECKPOINT: libc::c_long = 500;
@@ -122,15 +122,6 @@ pub(crate) fn uname() -> io::Result<Uname> {
     })
 }
 
-/// The secure bits of this process.
-pub(crate) fn securebits() -> io::Result<u32> {
-    // SAFETY: prctl(2) takes and returns a number here.
-    let bits = answer(libc::c_long::from(unsafe {
-        libc::prctl(libc::PR_GET_SECUREBITS)
-    }))?;
-    u32::try_from(bits).map_err(io::Error::other)
-}
-
 /// Bytes per page of the running kernel.
 pub(crate) fn page_size() -> io::Result<u32> {
     // SAFETY: sysconf(3) takes a number and returns one.
@@ -147,6 +138,12 @@ pub(crate) fn memfd(name: &CStr) -> io::Result<File> {
     }
     // SAFETY: The call succeeded, so `fd` is an open descriptor that nothing else owns.
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+/// Is there such a descriptor?
+pub(crate) fn is_open(fd: i32) -> bool {
+    // SAFETY: fcntl(2) takes and returns numbers here.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
 }
 
 /// Waits until `fd` has something to read, or an end.

@@ -42,6 +42,20 @@ fn usage() {
              (see 'ckpt --help')",
         ),
         (
+            &["check"],
+            "the following required arguments were not provided: <PID>... (see 'ckpt --help')",
+        ),
+        (
+            &["restart", "--inherit", "5", "x"],
+            "invalid value '5' for '--inherit <IMAGE_FD=FD>': two numbers of descriptors are \
+             needed, as in 5=3 (see 'ckpt --help')",
+        ),
+        (
+            &["restart", "--inherit", "5=1000000", "x"],
+            "invalid value '5=1000000' for '--inherit <IMAGE_FD=FD>': descriptor 1000000 is not \
+             open (see 'ckpt --help')",
+        ),
+        (
             &["restart", "--detach", "--no-setsid", "x"],
             "the argument '--detach' cannot be used with '--no-setsid' (see 'ckpt --help')",
         ),
@@ -67,6 +81,7 @@ fn usage() {
 fn help() {
     let done = run(&mut ckpt(["--help"])).code(0).quiet();
     for command in [
+        "check",
         "checkpoint",
         "restart",
         "run",

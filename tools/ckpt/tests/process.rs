@@ -58,6 +58,18 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
+fn nothing_can_be_checked() {
+    if !lacks_calls() {
+        return;
+    }
+    let sleeper = Sleeper::new();
+    run(ckpt(["check"]).arg(sleeper.pid()))
+        .code(4)
+        .stdout("")
+        .complaint(LACKS);
+}
+
+#[test]
 fn a_failed_checkpoint_leaves_no_file() {
     if !lacks_calls() {
         return;

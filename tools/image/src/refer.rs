@@ -17,7 +17,6 @@ use crate::{
         EpollItem,
         Extents,
         File,
-        Guard,
         Inotify,
         Item,
         Lock,
@@ -115,7 +114,9 @@ impl References {
             Item::Watch(watch) => self.watch(watch)?,
             Item::Mm(mm) => self.path("exe", mm.exe)?,
             Item::Vma(vma) => self.vma(vma)?,
-            Item::Guard(guard) => self.guard(guard)?,
+            Item::Policy(policy) if policy.is_of_task() => (),
+            Item::Policy(policy) => self.within_mapping(policy.start, policy.end)?,
+            Item::Guard(guard) => self.within_mapping(guard.start, guard.end)?,
             Item::Aio(aio) => self.aio(aio)?,
             Item::Extents(extents) => self.extents(*extents)?,
             Item::Data(data) => self.data(data)?,
@@ -283,14 +284,14 @@ impl References {
         Ok(())
     }
 
-    fn guard(&self, guard: &Guard) -> Result<(), Reason> {
-        let mapping = self.mappings.range(..=guard.start).next_back();
-        if mapping.is_some_and(|(_, &end)| guard.end <= end) {
+    fn within_mapping(&self, start: u64, end: u64) -> Result<(), Reason> {
+        let mapping = self.mappings.range(..=start).next_back();
+        if mapping.is_some_and(|(_, &mapped)| end <= mapped) {
             return Ok(());
         }
         Err(Reason::NotMapped {
             field: "start",
-            found: guard.start,
+            found: start,
             expected: "within one mapping",
         })
     }

@@ -133,7 +133,7 @@ fn every_changed_byte_is_refused() {
 fn every_changed_byte_behind_the_checksum() {
     let any_value = [
         (HEAD, Kind::Head, &["time"][..]),
-        // Only three bits of the flags, only some signals, and no negative numbers.
+        // Only four bits of the flags, only some signals, and no negative numbers.
         (HEAD, Kind::Head, &["flags"]),
         (TASK, Kind::Task, &["exit_signal", "pgid", "sid"]),
         (STRING, Kind::String, &["text"]),
@@ -169,7 +169,7 @@ fn every_changed_byte_behind_the_checksum() {
     let at = |record: usize, offset: usize| taken[record + Header::SIZE + offset];
     // All values of the time, every set of flags, 0 to 64 but SIGCHLD.
     assert_eq!(at(HEAD, 16), 255);
-    assert_eq!(at(HEAD, 24), 7);
+    assert_eq!(at(HEAD, 24), 15);
     assert_eq!(at(TASK, 12), 64);
 }
 
@@ -185,7 +185,7 @@ fn head() {
         ("image offset 0: HEAD: major is 6, not 7", |h| h.major = 6),
         ("image offset 0: HEAD: minor is 4, not 3", |h| h.minor = 4),
         ("image offset 0: HEAD: patch is 5, not 4", |h| h.patch = 5),
-        ("image offset 0: HEAD: unknown flags 0x8", |h| h.flags = 15),
+        ("image offset 0: HEAD: unknown flags 0x28", |h| h.flags = 0x3f),
         (
             "image offset 0: HEAD: release \"7.3.4-x\\n\" is not that of this kernel",
             |head| head.release = UtsText::new(b"7.3.4-x\n").0,
@@ -343,7 +343,7 @@ fn order() {
     let places = [HEAD, TASK, STRING, TASK_STATS, TAIL];
     let names: [(&str, &[&str]); 5] = [
         ("HEAD", &[]),
-        ("TASK", &["PIPE", "SHM", "FILE"]),
+        ("TASK", &["PIPE", "SHM", "INODE", "FILE"]),
         ("STRING", &[]),
         ("TASK_STATS", &[]),
         ("TAIL", &["CREDS"]),

@@ -751,7 +751,7 @@ fn values() {
             "SCHED: flags has the bits 0x20, which it cannot have",
             |b| {
                 process(b).sched.flags = uapi::CR_SCHED_SLICE;
-                process(b).sched.policy = 5;
+                process(b).sched.policy = 6;
             },
         ),
         ("SCHED: runtime 1 is over the limit of 0", |b| {
@@ -799,37 +799,42 @@ fn values() {
         ("STRING: there is a NUL in it", |b| process(b).label[1] = 0),
         // Registers
         (
-            "THREAD: flags has the bits 0x2, which it cannot have",
-            |b| {
-                process(b).thread.flags = uapi::CR_THREAD_RESTART_COMPAT;
-                process(b).thread.restart_kind = 0;
-            },
+            "THREAD: flags has the bits 0x4, which it cannot have",
+            |b| process(b).thread.flags = 4,
         ),
         (
             "THREAD: compat_robust_list 4294967296 is over the limit of 4294967295",
             |b| process(b).thread.compat_robust_list = 1 << 32,
         ),
         // Timers
-        ("TIMERS: real_left -1 is less than 0", |b| {
+        ("TIMERS: real_left -1 is less than 1", |b| {
             process(b).timers.real_left = -1
         }),
         ("TIMERS: real_left 700000000 is over the limit of 0", |b| {
-            process(b).timers.flags = 0
+            process(b).timers.flags = 0;
+            process(b).timers.real_interval = 0;
         }),
         ("TIMERS: prof_interval -1 is less than 0", |b| {
             process(b).timers.prof_interval = -1
         }),
         (
-            "TIMERS: flags has the bits 0x8, which it cannot have",
-            |b| process(b).timers.flags |= 8,
+            "TIMERS: flags has the bits 0x10, which it cannot have",
+            |b| process(b).timers.flags |= 0x10,
         ),
+        ("TIMERS: real_left 0 is less than 1", |b| {
+            process(b).timers.flags = 0;
+            process(b).timers.real_left = 0;
+        }),
+        ("TIMERS: virtual_left 0 is less than 1", |b| {
+            process(b).timers.flags |= uapi::CR_TIMERS_VIRTUAL
+        }),
         ("TIMERS: nr_timers 65537 is over the limit of 65536", |b| {
             process(b).timers.nr_timers = 65537
         }),
         ("TIMER: id 0 is less than 1", |b| {
             process(b).posix_timers[1].id = 0
         }),
-        ("TIMER: clock 12 is over the limit of 11", |b| {
+        ("TIMER: clock 12 is unknown", |b| {
             process(b).posix_timers[0].clock = 12
         }),
         ("TIMER: notify 3 is unknown", |b| {
@@ -1109,6 +1114,10 @@ fn values() {
         ("POLICY: start 0x0 is below 0x7f0000008000", |b| {
             process(b).policies.swap(0, 1)
         }),
+        (
+            "POLICY: start 0x7f0000000000 is not within one mapping",
+            |b| process(b).policies[1].end = 0x7f00_0001_1000,
+        ),
         ("POLICY: start 1 is over the limit of 0", |b| {
             process(b).policies[0].start = 1
         }),

@@ -91,6 +91,12 @@ impl Table {
         to_result(unsafe { bindings::files_install(self.0.as_ptr(), fd, file.as_ptr(), cloexec) })
     }
 
+    /// Tells whether there is a descriptor with that number.
+    pub fn has(&self, fd: u32) -> bool {
+        // SAFETY: By the type invariant the table is valid, and nobody else uses it.
+        unsafe { bindings::checkpoint_has_fd(self.0.as_ptr(), fd) }
+    }
+
     /// Takes a lock for the process that is going to have the table, by the file of a descriptor in
     /// it. The lock goes when the table is dropped. Does not wait.
     ///

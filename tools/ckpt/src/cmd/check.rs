@@ -106,7 +106,9 @@ fn look(pid: i32, flags: u64) -> Result<Process, Error> {
 /// A line for each process that could be saved, and for each reason of one that could not.
 fn table(processes: &[Process], out: &mut Out) -> Result<(), Error> {
     let name = |process: &Process| process.name.clone().unwrap_or_else(|| "-".into());
-    let names = processes.iter().map(|process| name(process).chars().count());
+    let names = processes
+        .iter()
+        .map(|process| name(process).chars().count());
     let width = names.chain(["NAME".len()]).max().unwrap_or_default();
 
     out.line(format_args!("{:>8}  {:<width$}  SAVED", "PID", "NAME"))?;

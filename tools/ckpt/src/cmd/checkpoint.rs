@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ckpt_image::uapi;
-use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::error::{Doing, Error, Exit};
 use crate::image::LOG;
-use crate::input::{escape, progress_bar, LARGE};
+use crate::input::escape;
 use crate::output::{json_to_stderr, Out};
+use crate::progress::{Moves, Progress};
 use crate::refusal::{CallLog, Refusal};
 use crate::source::{self, Counts};
 use crate::supervise::{Child, Supervisor};
@@ -42,6 +42,11 @@ pub(crate) struct Args {
     #[arg(short, long, conflicts_with = "kill")]
     stop: bool,
 
+    /// Save open files that no image can have, as sockets, as something that 'ckpt restart
+    /// --inherit' replaces
+    #[arg(short, long)]
+    inherit: bool,
+
     /// File to write the image to, in place of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -63,6 +68,9 @@ impl Args {
         }
         if self.stop {
             flags |= u64::from(uapi::CHECKPOINT_STOP);
+        }
+        if self.inherit {
+            flags |= u64::from(uapi::CHECKPOINT_INHERIT);
         }
         flags
     }
@@ -99,12 +107,9 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
     )
     .doing(|| "cannot start a process".into())?;
 
-    let mut progress = Progress::new(args.pid, &target);
-    let tick = progress.as_mut().map(|progress| || progress.show(&target));
-    let said = match tick {
-        Some(mut tick) => supervisor.report(&caller, false, Some(&mut tick)),
-        None => supervisor.report(&caller, false, None),
-    };
+    // Contents of pipes and of shared memory come on top.
+    let progress = Progress::new(caller.pid, Moves::Out, resident(args.pid));
+    let said = supervisor.report(&caller, false, progress.as_ref());
     drop(progress);
     let ended = supervisor.wait(Child {
         pid: caller.pid,
@@ -329,42 +334,6 @@ impl Temporary {
                 .doing(|| format!("{becomes}: cannot be sure that its name is on the disk"))?;
         }
         Ok(())
-    }
-}
-
-/// What somebody who waits at a terminal sees.
-struct Progress(ProgressBar);
-
-impl Progress {
-    /// `None` if nobody watches, or it will not take long.
-    fn new(pid: i32, target: &Target) -> Option<Self> {
-        let resident = io::stderr()
-            .is_terminal()
-            .then(|| resident(pid))
-            .flatten()?;
-        if resident < LARGE {
-            return None;
-        }
-        Some(Progress(progress_bar(target.start.map(|_| resident))))
-    }
-
-    fn show(&self, target: &Target) {
-        match target.written() {
-            Some(bytes) => {
-                // Contents of pipes and of shared memory come on top.
-                if self.0.length().is_some_and(|length| length < bytes) {
-                    self.0.set_length(bytes);
-                }
-                self.0.set_position(bytes);
-            }
-            None => self.0.tick(),
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }
 

@@ -16,10 +16,11 @@ use serde::Serialize;
 use crate::error::{Doing, Error, Exit};
 use crate::image::LOG;
 use crate::output::{json_to_stderr, Out};
+use crate::progress::{Moves, Progress};
 use crate::refusal::{CallLog, Refusal};
-use crate::source::{own_creds, Head, Source};
+use crate::source::{Head, Source};
 use crate::supervise::{killed, write_pidfile, Child, Supervisor};
-use crate::sys::{self, Restored};
+use crate::sys::{self, Inherit, Restored};
 
 /// What restart(2) answers to an image that makes no sense, or has no end.
 const IMAGE_ERRORS: [i32; 2] = [libc::EINVAL, libc::EPIPE];
@@ -62,6 +63,14 @@ pub(crate) struct Args {
     #[arg(long)]
     relaxed_files: bool,
 
+    /// Have this descriptor FD take the place of the one in the image that has the number `IMAGE_FD`
+    #[arg(short, long, value_name = "IMAGE_FD=FD", value_parser = inherited)]
+    inherit: Vec<Inherit>,
+
+    /// Take clocks that are behind those of the image, as after a reboot
+    #[arg(long)]
+    relaxed_clocks: bool,
+
     /// Make the process the leader of a session
     #[arg(long)]
     setsid: bool,
@@ -77,13 +86,30 @@ pub(crate) struct Args {
 
 impl Args {
     fn flags(&self) -> u64 {
-        let relaxed = if self.relaxed_files {
-            u64::from(uapi::RESTART_RELAXED_FILES)
-        } else {
-            0
-        };
-        LOG | relaxed
+        let asked = [
+            (self.relaxed_files, uapi::RESTART_RELAXED_FILES),
+            (self.relaxed_clocks, uapi::RESTART_RELAXED_CLOCKS),
+            (!self.inherit.is_empty(), uapi::RESTART_INHERIT),
+        ];
+        let asked = asked.into_iter().filter(|(asked, _)| *asked);
+        asked.fold(LOG, |flags, (_, flag)| flags | u64::from(flag))
     }
+}
+
+/// `5=3`: descriptor 3 of this process in place of 5 in the image.
+fn inherited(text: &str) -> Result<Inherit, String> {
+    let number = |text: &str| text.parse().ok().filter(|fd| (0..=i32::MAX).contains(fd));
+    let both = text.split_once('=').and_then(|(image, own)| {
+        Some(Inherit {
+            number: number(image)?,
+            fd: number(own)?,
+        })
+    });
+    let both = both.ok_or("two numbers of descriptors are needed, as in 5=3")?;
+    if !sys::is_open(both.fd) {
+        return Err(format!("descriptor {} is not open", both.fd));
+    }
+    Ok(both)
 }
 
 #[derive(Serialize)]
@@ -114,11 +140,8 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
         source.take_whole()?;
         wait_for_pid(pid);
     }
-    let task = source.task();
-    let led_session = task.as_ref().is_some_and(|task| task.led_session);
+    let led_session = source.task().is_some_and(|task| task.led_session);
     let own_session = args.detach || args.setsid || (!args.no_setsid && led_session);
-    let creds = task.and_then(|task| task.creds);
-    let creds = creds.filter(|creds| own_creds().as_ref() != Some(creds));
     let stdin = source.is_stdin().then(other_stdin).transpose()?;
     let terminals = Terminals::find(stdin.as_ref());
     // Until here, a signal simply ends this command.
@@ -135,15 +158,18 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
         pid,
         stdin: stdin.as_ref().map(File::as_fd),
         own_session,
-        creds: creds.as_ref(),
         terminal: terminal.as_ref().map(File::as_fd),
+        inherit: args.inherit.clone(),
     };
     let caller = restored.start().map_err(|error| cannot_start(error, pid))?;
     let child = Child {
         pid: caller.pid,
         apart: own_session,
     };
-    let said = supervisor.report(&caller, child.apart, None)?;
+    let progress = Progress::new(caller.pid, Moves::In, source.size());
+    let said = supervisor.report(&caller, child.apart, progress.as_ref());
+    drop(progress);
+    let said = said?;
 
     let failure = match said.map(|report| report.result) {
         Some(Err(errno)) => {

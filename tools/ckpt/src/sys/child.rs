@@ -185,125 +185,6 @@ pub(crate) fn checkpoint(
     }
 }
 
-/// Users, groups and capabilities of a process.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Creds {
-    /// Real, effective and saved user, and that for access to files.
-    pub(crate) uids: [u32; 4],
-    /// Likewise.
-    pub(crate) gids: [u32; 4],
-    pub(crate) groups: Vec<u32>,
-    /// `SECBIT_*`
-    pub(crate) securebits: u32,
-    pub(crate) cap_inheritable: u64,
-    pub(crate) cap_permitted: u64,
-    pub(crate) cap_effective: u64,
-    pub(crate) cap_bset: u64,
-    pub(crate) cap_ambient: u64,
-    pub(crate) no_new_privs: bool,
-}
-
-impl Creds {
-    /// Takes these on, as far as this process may. What it may not, restart(2) will name.
-    ///
-    /// The functions of libc would have all threads of the process do the same, but a child has
-    /// copied the memory of threads that it has not got. So this makes the system calls itself.
-    fn take_on(&self) {
-        let [real_user, user, saved_user, file_user] = self.uids;
-        let [real_group, group, saved_group, file_group] = self.gids;
-        let groups = &self.groups;
-        // prctl(2) takes words.
-        let [zero, one]: [libc::c_ulong; 2] = [0, 1];
-        let clear = libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong;
-        let raise = libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong;
-        let caps = 0..libc::c_ulong::from(u64::BITS);
-        // SAFETY: All arguments are numbers, but for `groups`, which is valid for reads of as many
-        // groups as are told.
-        unsafe {
-            for cap in caps.clone().filter(|cap| self.cap_bset & (1 << cap) == 0) {
-                if libc::prctl(libc::PR_CAPBSET_READ, cap) == 1 {
-                    libc::prctl(libc::PR_CAPBSET_DROP, cap);
-                }
-            }
-            libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr());
-            libc::syscall(libc::SYS_setresgid, real_group, group, saved_group);
-            libc::syscall(libc::SYS_setfsgid, file_group);
-            // So that there are capabilities left to choose from below.
-            libc::prctl(libc::PR_SET_KEEPCAPS, one);
-            libc::syscall(libc::SYS_setresuid, real_user, user, saved_user);
-            let kept = permitted();
-            set_capabilities(kept, kept, self.cap_inheritable);
-            libc::syscall(libc::SYS_setfsuid, file_user);
-            libc::prctl(libc::PR_SET_KEEPCAPS, zero);
-            let securebits = libc::c_ulong::from(self.securebits);
-            libc::prctl(libc::PR_SET_SECUREBITS, securebits);
-            libc::prctl(libc::PR_CAP_AMBIENT, clear, zero, zero, zero);
-            set_capabilities(self.cap_effective, self.cap_permitted, self.cap_inheritable);
-            for cap in caps.filter(|cap| self.cap_ambient & (1 << cap) != 0) {
-                libc::prctl(libc::PR_CAP_AMBIENT, raise, cap, zero, zero);
-            }
-            if self.no_new_privs {
-                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, one, zero, zero, zero);
-            }
-        }
-    }
-}
-
-/// `_LINUX_CAPABILITY_VERSION_3`: sets of 64 capabilities in two halves.
-const CAPABILITY_VERSION: u32 = 0x2008_0522;
-
-/// The header that capget(2) and capset(2) take, for the caller.
-#[repr(C)]
-struct CapHeader {
-    version: u32,
-    pid: i32,
-}
-
-/// Half of the sets.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-struct CapData {
-    effective: u32,
-    permitted: u32,
-    inheritable: u32,
-}
-
-/// The capabilities that this process may have.
-fn permitted() -> u64 {
-    let mut header = CapHeader {
-        version: CAPABILITY_VERSION,
-        pid: 0,
-    };
-    let mut data = [CapData::default(); 2];
-    // SAFETY: `header` is valid for reads and writes, and `data` for writes of the two halves that
-    // this version has.
-    unsafe { libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) };
-    let [low, high] = data.map(|half| u64::from(half.permitted));
-    low | high << 32
-}
-
-fn set_capabilities(effective: u64, permitted: u64, inheritable: u64) {
-    let mut header = CapHeader {
-        version: CAPABILITY_VERSION,
-        pid: 0,
-    };
-    let half = |shift: u32| {
-        // What is cut off is the other half.
-        #[allow(clippy::cast_possible_truncation)]
-        let [effective, permitted, inheritable] =
-            [effective, permitted, inheritable].map(|set| (set >> shift) as u32);
-        CapData {
-            effective,
-            permitted,
-            inheritable,
-        }
-    };
-    let data = [half(0), half(32)];
-    // SAFETY: `header` is valid for reads and writes, and `data` for reads of the two halves that
-    // this version has.
-    unsafe { libc::syscall(libc::SYS_capset, &raw mut header, data.as_ptr()) };
-}
-
 /// The process that an image is restored to.
 pub(crate) struct Restored<'a> {
     pub(crate) image: BorrowedFd<'a>,
@@ -315,10 +196,19 @@ pub(crate) struct Restored<'a> {
     pub(crate) stdin: Option<BorrowedFd<'a>>,
     /// Leads a session of its own.
     pub(crate) own_session: bool,
-    /// What it has to be, if this process is not that.
-    pub(crate) creds: Option<&'a Creds>,
     /// Terminal that becomes the controlling one of that session, if nobody else has it.
     pub(crate) terminal: Option<BorrowedFd<'a>>,
+    /// What takes the place of open files of the image.
+    pub(crate) inherit: Vec<Inherit>,
+}
+
+/// A descriptor of this process that takes the place of one in an image: `RESTART_INHERIT`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Inherit {
+    /// Its number in the image.
+    pub(crate) number: RawFd,
+    /// What it is here.
+    pub(crate) fd: RawFd,
 }
 
 impl Restored<'_> {
@@ -326,7 +216,7 @@ impl Restored<'_> {
     ///
     /// It says nothing if it has been restored: its descriptors are replaced then, so that the
     /// pipe of the report ends.
-    pub(crate) fn start(&self) -> io::Result<Caller> {
+    pub(crate) fn start(mut self) -> io::Result<Caller> {
         let (report, write) = pipe()?;
         // SAFETY: What the child does in `run` is system calls.
         match unsafe { fork(self.pid) }? {
@@ -335,8 +225,32 @@ impl Restored<'_> {
         }
     }
 
+    /// Puts what is inherited where the image has it, and sees to it that nothing else is.
+    ///
+    /// Descriptors that are in use here, but are none of those, are moved out of the way: returns
+    /// them.
+    fn hand_in<const N: usize>(&mut self, own: [RawFd; N]) -> [RawFd; N] {
+        let highest = self.inherit.iter().map(|inherit| inherit.number).max();
+        let Some(above) = highest.map(|highest| highest.saturating_add(1).max(3)) else {
+            return own;
+        };
+        let cloexec = libc::CLOSE_RANGE_CLOEXEC.cast_signed();
+        // SAFETY: All of these take numbers.
+        unsafe {
+            libc::close_range(0, libc::c_uint::MAX, cloexec);
+            let moved = own.map(|fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, above));
+            for inherit in &mut self.inherit {
+                inherit.fd = libc::fcntl(inherit.fd, libc::F_DUPFD_CLOEXEC, above);
+            }
+            for inherit in &self.inherit {
+                libc::dup2(inherit.fd, inherit.number);
+            }
+            moved
+        }
+    }
+
     /// What the child does.
-    fn run(&self, report: RawFd) -> ! {
+    fn run(&mut self, report: RawFd) -> ! {
         reset_signals();
         let mut image = self.image.as_raw_fd();
         // SAFETY: All of these take numbers. Descriptors 0 to 2 are open, the standard library sees
@@ -355,20 +269,9 @@ impl Restored<'_> {
                 }
             }
         }
-        if let Some(creds) = self.creds {
-            creds.take_on();
-        }
+        let [image, log, report] = self.hand_in([image, self.log.as_raw_fd(), report]);
         unblock_signals();
         // SAFETY: This is the number of restart(2).
-        unsafe {
-            call_and_exit(
-                NR_RESTART,
-                0,
-                image,
-                self.flags,
-                self.log.as_raw_fd(),
-                report,
-            )
-        }
+        unsafe { call_and_exit(NR_RESTART, 0, image, self.flags, log, report) }
     }
 }

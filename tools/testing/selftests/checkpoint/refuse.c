@@ -8,6 +8,8 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
+#include <linux/keyctl.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
@@ -22,7 +24,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/timerfd.h>
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
@@ -185,11 +186,6 @@ REFUSE_TEST(epoll, "fd 5: ")
 REFUSE_TEST(eventfd, "fd 5: ")
 {
 	with_fd(eventfd(3, 0), "eventfd");
-}
-
-REFUSE_TEST(timerfd, "fd 5: ")
-{
-	with_fd(timerfd_create(CLOCK_MONOTONIC, 0), "timerfd");
 }
 
 REFUSE_TEST(signalfd, "fd 5: ")
@@ -509,45 +505,111 @@ REFUSE_TEST(traced, "a traced task")
 
 /* Timers and filters */
 
-REFUSE_TEST(interval_timer, "ITIMER_REAL")
+/* A timer that sends its signal to the thread that makes it. */
+static void *make_timer(void *arg)
 {
-	struct itimerval it = { .it_value.tv_sec = 1000 };
+	struct sigevent *ev = arg;
+	int id;
 
-	CHECK(!setitimer(ITIMER_REAL, &it, NULL));
-	checkpoint_here();
-	CHECK(!getitimer(ITIMER_REAL, &it) && it.it_value.tv_sec > 900);
+	ev->_sigev_un._tid = syscall(SYS_gettid);
+	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, ev, &id))
+		id = -1;
+	return (void *)(intptr_t)id;
 }
 
-REFUSE_TEST(virtual_interval_timer, "ITIMER_VIRTUAL")
-{
-	struct itimerval it = { .it_value.tv_sec = 1000 };
-
-	CHECK(!setitimer(ITIMER_VIRTUAL, &it, NULL));
-	checkpoint_here();
-	CHECK(!getitimer(ITIMER_VIRTUAL, &it) && it.it_value.tv_sec > 900);
-}
-
-REFUSE_TEST(posix_timer, "a POSIX timer")
+REFUSE_TEST(timer_of_another, "a timer for the processor time of another process")
 {
 	struct sigevent ev = { .sigev_notify = SIGEV_NONE };
 	struct itimerspec its = { .it_value.tv_sec = 1000 };
+	clockid_t clock;
 	int id;
 
-	CHECK(!syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &id));
+	CHECK(!clock_getcpuclockid(1, &clock));
+	CHECK(!syscall(SYS_timer_create, clock, &ev, &id));
 	CHECK(!syscall(SYS_timer_settime, id, 0, &its, NULL));
 	checkpoint_here();
 	CHECK(!syscall(SYS_timer_gettime, id, &its) && its.it_value.tv_sec > 900);
 }
 
-REFUSE_TEST(seccomp_filter, "seccomp")
+REFUSE_TEST(timer_for_a_thread_that_is_gone, "a timer with a signal for another thread")
+{
+	struct sigevent ev = {
+		.sigev_notify = SIGEV_SIGNAL | SIGEV_THREAD_ID,
+		.sigev_signo = SIGUSR2,
+	};
+	pthread_t thread;
+	void *tid;
+	int id;
+
+	CHECK(!pthread_create(&thread, NULL, make_timer, &ev));
+	CHECK(!pthread_join(thread, &tid));
+	id = (intptr_t)tid;
+	CHECK(id >= 0);
+	checkpoint_here();
+	CHECK(!syscall(SYS_timer_getoverrun, id));
+}
+
+REFUSE_TEST(seccomp_listener, "a seccomp filter with a listener")
 {
 	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	struct sock_fprog prog = { 1, &allow };
+	int fd;
 
 	CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	CHECK(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
+	fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		     SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+	CHECK(fd >= 0);
 	checkpoint_here();
 	CHECK(prctl(PR_GET_SECCOMP) == SECCOMP_MODE_FILTER);
+}
+
+/* Keys and labels */
+
+/* Makes a keyring of its own, empty as it may be. */
+static void with_keyring(int special)
+{
+	long id = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, special, 1);
+
+	if (id < 0)
+		lacks("keyring");
+	checkpoint_here();
+	CHECK(syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, special, 0) == id);
+}
+
+REFUSE_TEST(thread_keyring, "a keyring of its own")
+{
+	with_keyring(KEY_SPEC_THREAD_KEYRING);
+}
+
+REFUSE_TEST(process_keyring, "a keyring of its own")
+{
+	with_keyring(KEY_SPEC_PROCESS_KEYRING);
+}
+
+REFUSE_TEST(keyring_for_requested_keys, "keyctl(KEYCTL_SET_REQKEY_KEYRING)")
+{
+	if (syscall(SYS_keyctl, KEYCTL_SET_REQKEY_KEYRING,
+		    KEY_REQKEY_DEFL_USER_KEYRING) < 0)
+		lacks("keyring");
+	checkpoint_here();
+	CHECK(syscall(SYS_keyctl, KEYCTL_SET_REQKEY_KEYRING,
+		      KEY_REQKEY_DEFL_NO_CHANGE) == KEY_REQKEY_DEFL_USER_KEYRING);
+}
+
+REFUSE_TEST(landlock_domain, "a Landlock domain")
+{
+	struct landlock_ruleset_attr attr = {
+		.handled_access_fs = LANDLOCK_ACCESS_FS_MAKE_SOCK,
+	};
+	int fd = syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+
+	if (fd < 0)
+		lacks("Landlock");
+	CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	CHECK(!syscall(SYS_landlock_restrict_self, fd, 0));
+	close(fd);
+	checkpoint_here();
+	CHECK(mknod(in_dir("socket"), S_IFSOCK | 0600, 0) && errno == EACCES);
 }
 
 /* Who saves itself has to see its own files: there is no path for them else. */

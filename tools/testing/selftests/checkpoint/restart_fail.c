@@ -6,6 +6,8 @@
  */
 #include "caller.h"
 
+#include <linux/capability.h>
+
 FIXTURE(bad)
 {
 	struct tiny tiny;
@@ -489,29 +491,77 @@ static struct cr_hdr_creds *creds(struct walk *w)
 	return nth(w, CR_HDR_CREDS, 0);
 }
 
-BAD(uid_of_another, EPERM, "uid")
+/* Leaves the caller without the capabilities that are not in @kept. */
+static void keep_caps(__u64 kept)
+{
+	struct __user_cap_header_struct hdr = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+	int i;
+
+	if (syscall(SYS_capget, &hdr, data))
+		_exit(5);
+	for (i = 0; i < 2; i++) {
+		data[i].effective &= kept >> 32 * i;
+		data[i].permitted &= kept >> 32 * i;
+		data[i].inheritable &= kept >> 32 * i;
+	}
+	if (syscall(SYS_capset, &hdr, data))
+		_exit(6);
+}
+
+static void without_setid(void)
+{
+	keep_caps(~(1ULL << CAP_SETUID | 1ULL << CAP_SETGID));
+}
+
+static void without_chown(void)
+{
+	keep_caps(~(1ULL << CAP_CHOWN));
+}
+
+static void with_chown_out_of_bounds(void)
+{
+	prctl(PR_CAPBSET_DROP, CAP_CHOWN);
+}
+
+BAD(uid_of_another, EPERM, "credentials: uid is ", .caller = without_setid)
 {
 	creds(w)->uid ^= 12345;
 }
 
-BAD(euid_of_another, EPERM, "euid")
+BAD(euid_of_another, EPERM, "credentials: euid is ", .caller = without_setid)
 {
 	creds(w)->euid ^= 12345;
 }
 
-BAD(fsgid_of_another, EPERM, "fsgid")
+BAD(fsuid_of_another, EPERM, "credentials: fsuid is ", .caller = without_setid)
+{
+	creds(w)->fsuid ^= 12345;
+}
+
+BAD(gid_of_another, EPERM, "credentials: gid is ", .caller = without_setid)
+{
+	creds(w)->gid ^= 12345;
+}
+
+BAD(fsgid_of_another, EPERM, "credentials: fsgid is ", .caller = without_setid)
 {
 	creds(w)->fsgid ^= 12345;
 }
 
-BAD(capabilities_of_another, EPERM, "cap_effective")
+BAD(capability_of_another, EPERM, "credentials: cap_permitted is ",
+    .caller = without_chown)
 {
-	creds(w)->cap_effective ^= 1;
+	/* The caller does not have all that the image has. */
+	creds(w)->cap_effective = 0;
 }
 
-BAD(bounding_set_of_another, EPERM, "cap_bset")
+BAD(bounding_set_of_another, EPERM, "credentials: cap_bset is ",
+    .caller = with_chown_out_of_bounds)
 {
-	creds(w)->cap_bset ^= 1;
+	creds(w)->cap_effective = 0;
 }
 
 BAD(more_actions_than_signals, EINVAL, "SIGNALS")

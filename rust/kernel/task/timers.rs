@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Clocks and timers of a process: timer_create(2), setitimer(2), time namespaces.
+//!
+//! C header: [`include/linux/checkpoint.h`](srctree/include/linux/checkpoint.h)
+
+use super::{
+    regs::name,
+    CurrentTask,
+    Task, //
+};
+use crate::{
+    bindings,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    prelude::*,
+    uapi, //
+};
+use core::{
+    mem::ManuallyDrop,
+    ptr::NonNull, //
+};
+
+/// What one timer of timer_create(2) is: see `struct cr_hdr_timer`.
+pub type Setting = uapi::cr_hdr_timer;
+
+/// What a process has of clocks and timers: see `struct cr_hdr_timers`.
+pub type Process = uapi::cr_hdr_timers;
+
+impl Task {
+    /// Returns the clocks as the task sees them: the first three members.
+    pub fn clocks(&self) -> Process {
+        let mut clocks = Process::default();
+
+        // SAFETY: `self` is a valid task, and both types are made of one declaration. The function
+        // takes the lock that it needs.
+        unsafe { bindings::checkpoint_clocks_get(self.as_ptr(), (&raw mut clocks).cast()) };
+        clocks
+    }
+
+    /// Returns the timers of the task, ascending by id. The task must stand still.
+    ///
+    /// # Errors
+    ///
+    /// The inner one is the name of something that an image cannot hold.
+    pub fn timers(&self) -> Result<Result<KVVec<Setting>, &'static str>> {
+        let mut timers = KVVec::<Setting>::new();
+
+        loop {
+            let mut refused = core::ptr::null();
+            // SAFETY: `self` is a valid task, both types of a timer are made of one declaration, and
+            // `timers` has as many places as the function is told.
+            let count = unsafe {
+                bindings::checkpoint_timers_get(
+                    self.as_ptr(),
+                    timers.as_mut_ptr().cast(),
+                    timers.len() as c_int,
+                    &mut refused,
+                )
+            };
+            // SAFETY: The function sets it to null or a string literal, and it was null before.
+            if let (Some(what), true) = (unsafe { name(refused) }, count < 0) {
+                return Ok(Err(what));
+            }
+            to_result(count.min(0))?;
+            let count = count as usize;
+            if count <= timers.len() {
+                timers.truncate(count);
+                break;
+            }
+            timers = KVVec::from_elem(Setting::default(), count, GFP_KERNEL_ACCOUNT)?;
+        }
+        timers.sort_unstable_by_key(|timer| timer.id);
+        Ok(Ok(timers))
+    }
+}
+
+/// Tells whether a timer repeats, and has sent its signal and waits for it to be delivered.
+fn waits(setting: &Setting) -> bool {
+    setting.flags & uapi::CR_TIMER_ARMED == 0 && setting.interval != 0
+}
+
+/// Tells whether numbers are in the ranges of their fields.
+fn is_sound(setting: &Setting) -> bool {
+    let notify = match setting.notify {
+        bindings::SIGEV_NONE => !waits(setting),
+        bindings::SIGEV_SIGNAL | bindings::SIGEV_THREAD | bindings::SIGEV_THREAD_ID => {
+            (1..=bindings::_NSIG as i32).contains(&setting.signal)
+        }
+        _ => false,
+    };
+    let known = uapi::CR_TIMER_ARMED | uapi::CR_TIMER_ABSTIME;
+    let set = setting.flags & uapi::CR_TIMER_ARMED != 0 || setting.interval != 0;
+
+    notify
+        && setting.flags & !known == 0
+        && setting.id >= 0
+        && setting.interval >= 0
+        && setting.expires >= i64::from(set)
+        && setting.overrun >= -1
+        && setting.overrun_last >= -1
+}
+
+/// Timers that are ready to become those of the current process. They count towards its
+/// `RLIMIT_SIGPENDING`.
+///
+/// # Invariants
+///
+/// - Both vectors have the same length. Each entry of the first is owned, was made of that of the
+///   second by `checkpoint_timer_create()`, and is known to nobody.
+/// - Ids ascend, and all numbers are in the ranges of their fields.
+#[derive(Default)]
+pub struct Timers {
+    process: Process,
+    entries: KVVec<NonNull<bindings::k_itimer>>,
+    settings: KVVec<Setting>,
+}
+
+impl Timers {
+    /// No timers of timer_create(2), and those of setitimer(2) that `process` says.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if a number is out of range.
+    pub fn new(process: Process) -> Result<Self> {
+        let times = [
+            process.real_left,
+            process.real_interval,
+            process.virtual_left,
+            process.virtual_interval,
+            process.prof_left,
+            process.prof_interval,
+            process.next_id.into(),
+        ];
+
+        if times.iter().any(|time| *time < 0) {
+            return Err(EINVAL);
+        }
+        let mut timers = Self::default();
+        // INVARIANT: There are no entries, and the numbers have just been checked.
+        timers.process = process;
+        Ok(timers)
+    }
+
+    /// Adds a timer, which no process has yet. The thread that gets its signal is the current one.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL`: a number out of range, an id that is not above the last, or no such clock.
+    /// - `EOPNOTSUPP`: a clock that has no timers.
+    /// - `EPERM`: a clock that wakes the machine, and the caller may not.
+    /// - `EAGAIN`: too many timers and signals.
+    pub fn push(&mut self, setting: Setting) -> Result {
+        if !is_sound(&setting)
+            || self
+                .settings
+                .last()
+                .is_some_and(|last| last.id >= setting.id)
+        {
+            return Err(EINVAL);
+        }
+        self.entries.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        self.settings.reserve(1, GFP_KERNEL_ACCOUNT)?;
+
+        // SAFETY: Both types are made of one declaration, and the numbers are in their ranges.
+        let timer = from_err_ptr(unsafe {
+            bindings::checkpoint_timer_create((&raw const setting).cast())
+        })?;
+        let timer = NonNull::new(timer).ok_or(EAGAIN)?;
+        // INVARIANT: The timer is new. There is room in both vectors, so that neither fails.
+        self.entries.push(timer, GFP_KERNEL_ACCOUNT)?;
+        self.settings.push(setting, GFP_KERNEL_ACCOUNT)?;
+        Ok(())
+    }
+
+    /// Returns the setting of the timer with an id, and its signal with a reference, for a list of
+    /// pending signals. The caller sees to it that each is asked for once.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if there is none, or it has not sent a signal.
+    pub(super) fn sent(&self, id: i32) -> Result<(&Setting, NonNull<bindings::sigqueue>)> {
+        let place = self
+            .settings
+            .binary_search_by_key(&id, |setting| setting.id)
+            .map_err(|_| EINVAL)?;
+        let (setting, timer) = self
+            .settings
+            .get(place)
+            .zip(self.entries.get(place))
+            .ok_or(EINVAL)?;
+
+        if setting.flags & uapi::CR_TIMER_ARMED != 0 || setting.notify == bindings::SIGEV_NONE {
+            return Err(EINVAL);
+        }
+        // SAFETY: By the type invariants it is a timer of which there is a reference.
+        let signal = NonNull::new(unsafe { bindings::checkpoint_timer_signal(timer.as_ptr()) });
+        Ok((setting, signal.ok_or(EINVAL)?))
+    }
+
+    /// Replaces all timers of the current process by these, none of which is started.
+    pub(super) fn add(&self) {
+        // SAFETY: By the type invariants the timers are fit for the function, which takes them over:
+        // `start()` gives up the entries. Both types of the structures are made of one declaration.
+        unsafe {
+            bindings::checkpoint_timers_add(
+                (&raw const self.process).cast(),
+                self.entries.as_ptr().cast_mut().cast(),
+                self.settings.as_ptr().cast(),
+                self.entries.len() as c_uint,
+            )
+        };
+    }
+
+    /// Starts these timers, which [`Self::add`] made those of the current process.
+    pub(super) fn start(mut self) {
+        // SAFETY: As for `add()`; nobody but the current process could have removed one since.
+        unsafe {
+            bindings::checkpoint_timers_start(
+                (&raw const self.process).cast(),
+                self.entries.as_ptr().cast_mut().cast(),
+                self.settings.as_ptr().cast(),
+                self.entries.len() as c_uint,
+            )
+        };
+        // INVARIANT: They are the process's now.
+        self.entries.clear();
+        self.settings.clear();
+    }
+}
+
+impl Drop for Timers {
+    fn drop(&mut self) {
+        for timer in self.entries.iter() {
+            // SAFETY: By the type invariants it is owned, and known to nobody.
+            unsafe { bindings::checkpoint_timer_free(timer.as_ptr()) };
+        }
+    }
+}
+
+/// A time namespace that the current task can enter.
+///
+/// # Invariants
+///
+/// It is what `checkpoint_timens_create()` returned, and owned.
+pub struct TimeNamespace(NonNull<bindings::nsproxy>);
+
+impl TimeNamespace {
+    /// Makes a time namespace in which `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME` are at least as late as
+    /// said, in nanoseconds, and as late as the caller has them.
+    ///
+    /// # Errors
+    ///
+    /// - `EPERM`: the caller lacks `CAP_SYS_ADMIN` or `CAP_SYS_TIME`.
+    /// - `ERANGE`: a time that no clock reaches.
+    /// - `ENOSPC`: there are too many namespaces.
+    /// - `EOPNOTSUPP`: the kernel has no time namespaces.
+    pub fn new(_caller: &CurrentTask, monotonic: i64, boottime: i64) -> Result<Self> {
+        // SAFETY: The function has no requirements. The caller is the current task.
+        let ns = from_err_ptr(unsafe { bindings::checkpoint_timens_create(monotonic, boottime) })?;
+
+        // INVARIANT: Just returned.
+        Ok(Self(NonNull::new(ns).ok_or(ENOMEM)?))
+    }
+
+    /// Lets the caller enter it.
+    pub fn enter(self, _caller: &CurrentTask) {
+        let this = ManuallyDrop::new(self);
+
+        // SAFETY: By the type invariants. The function takes it over: the destructor does not run.
+        unsafe { bindings::checkpoint_timens_switch(this.0.as_ptr()) };
+    }
+}
+
+impl Drop for TimeNamespace {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, nobody has entered it.
+        unsafe { bindings::checkpoint_timens_free(self.0.as_ptr()) };
+    }
+}
