@@ -162,12 +162,12 @@ pub(crate) struct Image {
     auxv: KVec<c_ulong>,
     ldt: KVVec<u64>,
     mappings: Mappings,
-    policies: KVVec<Policy>,
-    guards: KVVec<Guard>,
-    contexts: KVVec<Aio>,
     /// Of the task: `CR_THREAD_*`, and its personality.
     thread_flags: u32,
     personality: u32,
+    policies: KVVec<Policy>,
+    guards: KVVec<Guard>,
+    contexts: KVVec<Aio>,
     /// The next text is the name of the last mapping.
     name_follows: bool,
 }
@@ -175,10 +175,10 @@ pub(crate) struct Image {
 /// The new address space, which the caller has while this lives.
 pub(crate) struct Prepared {
     space: Rebuild,
-    /// Pages are allocated by it, as far as their mappings have none of their own.
-    policy: TaskPolicy,
     /// The program, if it is not set yet.
     late_exe: Option<ARef<File>>,
+    /// Pages are allocated by it, as far as their mappings have none of their own.
+    policy: TaskPolicy,
     layout: rebuild::Layout,
     mappings: Mappings,
     guards: KVVec<Guard>,
@@ -453,8 +453,6 @@ impl Resource for MmState {
             return Err(cx.fail(EINVAL, format_args!("exe: object {} is not a file", mm.exe)));
         };
 
-        guard::check(cx, &image.guards, &image.mappings)?;
-        let policy = policy::begin(cx, &image.policies)?;
         let program =
             Program::new(image.thread_flags, image.personality, image.ldt).map_err(|i| {
                 cx.fail(
@@ -462,6 +460,8 @@ impl Resource for MmState {
                     format_args!("LDT: entry {i}: a segment that modify_ldt(2) does not make"),
                 )
             })?;
+        guard::check(cx, &image.guards, &image.mappings)?;
+        let policy = policy::begin(cx, &image.policies)?;
 
         // What can fail for lack of memory comes before the switch.
         let batch = PageBatch::new()?;
@@ -490,8 +490,8 @@ impl Resource for MmState {
 
         Ok(Some(Prepared {
             space,
-            policy,
             late_exe: late,
+            policy,
             layout,
             mappings: image.mappings,
             guards: image.guards,

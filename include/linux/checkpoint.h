@@ -340,60 +340,6 @@ struct tty_struct *tty_from_file(struct file *file);
 unsigned int tty_termios_input_baud_rate(const struct ktermios *termios);
 
 /*
- * More of memory (mem): mm/checkpoint_*.c, fs/checkpoint_aio.c, and what these
- * need of their neighbours.
- */
-struct mempolicy;
-
-/**
- * struct checkpoint_policy_swap - the memory policy that restart(2) puts aside
- * @old: the caller's own, of which this is a reference
- * @il_prev: where it interleaves next
- * @il_weight: likewise
- */
-struct checkpoint_policy_swap {
-	struct mempolicy *old;
-	short il_prev;
-	u8 il_weight;
-};
-
-int checkpoint_guard_find(struct mm_struct *mm, unsigned long addr,
-			  struct cr_hdr_guard *found);
-int checkpoint_guard_install(const struct cr_hdr_guard *guard);
-
-unsigned int checkpoint_hugetlb_shift(struct file *file);
-bool checkpoint_hugetlb_nameless(struct file *file);
-bool checkpoint_hugetlb_is_anon(struct file *file);
-struct file *checkpoint_hugetlb_file(u64 size, unsigned int shift);
-unsigned int checkpoint_hugetlb_memfd_flags(unsigned int shift);
-bool checkpoint_hugetlb_next_data(struct file *file, u64 from, u64 *begin, u64 *end);
-ssize_t checkpoint_hugetlb_write(struct file *file, const void *from, size_t len,
-				 loff_t pos);
-
-int checkpoint_policy_find(struct mm_struct *mm, unsigned long addr,
-			   struct cr_hdr_policy *found);
-bool checkpoint_task_policy(struct task_struct *task, struct cr_hdr_policy *found);
-int checkpoint_policy_set(const struct cr_hdr_policy *policy);
-int checkpoint_policy_begin(const struct cr_hdr_policy *policy,
-			    struct checkpoint_policy_swap *swap);
-void checkpoint_policy_abort(struct checkpoint_policy_swap *swap);
-void checkpoint_policy_commit(struct checkpoint_policy_swap *swap);
-
-/* Without CONFIG_AIO there is none of them. */
-bool checkpoint_is_aio_ring(struct vm_area_struct *vma);
-int checkpoint_aio_find(struct mm_struct *mm, unsigned int *slot,
-			struct cr_hdr_aio *found, unsigned long *size);
-int checkpoint_aio_create(const struct cr_hdr_aio *aio, unsigned long size);
-int checkpoint_aio_finish(const struct cr_hdr_aio *aio);
-
-long do_mbind(unsigned long start, unsigned long len, unsigned short mode,
-	      unsigned short mode_flags, nodemask_t *nmask, unsigned long flags);
-long do_set_mempolicy(unsigned short mode, unsigned short flags, nodemask_t *nodes);
-int sanitize_mpol_flags(int *mode, unsigned short *flags);
-long set_mempolicy_home_node(unsigned long start, unsigned long len,
-			     unsigned long home_node, unsigned long flags);
-
-/*
  * Deleted files: fs/checkpoint_inode.c, for rust/kernel/fs/state/inode.rs.
  * Owners, leases and hints: fs/checkpoint_owner.c, for
  * rust/kernel/fs/state/owner.rs. What is not said here is said there.
@@ -625,5 +571,59 @@ bool allow_16bit_segments(void);
 int ldt_init_context(struct mm_struct *mm, const u64 *entries, unsigned int nr);
 extern struct linux_binfmt elf_format;
 extern struct linux_binfmt compat_elf_format;
+
+/*
+ * More of memory (mem): mm/checkpoint_*.c, fs/checkpoint_aio.c, and what these
+ * need of their neighbours.
+ */
+struct mempolicy;
+
+/**
+ * struct checkpoint_policy_swap - the memory policy that restart(2) puts aside
+ * @old: the caller's own, of which this is a reference
+ * @il_prev: where it interleaves next
+ * @il_weight: likewise
+ */
+struct checkpoint_policy_swap {
+	struct mempolicy *old;
+	short il_prev;
+	u8 il_weight;
+};
+
+int checkpoint_guard_find(struct mm_struct *mm, unsigned long addr,
+			  struct cr_hdr_guard *found);
+int checkpoint_guard_install(const struct cr_hdr_guard *guard);
+
+unsigned int checkpoint_hugetlb_shift(struct file *file);
+bool checkpoint_hugetlb_nameless(struct file *file);
+bool checkpoint_hugetlb_is_anon(struct file *file);
+struct file *checkpoint_hugetlb_file(u64 size, unsigned int shift);
+unsigned int checkpoint_hugetlb_memfd_flags(unsigned int shift);
+bool checkpoint_hugetlb_next_data(struct file *file, u64 from, u64 *begin, u64 *end);
+ssize_t checkpoint_hugetlb_write(struct file *file, const void *from, size_t len,
+				 loff_t pos);
+
+int checkpoint_policy_find(struct mm_struct *mm, unsigned long addr,
+			   struct cr_hdr_policy *found);
+bool checkpoint_task_policy(struct task_struct *task, struct cr_hdr_policy *found);
+int checkpoint_policy_set(const struct cr_hdr_policy *policy);
+int checkpoint_policy_begin(const struct cr_hdr_policy *policy,
+			    struct checkpoint_policy_swap *swap);
+void checkpoint_policy_abort(struct checkpoint_policy_swap *swap);
+void checkpoint_policy_commit(struct checkpoint_policy_swap *swap);
+
+/* Without CONFIG_AIO there is none of them. */
+bool checkpoint_is_aio_ring(struct vm_area_struct *vma);
+int checkpoint_aio_find(struct mm_struct *mm, unsigned int *slot,
+			struct cr_hdr_aio *found, unsigned long *size);
+int checkpoint_aio_create(const struct cr_hdr_aio *aio, unsigned long size);
+int checkpoint_aio_finish(const struct cr_hdr_aio *aio);
+
+long do_mbind(unsigned long start, unsigned long len, unsigned short mode,
+	      unsigned short mode_flags, nodemask_t *nmask, unsigned long flags);
+long do_set_mempolicy(unsigned short mode, unsigned short flags, nodemask_t *nodes);
+int sanitize_mpol_flags(int *mode, unsigned short *flags);
+long set_mempolicy_home_node(unsigned long start, unsigned long len,
+			     unsigned long home_node, unsigned long flags);
 
 #endif /* _LINUX_CHECKPOINT_H */
