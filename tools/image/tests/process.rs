@@ -1118,6 +1118,9 @@ fn values() {
             "POLICY: start 0x7f0000000000 is not within one mapping",
             |b| process(b).policies[1].end = 0x7f00_0001_1000,
         ),
+        ("POLICY: end 0x0 is below 0x1", |b| {
+            process(b).policies[1] = process(b).policies[0]
+        }),
         ("POLICY: start 1 is over the limit of 0", |b| {
             process(b).policies[0].start = 1
         }),
@@ -1332,6 +1335,23 @@ fn long_lists_of_words() {
         message(&refusal(&builder.build())),
         "INSNS: len is 32, not 16384"
     );
+}
+
+/// What nobody can open again has flags that others do not have.
+#[test]
+fn flags_of_files_that_are_not_opened() {
+    let flags = |objref, flags| {
+        let mut builder = ImageBuilder::process();
+        file(&mut builder, objref).flags = flags;
+        verify(&*builder.build(), EXACT).is_ok()
+    };
+    let (exclusive, path) = (0o200, 0o10_000_000);
+    // A pidfd, what is external, and another.
+    assert_eq!(
+        [16, 18, 11].map(|f| flags(f, exclusive)),
+        [true, true, false]
+    );
+    assert_eq!([16, 18, 11].map(|f| flags(f, path)), [false, true, false]);
 }
 
 /// A lease is like a lock of the open file, on all of it.
