@@ -354,20 +354,26 @@ int checkpoint_proc_depth(struct file *file, struct task_struct *task)
 {
 	int depth = 0;
 #ifdef CONFIG_PROC_FS
-	const struct path *path = file_user_path(file);
-	struct inode *inode = d_inode(path->dentry);
-	struct dentry *dentry;
+	struct dentry *dentry = file_user_path(file)->dentry;
 	struct task_struct *of;
+	struct pid *pid = NULL;
 
-	if (inode->i_sb->s_magic != PROC_SUPER_MAGIC || !proc_pid(inode))
+	if (dentry->d_sb->s_magic != PROC_SUPER_MAGIC)
 		return 0;
 	rcu_read_lock();
-	of = pid_task(proc_pid(inode), PIDTYPE_PID);
-	if (!of || !same_thread_group(of, task))
-		depth = -ESRCH;
-	for (dentry = path->dentry; depth >= 0 && !IS_ROOT(dentry);
-	     dentry = READ_ONCE(dentry->d_parent))
+	/* Not all below the directory of a process are the process' themselves. */
+	for (; !IS_ROOT(dentry); dentry = READ_ONCE(dentry->d_parent)) {
+		struct inode *inode = d_inode_rcu(dentry);
+
+		if (inode)
+			pid = proc_pid(inode);
 		depth++;
+	}
+	of = pid_task(pid, PIDTYPE_PID);
+	if (!pid)
+		depth = 0;
+	else if (!of || !same_thread_group(of, task))
+		depth = -ESRCH;
 	rcu_read_unlock();
 #endif
 	return depth;

@@ -358,18 +358,17 @@ struct file *checkpoint_inode_create(const char *dir, const struct cr_hdr_inode 
 	if (IS_ERR(file))
 		return file;
 
-	/* What a directory gives to new files is not what this one had. */
-	err = vfs_remove_acl(file_mnt_idmap(file), file->f_path.dentry,
-			     XATTR_NAME_POSIX_ACL_ACCESS);
-	if (err == -EOPNOTSUPP || err == -ENODATA)
-		err = 0;
-	if (!err && from->size) {
-		err = mnt_want_write(file->f_path.mnt);
-		if (!err) {
+	err = mnt_want_write(file->f_path.mnt);
+	if (!err) {
+		/* What a directory gives to new files is not what this one had. */
+		err = vfs_remove_acl(file_mnt_idmap(file), file->f_path.dentry,
+				     XATTR_NAME_POSIX_ACL_ACCESS);
+		if (err == -EOPNOTSUPP || err == -ENODATA)
+			err = 0;
+		if (!err && from->size)
 			err = do_truncate(file_mnt_idmap(file), file->f_path.dentry,
 					  from->size, 0, NULL);
-			mnt_drop_write(file->f_path.mnt);
-		}
+		mnt_drop_write(file->f_path.mnt);
 	}
 	if (err) {
 		fput(file);

@@ -84,8 +84,13 @@ pub(super) fn check(
     record: &image::File,
     file: &File,
 ) -> Result {
-    // By O_PATH a file can be looked at only, which any file can.
-    if record.flags & flags::O_PATH != 0 || state::may_access(file, record.flags) {
+    // By O_PATH a file can be looked at only, which any file can. What was a socket as a standard
+    // stream may become a pipe, which goes one way.
+    let any = record.flags & flags::O_PATH != 0
+        || (record.kind == uapi::CR_FILE_INHERIT
+            && record.flags & flags::O_ACCMODE == flags::O_RDWR);
+
+    if any || state::may_access(file, record.flags) {
         return Ok(());
     }
     let fd = first_fd(fds, record.objref);

@@ -39,9 +39,9 @@ pub(super) fn own_path(path: &[u8], names: usize) -> Result<Option<KVVec<u8>>> {
     let (mount, below) = path.split_at(begin);
     // Below is "/PID", and perhaps more. There is one thread only, and "/task/TID" is its.
     let rest = behind_name(below);
-    let (this, rest) = match rest.strip_prefix(b"/task") {
-        Some(thread) if thread.len() > 1 => (&b"/thread-self"[..], behind_name(thread)),
-        _ => (&b"/self"[..], rest),
+    let (this, rest) = match rest.strip_prefix(b"/task/") {
+        Some(thread) => (&b"/thread-self"[..], behind_name(thread)),
+        None => (&b"/self"[..], rest),
     };
 
     for part in [mount, this, rest] {
@@ -50,7 +50,7 @@ pub(super) fn own_path(path: &[u8], names: usize) -> Result<Option<KVVec<u8>>> {
     Ok(Some(own))
 }
 
-/// Returns what is behind the first name of a path that begins with a slash.
+/// Returns what is behind the first name of a path, from the slash on.
 fn behind_name(path: &[u8]) -> &[u8] {
     let rest = path.iter().skip(1).position(|byte| *byte == b'/');
 

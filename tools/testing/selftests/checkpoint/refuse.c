@@ -16,12 +16,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/file.h>
-#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/xattr.h>
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
@@ -77,29 +77,6 @@ REFUSE_TEST(io_uring, "io_uring")
 	with_fd(syscall(SYS_io_uring_setup, 4, &params), "io_uring");
 }
 
-REFUSE_TEST(unlinked_file, "fd 5: ")
-{
-	int fd = open(in_dir("file"), O_RDWR | O_CREAT, 0600);
-
-	CHECK(fd >= 0 && !unlink(in_dir("file")));
-	with_fd(fd, "file");
-}
-
-REFUSE_TEST(unlinked_directory, "fd 5: ")
-{
-	int fd;
-
-	CHECK(!mkdir(in_dir("dir"), 0700));
-	fd = open(in_dir("dir"), O_RDONLY | O_DIRECTORY);
-	CHECK(fd >= 0 && !rmdir(in_dir("dir")));
-	with_fd(fd, "directory");
-}
-
-REFUSE_TEST(file_without_a_name, "fd 5: ")
-{
-	with_fd(open(subject_dir, O_RDWR | O_TMPFILE, 0600), "O_TMPFILE");
-}
-
 REFUSE_TEST(random_device, "fd 5: ")
 {
 	with_fd(open("/dev/kmsg", O_RDONLY | O_NONBLOCK), "kmsg");
@@ -128,19 +105,81 @@ REFUSE_TEST(pipe_that_leads_outside_says_so, "the other end of the pipe is outsi
 	checkpoint_here();
 }
 
-REFUSE_TEST(lease, "fd 5: a file with a lease")
+REFUSE_TEST(unlinked_fifo, "fd 5: a deleted file that is neither")
+{
+	int fd;
+
+	CHECK(!mkfifo(in_dir("fifo"), 0600));
+	fd = open(in_dir("fifo"), O_RDWR);
+	CHECK(fd >= 0 && !unlink(in_dir("fifo")));
+	with_fd(fd, "fifo");
+}
+
+REFUSE_TEST(unlinked_file_with_attributes, "fd 5: a deleted file with extended attributes")
+{
+	int fd = open(in_dir("file"), O_RDWR | O_CREAT, 0600);
+
+	CHECK(fd >= 0);
+	if (fsetxattr(fd, "trusted.x", "y", 1, 0)) {
+		close(fd);
+		fd = -1;
+	} else {
+		CHECK(!unlink(in_dir("file")));
+	}
+	with_fd(fd, "extended attributes");
+}
+
+REFUSE_TEST(directory_with_notify, "fd 5: a directory with F_NOTIFY")
+{
+	int fd = open(subject_dir, O_RDONLY | O_DIRECTORY);
+
+	CHECK(fd >= 0);
+	if (fcntl(fd, F_NOTIFY, DN_CREATE | DN_MULTISHOT)) {
+		close(fd);
+		fd = -1;
+	}
+	with_fd(fd, "F_NOTIFY");
+}
+
+/* Who opens it waits for whoever has the lease. */
+static void is_told(int sig)
+{
+	(void)sig;
+}
+
+REFUSE_TEST(lease_that_is_being_broken, "fd 5: a lease that is being broken")
 {
 	int fd = open(in_dir("file"), O_RDWR | O_CREAT, 0600);
 
 	CHECK(fd >= 0);
 	close(fd);
+	signal(SIGIO, is_told);
 	fd = open(in_dir("file"), O_RDONLY);
 	CHECK(fd >= 0);
 	if (fcntl(fd, F_SETLEASE, F_RDLCK)) {
 		close(fd);
 		fd = -1;
+	} else {
+		CHECK(open(in_dir("file"), O_WRONLY | O_NONBLOCK) == -1);
 	}
 	with_fd(fd, "lease");
+}
+
+REFUSE_TEST(proc_file_of_its_parent, "fd 5: a file of another process in /proc")
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", getppid());
+	with_fd(open(path, O_RDONLY), "proc");
+}
+
+REFUSE_TEST(proc_directory_of_its_parent, "working directory: a file of another process")
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d", getppid());
+	CHECK(!chdir(path));
+	checkpoint_here();
 }
 
 /* Who restarts it has no lock on it, and would keep one that it got. */
@@ -151,20 +190,6 @@ REFUSE_TEST(lock_on_a_standard_stream, "fd 0: a lock on a file that the restarte
 }
 
 /* Mappings */
-
-REFUSE_TEST(mapping_of_an_unlinked_file, "mapping ")
-{
-	int fd = open(in_dir("file"), O_RDWR | O_CREAT, 0600);
-	char *p;
-
-	CHECK(fd >= 0 && !ftruncate(fd, 4096));
-	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	CHECK(p != MAP_FAILED);
-	close(fd);
-	CHECK(!unlink(in_dir("file")));
-	checkpoint_here();
-	p[0] = 1;
-}
 
 REFUSE_TEST(secret_memory, "secret memory")
 {
