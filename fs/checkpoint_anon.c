@@ -388,12 +388,15 @@ struct file *checkpoint_watch_open(struct inode *inode)
 		return ERR_PTR(-ENOMEM);
 	}
 	get_fs_root(current->fs, &root);
-	for (skip = 0; IS_ERR(file) && !d_unlinked(path.dentry); skip++) {
+	for (skip = 0; !d_unlinked(path.dentry); skip++) {
 		path.mnt = mount_of(path.dentry, &root, skip);
 		if (!path.mnt)
 			break;
 		file = open_if_there(&path, &root, inode, buf);
 		mntput(path.mnt);
+		/* Another mount would be no better. */
+		if (!IS_ERR(file) || PTR_ERR(file) == -ENOMEM)
+			break;
 	}
 	path_put(&root);
 	kfree(buf);

@@ -15,6 +15,9 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
 
@@ -244,6 +247,8 @@ static void restrict_itself(void)
 /* A bit of everything. Then it answers, until it shall go on. */
 static void rich_subject(void)
 {
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = 4711 };
+	int ep, count, notify;
 	char *anon, *shm, *copied, *file, *mem, *huge, text[64];
 	int both[2], packets[2], fd, memfd, i;
 	struct timespec now = { 0 };
@@ -287,6 +292,12 @@ static void rich_subject(void)
 	CHECK(!fcntl(300, F_SETFD, FD_CLOEXEC));
 	CHECK(open("/dev/zero", O_RDONLY) >= 0);
 	CHECK(open(subject_dir, O_RDONLY | O_DIRECTORY) >= 0);
+	ep = epoll_create1(0);
+	count = eventfd(5, EFD_NONBLOCK);
+	notify = inotify_init1(IN_NONBLOCK);
+	CHECK(ep >= 0 && count >= 0 && notify >= 0);
+	CHECK(!epoll_ctl(ep, EPOLL_CTL_ADD, count, &event));
+	CHECK(inotify_add_watch(notify, subject_dir, IN_MOVE_SELF) == 1);
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN + 2);
@@ -324,6 +335,9 @@ static void rich_subject(void)
 	CHECK(read(packets[0], text, 64) == 3 && !memcmp(text, "abc", 3));
 	CHECK(read(packets[0], text, 64) == 2 && !memcmp(text, "de", 2));
 	CHECK(read(packets[0], text, 64) == -1 && errno == EAGAIN);
+	CHECK(epoll_wait(ep, &event, 1, 0) == 1 && event.data.u64 == 4711);
+	CHECK(read(count, text, 8) == 8 && text[0] == 5);
+	CHECK(!epoll_wait(ep, &event, 1, 0) && !inotify_rm_watch(notify, 1));
 	sigdelset(&set, SIGUSR2);
 	for (i = 0; i < 4; i++) {
 		CHECK(sigtimedwait(&set, &info, &now) == SIGRTMIN + 2);
