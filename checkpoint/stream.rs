@@ -152,7 +152,9 @@ pub(crate) enum Failure {
     Refused(Refusal),
     /// Something failed that has nothing to do with the image, such as an allocation.
     Other(Error),
-    /// Likewise, and the log has a line about it.
+    /// A pool of huge pages has none for the contents of this address or offset.
+    NoHugePage(u64),
+    /// Something failed, and the log has a line about it.
     Logged(Error),
 }
 
@@ -161,6 +163,7 @@ impl Failure {
     pub(crate) fn error(&self) -> Error {
         match self {
             Self::Io { error, .. } | Self::Other(error) | Self::Logged(error) => *error,
+            Self::NoHugePage(_) => ENOMEM,
             Self::Refused(refusal) => match refusal.errno() {
                 Errno::Inval => EINVAL,
                 Errno::Pipe => EPIPE,
@@ -177,6 +180,7 @@ impl fmt::Display for Failure {
             }
             Self::Io { offset, error } => write!(f, "image offset {offset}: {error:?}"),
             Self::Refused(refusal) => refusal.fmt(f),
+            Self::NoHugePage(start) => write!(f, "no huge page is free for {start:x}: ENOMEM"),
             Self::Other(error) | Self::Logged(error) => write!(f, "{error:?}"),
         }
     }

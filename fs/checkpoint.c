@@ -116,10 +116,14 @@ static void look_at_shm(struct file *file, struct checkpoint_file *seen)
 		seen->shm_flags |= CR_SHM_MEMFD;
 	else if (str_has_prefix(name, "SYSV"))
 		seen->what = "shared memory of System V";
-	else if (strcmp(name, "dev/zero"))
+	else if (strcmp(name, is_file_hugepages(file) ? HUGETLB_ANON_FILE : "dev/zero"))
 		seen->what = "memory of a driver";
-	if (SHMEM_I(inode)->flags & SHMEM_F_NORESERVE)
+	if (is_file_hugepages(file)) {
+		seen->shm_flags |= CR_SHM_HUGETLB;
+		seen->page_shift = checkpoint_hugetlb_shift(file);
+	} else if (SHMEM_I(inode)->flags & SHMEM_F_NORESERVE) {
 		seen->shm_flags |= CR_SHM_NORESERVE;
+	}
 	seen->object = (unsigned long)inode;
 	seen->object_size = i_size_read(inode);
 	seen->seals = seals < 0 ? 0 : seals;
@@ -180,15 +184,16 @@ static void look_at_kind(struct file *file, struct checkpoint_file *seen)
 	struct super_block *sb = inode->i_sb;
 
 	seen->pseudo = is_pseudo(sb);
+	if (checkpoint_anon_look(file, seen))
+		return;
 	if (file->f_mode & FMODE_PATH) {
 		seen->kind = CR_FILE_PATH;
 		return;
 	}
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
-		if (is_file_hugepages(file)) {
-			seen->what = "hugetlb memory";
-		} else if (shmem_file(file) && (sb->s_flags & SB_NOUSER)) {
+		if (is_file_hugepages(file) ? checkpoint_hugetlb_nameless(file) :
+		    shmem_file(file) && (sb->s_flags & SB_NOUSER)) {
 			seen->kind = CR_FILE_SHM;
 			look_at_shm(file, seen);
 		} else if (sb->s_flags & SB_NOUSER) {
@@ -826,17 +831,24 @@ int checkpoint_pipe_resize(struct file *file, unsigned int size)
  * @flags: CR_SHM_*
  * @seals: those that it will get
  * @mode: permissions of the inode
+ * @page_shift: of its pages, with CR_SHM_HUGETLB
  *
- * The seals are for checkpoint_shm_seal(), when the memory has its contents.
+ * The seals are for checkpoint_shm_seal(), when the memory has its contents; but
+ * F_SEAL_WRITE cannot be set while a mapping might become writable, and must be
+ * there before.
  */
 struct file *checkpoint_shm_create(const char *name, u64 size, unsigned int flags,
-				   unsigned int seals, umode_t mode)
+				   unsigned int seals, umode_t mode,
+				   unsigned int page_shift)
 {
+	unsigned int memfd_flags = seals == F_SEAL_SEAL ? 0 : MFD_ALLOW_SEALING;
 	struct file *file;
 	int err;
 
 	if (size > MAX_LFS_FILESIZE)
 		return ERR_PTR(-EINVAL);
+	if (!(flags & CR_SHM_MEMFD) && flags & CR_SHM_HUGETLB)
+		return checkpoint_hugetlb_file(size, page_shift);
 	if (!(flags & CR_SHM_MEMFD))
 		return shmem_kernel_file_setup(name, size, flags & CR_SHM_NORESERVE ?
 					       mk_vma_flags(VMA_NORESERVE_BIT) :
@@ -850,12 +862,22 @@ struct file *checkpoint_shm_create(const char *name, u64 size, unsigned int flag
 	    pidns_memfd_noexec_scope(task_active_pid_ns(current)) >=
 			MEMFD_NOEXEC_SCOPE_NOEXEC_ENFORCED)
 		return ERR_PTR(-EACCES);
-	file = memfd_alloc_file(name, seals == F_SEAL_SEAL ? 0 : MFD_ALLOW_SEALING);
+	if (flags & CR_SHM_HUGETLB) {
+		unsigned int huge = checkpoint_hugetlb_memfd_flags(page_shift);
+
+		if (!huge)
+			return ERR_PTR(-EINVAL);
+		memfd_flags |= huge;
+	}
+	file = memfd_alloc_file(name, memfd_flags);
 	if (IS_ERR(file))
 		return file;
 	err = do_truncate(file_mnt_idmap(file), file->f_path.dentry, size, 0, file);
 	if (!err && (file_inode(file)->i_mode & 07777) != (mode & 07777))
 		err = chmod_common(&file->f_path, mode & 07777);
+	/* Contents come by checkpoint_shm_write(), which no seal keeps out. */
+	if (!err && seals & F_SEAL_WRITE)
+		err = memfd_add_seals(file, seals);
 	if (err) {
 		fput(file);
 		return ERR_PTR(err);
@@ -881,6 +903,8 @@ ssize_t checkpoint_shm_write(struct file *file, const void *from, size_t len,
 	size_t offset;
 	int err;
 
+	if (is_file_hugepages(file))
+		return checkpoint_hugetlb_write(file, from, len, pos);
 	if (!IS_ENABLED(CONFIG_SHMEM) || !shmem_file(file))
 		return -EBADF;
 	err = shmem_get_folio(file_inode(file), pos >> PAGE_SHIFT, 0, &folio, SGP_CACHE);
@@ -896,10 +920,13 @@ ssize_t checkpoint_shm_write(struct file *file, const void *from, size_t len,
 	return len;
 }
 
-/* Gives a memfd its seals; one that has F_SEAL_SEAL alone was made with it. */
+/*
+ * Gives a memfd its seals. One that has F_SEAL_SEAL alone was made with it; one
+ * with F_SEAL_WRITE got them from checkpoint_shm_create().
+ */
 int checkpoint_shm_seal(struct file *file, unsigned int seals)
 {
-	if (!seals || seals == F_SEAL_SEAL)
+	if (!seals || seals == F_SEAL_SEAL || seals & F_SEAL_WRITE)
 		return 0;
 	return memfd_add_seals(file, seals);
 }

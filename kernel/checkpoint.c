@@ -115,10 +115,6 @@ void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obsta
 	if (task->utask && (task->utask->active_uprobe || task->utask->depth))
 		found(to, "an active uprobe");
 #endif
-#ifdef CONFIG_NUMA
-	if (task->mempolicy)
-		found(to, "a memory policy");
-#endif
 #ifdef CONFIG_SYSVIPC
 	if (task->sysvsem.undo_list)
 		found(to, "SEM_UNDO");

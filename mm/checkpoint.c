@@ -91,11 +91,17 @@ static const struct {
 	{ VM_RAND_READ,		CR_VMA_RAND_READ },
 	{ VM_SEALED,		CR_VMA_SEALED },
 	{ VM_ACCOUNT,		CR_VMA_ACCOUNT },
+	{ VM_HUGETLB,		CR_VMA_HUGETLB },
+	{ VM_DROPPABLE,		CR_VMA_DROPPABLE },
 };
 
-/* Flags that follow from others, or from the file. */
+/*
+ * Flags that follow from others, from the file, or from guard regions. The last
+ * is that of huge pages and aio rings; others with it are refused by name.
+ */
 #define VM_IMPLIED	(VM_SHARED | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | \
-			 VM_SOFTDIRTY | ARCH_VM_PKEY_FLAGS)
+			 VM_SOFTDIRTY | ARCH_VM_PKEY_FLAGS | VM_MAYBE_GUARD | \
+			 VM_DONTEXPAND)
 
 /* Flags that _install_special_mapping() and its callers add. */
 #define VM_OF_SPECIAL	(VM_DONTEXPAND | VM_PFNMAP | VM_IO | VM_MIXEDMAP)
@@ -105,15 +111,11 @@ static const struct {
 	vm_flags_t vm;
 	const char *what;
 } refused_flags[] = {
-	{ VM_HUGETLB,					"hugetlb memory" },
 	{ VM_UFFD_MISSING | VM_UFFD_WP | VM_UFFD_MINOR | VM_UFFD_RWP,
 							"userfaultfd memory" },
 	{ VM_SHADOW_STACK,				"a shadow stack" },
-	{ VM_DROPPABLE,					"droppable memory" },
-	{ VM_MAYBE_GUARD,				"memory with guard regions" },
 	{ VM_SYNC,					"memory mapped with MAP_SYNC" },
 	{ VM_PFNMAP | VM_IO | VM_MIXEDMAP,		"memory of a device" },
-	{ VM_DONTEXPAND,				"memory of a driver" },
 };
 
 static u64 vma_flags_to_cr(vm_flags_t flags)
@@ -140,8 +142,22 @@ static vm_flags_t vma_flags_known(void)
 static bool vma_has_private_pages(struct vm_area_struct *vma)
 {
 	return !(vma->vm_flags & (VM_MAYSHARE | VM_SHARED | VM_PFNMAP | VM_IO |
-				  VM_MIXEDMAP | VM_HUGETLB | VM_DROPPABLE |
-				  VM_SHADOW_STACK));
+				  VM_MIXEDMAP | VM_DROPPABLE | VM_SHADOW_STACK));
+}
+
+/*
+ * Whether the pages of @vma are filled where they are: they come from a pool, or
+ * are those of a ring that the kernel made.
+ */
+static bool vma_is_filled_in_place(struct vm_area_struct *vma)
+{
+	return is_vm_hugetlb_page(vma) || checkpoint_is_aio_ring(vma);
+}
+
+/* Whether an image has pages of @vma. */
+static bool vma_has_saved_pages(struct vm_area_struct *vma)
+{
+	return vma_has_private_pages(vma) || checkpoint_is_aio_ring(vma);
 }
 
 static const struct vdso_image *vdso_image(bool ia32)
@@ -213,10 +229,6 @@ const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm
 #ifdef CONFIG_X86_USER_SHADOW_STACK
 	if (READ_ONCE(task->thread.features) & ARCH_SHSTK_SHSTK)
 		return "a shadow stack";
-#endif
-#ifdef CONFIG_AIO
-	if (rcu_access_pointer(mm->ioctx_table))
-		return "asynchronous I/O by io_setup(2)";
 #endif
 	return NULL;
 }
@@ -312,13 +324,11 @@ static const char *vma_refused(struct vm_area_struct *vma)
 		if (vma->vm_flags & refused_flags[i].vm)
 			return refused_flags[i].what;
 	}
-#ifdef CONFIG_NUMA
-	if (vma->vm_policy)
-		return "memory with a policy of mbind(2)";
-#endif
+	if (vma->vm_flags & VM_DONTEXPAND && !vma_is_filled_in_place(vma))
+		return "memory of a driver";
 	if (vma->vm_flags & ~vma_flags_known())
 		return "memory with flags that an image does not know";
-	if (vma_is_anonymous(vma))
+	if (vma_is_anonymous(vma) || checkpoint_is_aio_ring(vma))
 		return NULL;
 	if (!vma->vm_file)
 		return "memory of the kernel";
@@ -331,6 +341,10 @@ static const char *vma_refused(struct vm_area_struct *vma)
 	/* shmat(2) puts a file of its own around one of shmem. */
 	if (shmem_mapping(vma->vm_file->f_mapping) && !vma_is_shmem(vma))
 		return "System V shared memory";
+#ifdef CONFIG_HUGETLB_PAGE
+	if (is_vm_hugetlb_page(vma) && vma->vm_ops != &hugetlb_vm_ops)
+		return "System V shared memory";
+#endif
 	return NULL;
 }
 
@@ -350,8 +364,16 @@ static void describe_mapping(struct vm_area_struct *vma, struct checkpoint_mappi
 	if (found->refused)
 		return;
 
-	if (vma_is_anonymous(vma)) {
+	if (is_vm_hugetlb_page(vma))
+		found->vma.page_shift = huge_page_shift(hstate_vma(vma));
+	if (checkpoint_is_aio_ring(vma)) {
+		found->vma.kind = CR_MAPPING_AIO;
+	} else if (vma_is_anonymous(vma)) {
 		/* A private mapping of /dev/zero is that, too. */
+		found->vma.kind = CR_MAPPING_ANON;
+	} else if (is_vm_hugetlb_page(vma) && vma_has_private_pages(vma) &&
+		   checkpoint_hugetlb_is_anon(vma->vm_file)) {
+		/* Nothing is in its file, and nobody else has it. */
 		found->vma.kind = CR_MAPPING_ANON;
 	} else {
 		found->vma.kind = CR_MAPPING_FILE;
@@ -454,11 +476,69 @@ static int collect_huge(pmd_t pmd, unsigned long addr, unsigned long next,
 	return 0;
 }
 
+#ifdef CONFIG_HUGETLB_PAGE
+static int collect_hugetlb(pte_t *pte, unsigned long hmask, unsigned long addr,
+			   unsigned long next, struct mm_walk *walk)
+{
+	struct collect_walk *state = walk->private;
+	unsigned int room = CR_PAGES_MAX - state->to->nr_pages;
+	unsigned long nr = (next - addr) >> PAGE_SHIFT;
+	struct page *page;
+	spinlock_t *ptl;
+	pte_t entry;
+	int ret = 0;
+
+	ptl = huge_pte_lock(hstate_vma(walk->vma), walk->mm, pte);
+	entry = huge_ptep_get(walk->mm, addr, pte);
+	if (huge_pte_none(entry))
+		goto out;
+	if (!pte_present(entry)) {
+		state->to->next = addr;
+		ret = WALK_FAULT;
+		goto out;
+	}
+	page = pte_page(entry);
+	if (!folio_test_anon(page_folio(page)))
+		goto out;
+	/* A page that is too large for any run is split over several. */
+	if (room < min(nr, CR_PAGES_MAX)) {
+		state->to->next = addr;
+		ret = WALK_FULL;
+		goto out;
+	}
+	collect_pages(state, walk->vma, addr, page + ((addr & ~hmask) >> PAGE_SHIFT),
+		      min(nr, room), 0);
+	if (nr > room) {
+		state->to->next = addr + ((unsigned long)room << PAGE_SHIFT);
+		ret = WALK_FULL;
+	}
+out:
+	spin_unlock(ptl);
+	cond_resched();
+	return ret;
+}
+#else
+#define collect_hugetlb		NULL
+#endif /* CONFIG_HUGETLB_PAGE */
+
+/* All pages of an aio ring are saved, and have to be mapped for that. */
+static int collect_hole(unsigned long addr, unsigned long next, int depth,
+			struct mm_walk *walk)
+{
+	struct collect_walk *state = walk->private;
+
+	if (!walk->vma || !checkpoint_is_aio_ring(walk->vma))
+		return 0;
+	state->to->next = addr;
+	return WALK_FAULT;
+}
+
 static int collect_pmd(pmd_t *pmd, unsigned long addr, unsigned long next,
 		       struct mm_walk *walk)
 {
 	struct collect_walk *state = walk->private;
 	struct vm_area_struct *vma = walk->vma;
+	bool ring = checkpoint_is_aio_ring(vma);
 	pte_t *start, *pte;
 	spinlock_t *ptl;
 	int ret = 0;
@@ -480,16 +560,18 @@ static int collect_pmd(pmd_t *pmd, unsigned long addr, unsigned long next,
 		pte_t entry = ptep_get(pte);
 		struct page *page;
 
-		if (pte_none(entry))
+		if (pte_none(entry) && !ring)
 			continue;
 		if (!pte_present(entry)) {
-			/* Swapped out, on the move, or broken. */
+			if (softleaf_is_guard_marker(softleaf_from_pte(entry)))
+				continue;
+			/* Swapped out, on the move, broken, or of a ring. */
 			state->to->next = addr;
 			ret = WALK_FAULT;
 			break;
 		}
 		page = vm_normal_page(vma, addr, entry);
-		if (!page || !folio_test_anon(page_folio(page)))
+		if (!page || (!ring && !folio_test_anon(page_folio(page))))
 			continue;
 		if (state->to->nr_pages == CR_PAGES_MAX) {
 			state->to->next = addr;
@@ -505,11 +587,13 @@ static int collect_pmd(pmd_t *pmd, unsigned long addr, unsigned long next,
 
 static int collect_test(unsigned long start, unsigned long end, struct mm_walk *walk)
 {
-	return !vma_has_private_pages(walk->vma);
+	return !vma_has_saved_pages(walk->vma);
 }
 
 static const struct mm_walk_ops collect_ops = {
 	.pmd_entry = collect_pmd,
+	.hugetlb_entry = collect_hugetlb,
+	.pte_hole = collect_hole,
 	.test_walk = collect_test,
 	.walk_lock = PGWALK_RDLOCK,
 };
@@ -940,8 +1024,10 @@ static unsigned long cr_vma_first_prot(const struct cr_hdr_vma *vma)
 {
 	unsigned long prot = cr_vma_prot(vma);
 
-	/* It was once written to, and is accounted for. */
-	if (vma->flags & CR_VMA_ACCOUNT && !(vma->flags & CR_VMA_SHARED))
+	if (vma->kind == CR_MAPPING_AIO)
+		return PROT_READ | PROT_WRITE;
+	/* It was once written to, and is accounted for; or is filled in place. */
+	if (vma->flags & (CR_VMA_ACCOUNT | CR_VMA_HUGETLB) && !(vma->flags & CR_VMA_SHARED))
 		prot |= PROT_WRITE;
 	/* That alone would take a protection key. */
 	if (prot == PROT_EXEC && arch_pkeys_enabled())
@@ -1007,22 +1093,36 @@ int checkpoint_map(const struct cr_hdr_vma *vma, struct file *file, const char *
 {
 	unsigned long len = vma->end - vma->start;
 	unsigned long flags = MAP_FIXED | MAP_FIXED_NOREPLACE;
+	struct file *own = NULL;
 	unsigned long addr;
 	unsigned int personality;
 	int ret;
 
-	if (!file)
+	if (file && checkpoint_hugetlb_shift(file) != vma->page_shift)
+		return -EINVAL;
+	if (!file && vma->flags & CR_VMA_HUGETLB) {
+		own = checkpoint_hugetlb_file(len, vma->page_shift);
+		if (IS_ERR(own))
+			return PTR_ERR(own);
+	}
+
+	if (!file && !own)
 		flags |= MAP_ANONYMOUS;
-	flags |= vma->flags & CR_VMA_SHARED ? MAP_SHARED : MAP_PRIVATE;
+	if (vma->flags & CR_VMA_DROPPABLE)
+		flags |= MAP_DROPPABLE;
+	else
+		flags |= vma->flags & CR_VMA_SHARED ? MAP_SHARED : MAP_PRIVATE;
 	if (vma->flags & CR_VMA_GROWSDOWN)
 		flags |= MAP_GROWSDOWN;
 	if (vma->flags & CR_VMA_NORESERVE)
 		flags |= MAP_NORESERVE;
 
 	personality = begin_exact_prot();
-	addr = vm_mmap_pgoff(file, vma->start, len, cr_vma_first_prot(vma), flags,
+	addr = vm_mmap_pgoff(file ?: own, vma->start, len, cr_vma_first_prot(vma), flags,
 			     file ? vma->pgoff : 0);
 	end_exact_prot(personality);
+	if (own)
+		fput(own);
 	if (IS_ERR_VALUE(addr))
 		return (int)addr;
 	if (addr != vma->start)
@@ -1030,12 +1130,8 @@ int checkpoint_map(const struct cr_hdr_vma *vma, struct file *file, const char *
 
 	ret = advise(vma);
 #ifdef CONFIG_ANON_VMA_NAME
-	if (!ret && name) {
+	if (!ret && name)
 		ret = set_anon_vma_name_kernel(vma->start, len, name);
-		/* What was anonymous shared memory is now that of a file. */
-		if (ret == -EBADF && vma->flags & CR_VMA_SHARED)
-			ret = 0;
-	}
 #endif
 	return ret;
 }
@@ -1096,16 +1192,30 @@ int checkpoint_layout(const struct cr_hdr_mm *hdr, const unsigned long *auxv,
 	return 0;
 }
 
-/* The mapping that all of @extent is in, if private pages may be there. */
+/*
+ * Whether @extent is made of whole huge pages, or of whole runs of those that are
+ * too large for one.
+ */
+static bool extent_is_whole(struct vm_area_struct *vma, const struct cr_extent *extent)
+{
+	unsigned long nr = min(vma_kernel_pagesize(vma) >> PAGE_SHIFT, CR_PAGES_MAX);
+
+	return IS_ALIGNED(extent->start >> PAGE_SHIFT, nr) && IS_ALIGNED(extent->nr_pages, nr);
+}
+
+/* The mapping that all of @extent is in, if an image may have pages of it. */
 static struct vm_area_struct *vma_of_extent(struct mm_struct *mm,
 					    const struct cr_extent *extent)
 {
 	unsigned long end = extent->start + ((u64)extent->nr_pages << PAGE_SHIFT);
 	struct vm_area_struct *vma = vma_lookup(mm, extent->start);
 
-	if (!vma || end > vma->vm_end || !vma_has_private_pages(vma) || userfaultfd_armed(vma))
+	if (!vma || end > vma->vm_end || !vma_has_saved_pages(vma) || userfaultfd_armed(vma))
 		return NULL;
-	if (vma->vm_file && !vma_is_anonymous(vma)) {
+	if (vma_is_filled_in_place(vma)) {
+		if (extent->flags & CR_EXTENT_HUGE || !extent_is_whole(vma, extent))
+			return NULL;
+	} else if (vma->vm_file && !vma_is_anonymous(vma)) {
 		/* Behind its end, a file has no pages of any kind. */
 		pgoff_t pages = DIV_ROUND_UP(i_size_read(file_inode(vma->vm_file)), PAGE_SIZE);
 
@@ -1226,10 +1336,40 @@ static int alloc_extent(struct vm_area_struct *vma, const struct cr_extent *exte
 	return 0;
 }
 
+/* Adds the pages of @extent to @pages that are there, or are brought in for that. */
+static int bring_in_extent(struct vm_area_struct *vma, const struct cr_extent *extent,
+			   struct checkpoint_pages *pages)
+{
+	unsigned long addr = extent->start;
+	unsigned long end = addr + ((unsigned long)extent->nr_pages << PAGE_SHIFT);
+
+	while (addr < end) {
+		unsigned long next = ALIGN(addr + 1, vma_kernel_pagesize(vma));
+		struct page *page;
+		long ret;
+
+		next = min(next, end);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		ret = get_user_pages(addr, 1, FOLL_WRITE, &page);
+		/* That is what a pool without a free page answers, by way of SIGBUS. */
+		if (ret == -EFAULT && is_vm_hugetlb_page(vma))
+			return -ENOMEM;
+		if (ret != 1)
+			return ret ?: -EFAULT;
+		bvec_set_page(&pages->bvecs[pages->nr_bvecs++], page, next - addr, 0);
+		addr = next;
+		cond_resched();
+	}
+	return 0;
+}
+
 /**
  * checkpoint_pages_alloc() - Allocate pages for some extents.
  * @pages: the extents, at most CR_PAGES_MAX pages in all; its bvecs are filled
  *	in, one for each folio. The caller owns them, also after an error
+ *
+ * Huge pages of a pool, and those of a ring, are mapped already.
  *
  * Return: 0, -EINVAL if private pages cannot be there, -ENOMEM, or -EINTR on a
  * fatal signal.
@@ -1250,7 +1390,10 @@ int checkpoint_pages_alloc(struct checkpoint_pages *pages)
 			break;
 		}
 		pages->nr_pages += extent->nr_pages;
-		ret = alloc_extent(vma, extent, pages);
+		if (vma_is_filled_in_place(vma))
+			ret = bring_in_extent(vma, extent, pages);
+		else
+			ret = alloc_extent(vma, extent, pages);
 	}
 	mmap_read_unlock(mm);
 	return ret;
@@ -1320,6 +1463,14 @@ static int install_extent(struct vm_area_struct *vma, const struct cr_extent *ex
 	int ret;
 
 	*done = 0;
+	if (vma_is_filled_in_place(vma)) {
+		/* All there is to it is the reference. */
+		while (addr < end && *done < nr) {
+			addr += bvecs[*done].bv_len;
+			folio_put(page_folio(bvecs[(*done)++].bv_page));
+		}
+		return addr == end ? 0 : -EINVAL;
+	}
 	if (anon_vma_prepare(vma))
 		return -ENOMEM;
 	while (addr < end) {
@@ -1409,6 +1560,19 @@ int checkpoint_protect(const struct cr_hdr_vma *vma)
 	return ret;
 }
 
+/* Whether some pages of the mapping at @addr may not be accessible. */
+static bool may_have_guards(unsigned long addr)
+{
+	struct vm_area_struct *vma;
+	bool may;
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, addr);
+	may = vma && vma->vm_flags & VM_MAYBE_GUARD;
+	mmap_read_unlock(current->mm);
+	return may;
+}
+
 /**
  * checkpoint_lock() - Lock a mapping that was, as mlock2(2).
  * @vma: the mapping
@@ -1426,7 +1590,8 @@ int checkpoint_lock(const struct cr_hdr_vma *vma)
 		vma_flags_set(&flags, VMA_LOCKONFAULT_BIT);
 	ret = do_mlock(vma->start, vma->end - vma->start, &flags);
 	/* What is not accessible is locked, but not brought in. */
-	if (ret == -ENOMEM && !cr_vma_prot(vma) && !fatal_signal_pending(current))
+	if (ret == -ENOMEM && !fatal_signal_pending(current) &&
+	    (!cr_vma_prot(vma) || may_have_guards(vma->start)))
 		ret = 0;
 	return ret;
 }
@@ -1492,3 +1657,26 @@ int checkpoint_mm_finish(const struct cr_hdr_mm *hdr)
 		ret = checkpoint_membarrier_set(hdr->membarrier);
 	return ret;
 }
+
+#ifndef CONFIG_AIO
+bool checkpoint_is_aio_ring(struct vm_area_struct *vma)
+{
+	return false;
+}
+
+int checkpoint_aio_find(struct mm_struct *mm, unsigned int *slot,
+			struct cr_hdr_aio *found, unsigned long *size)
+{
+	return 0;
+}
+
+int checkpoint_aio_create(const struct cr_hdr_aio *aio, unsigned long size)
+{
+	return -ENOSYS;
+}
+
+int checkpoint_aio_finish(const struct cr_hdr_aio *aio)
+{
+	return -ENOSYS;
+}
+#endif

@@ -39,6 +39,9 @@ const OPEN_FLAGS: u32 = 0o17_776_003;
 
 const O_PATH: u32 = 0o10_000_000;
 
+/// What fcntl(2) shows `PIDFD_THREAD` as.
+const O_EXCL: u32 = 0o200;
+
 /// `F_SEAL_SEAL` to `F_SEAL_EXEC`.
 const SEALS: u32 = 0x3f;
 
@@ -196,6 +199,7 @@ impl Validate for File {
 
         let flags = match self.kind {
             uapi::CR_FILE_PATH => OPEN_FLAGS,
+            uapi::CR_FILE_PIDFD => OPEN_FLAGS & !O_PATH | O_EXCL,
             _ => OPEN_FLAGS & !O_PATH,
         };
         Reason::unless_bits("flags", self.flags, flags)?;

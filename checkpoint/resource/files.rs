@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The descriptor table: numbers, close-on-exec, and which descriptors have one open file; locks on
-//! files, which belong to the table or to an open file; and who is told of what happens to a file.
+//! files, which belong to the table or to an open file; who is told of what happens to a file; and what
+//! instances of epoll(7) and inotify(7) wait for.
 //!
 //! Locks: none is held here. The table that a restart fills is nobody else's until it is committed.
 
@@ -58,6 +59,16 @@ use crate::{
     },
 };
 
+mod epoll;
+mod watch;
+
+/// What was found of a descriptor table.
+pub(crate) struct Found {
+    fds: KVVec<image::Fd>,
+    epoll_items: KVVec<image::EpollItem>,
+    watches: KVVec<image::Watch>,
+}
+
 /// What an image says of a descriptor table.
 #[derive(Default)]
 pub(crate) struct Image {
@@ -66,6 +77,8 @@ pub(crate) struct Image {
     fds: KVVec<image::Fd>,
     locks: KVVec<image::Lock>,
     owners: KVVec<image::Owner>,
+    epoll: epoll::Image,
+    watches: KVVec<image::Watch>,
     /// Files that send signals.
     asynchronous: KVVec<u32>,
     /// What the process and its group had as numbers.
@@ -73,13 +86,20 @@ pub(crate) struct Image {
     pgid: i32,
 }
 
-/// A descriptor table, and what is left to do with it.
+/// A descriptor table, and what is left to do with it and its files.
 pub(crate) struct Prepared {
     table: Table,
     image: Image,
     /// The descriptors by their file, ascending.
     by_file: KVVec<(u32, u32)>,
     owners: KVVec<NewOwner>,
+}
+
+/// Returns the first descriptor of the open file with number `objref`, for the log.
+fn descriptor_of(fds: &[image::Fd], objref: u32) -> i32 {
+    fds.iter()
+        .find(|fd| fd.objref == objref)
+        .map_or(-1, |fd| fd.fd)
 }
 
 /// The name of a file, for the log.
@@ -293,7 +313,7 @@ fn find_owners(cx: &mut Prepare<'_>, prepared: &mut Prepared) -> Result {
 pub(crate) struct FileState;
 
 impl Resource for FileState {
-    type Found = KVVec<image::Fd>;
+    type Found = Found;
     type Image = Image;
     type Prepared = Option<Prepared>;
 
@@ -333,7 +353,11 @@ impl Resource for FileState {
                 GFP_KERNEL_ACCOUNT,
             )?;
         }
-        Ok(found)
+        Ok(Found {
+            epoll_items: epoll::collect(cx, &found)?,
+            watches: watch::collect(cx, &found)?,
+            fds: found,
+        })
     }
 
     fn save<T: Transport>(
@@ -342,12 +366,14 @@ impl Resource for FileState {
         to: &mut ImageWriter<'_, T>,
     ) -> Result<(), Failure> {
         to.record(&image::Files {
-            count: u32::try_from(found.len()).map_err(Error::from)?,
+            count: u32::try_from(found.fds.len()).map_err(Error::from)?,
             nr_locks: u32::try_from(cx.objects.locks().len()).map_err(Error::from)?,
             nr_owners: u32::try_from(cx.objects.owners().len()).map_err(Error::from)?,
+            nr_epoll_items: u32::try_from(found.epoll_items.len()).map_err(Error::from)?,
+            nr_watches: u32::try_from(found.watches.len()).map_err(Error::from)?,
             ..Default::default()
         })?;
-        for fd in found {
+        for fd in &found.fds {
             to.record(fd)?;
         }
         // Those of files that are only mapped are there, too.
@@ -356,6 +382,12 @@ impl Resource for FileState {
         }
         for owner in cx.objects.owners() {
             to.record(owner)?;
+        }
+        for item in &found.epoll_items {
+            to.record(item)?;
+        }
+        for watch in &found.watches {
+            to.record(watch)?;
         }
         Ok(())
     }
@@ -373,9 +405,10 @@ impl Resource for FileState {
                 image.pid = task.pid;
                 image.pgid = task.pgid;
             }
+            Item::Watch(watch) => image.watches.push(*watch, GFP_KERNEL_ACCOUNT)?,
             _ => (),
         }
-        Ok(())
+        epoll::take(&mut image.epoll, item)
     }
 
     fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
@@ -439,6 +472,9 @@ impl Resource for FileState {
         }
         find_owners(cx, prepared)?;
         take_leases(cx, prepared)?;
+        epoll::complete(cx, &prepared.image.epoll)?;
+        // Behind it: an event that comes now is news.
+        watch::complete(cx, &prepared.image.watches)?;
         send_signals(cx, prepared)
     }
 
@@ -473,7 +509,7 @@ mod tests {
     };
 
     fn memory() -> Result<ARef<File>> {
-        shm::create(c"dev/zero", PAGE_SIZE as u64, 0, 0, 0)
+        shm::create(c"dev/zero", PAGE_SIZE as u64, 0, 0, 0, 0)
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! The address space: how it is laid out, its mappings, and the pages that are nowhere else.
 //!
 //! Of all pages only those are in an image that a restart cannot get elsewhere: private pages that
-//! have been written to. What a file holds, or the page of zeros, comes back by itself.
+//! have been written to, and rings of io_setup(2). What a file holds, or the page of zeros, comes
+//! back by itself. What may be dropped at any time, by `MAP_DROPPABLE`, is dropped.
 //!
 //! A restart builds the new address space as that of the caller, by what the system calls of the
 //! caller would do: no image gets more memory, or other files or protections, than the caller could
@@ -14,6 +15,7 @@ use kernel::{
     fs::File,
     mm::{
         batch::PageBatch,
+        policy::TaskPolicy,
         rebuild::{
             self,
             Program,
@@ -37,12 +39,15 @@ use zerocopy::{
 use crate::{
     image::{
         self,
+        Aio,
         BulkKind,
+        Guard,
         Item,
         Kind,
         Mm,
         MmContext,
         Pages,
+        Policy,
         Reason,
         Text,
         Vma, //
@@ -63,6 +68,10 @@ use crate::{
     uapi, //
 };
 
+mod aio;
+mod guard;
+mod policy;
+
 pub(crate) struct MmState;
 
 /// Mappings in the order of their addresses, with the names that some of them have.
@@ -81,6 +90,15 @@ impl Mappings {
 
     fn push_name(&mut self, name: &[u8]) -> Result {
         Ok(self.names.extend_from_slice(name, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Returns the mapping that `address` is in.
+    fn containing(&self, address: u64) -> Option<&Vma> {
+        let after = self.vmas.partition_point(|vma| vma.start <= address);
+
+        self.vmas
+            .get(after.checked_sub(1)?)
+            .filter(|vma| address < vma.end)
     }
 
     /// Iterates over the mappings and their names, which are empty if there are none.
@@ -131,6 +149,9 @@ pub(crate) struct Found {
     auxv: KVec<u8>,
     ldt: KVVec<u64>,
     mappings: Mappings,
+    policies: KVVec<Policy>,
+    guards: KVVec<Guard>,
+    contexts: KVVec<Aio>,
 }
 
 /// What an image says about an address space; nothing if it has no process.
@@ -144,6 +165,9 @@ pub(crate) struct Image {
     /// Of the task: `CR_THREAD_*`, and its personality.
     thread_flags: u32,
     personality: u32,
+    policies: KVVec<Policy>,
+    guards: KVVec<Guard>,
+    contexts: KVVec<Aio>,
     /// The next text is the name of the last mapping.
     name_follows: bool,
 }
@@ -153,8 +177,12 @@ pub(crate) struct Prepared {
     space: Rebuild,
     /// The program, if it is not set yet.
     late_exe: Option<ARef<File>>,
+    /// Pages are allocated by it, as far as their mappings have none of their own.
+    policy: TaskPolicy,
     layout: rebuild::Layout,
     mappings: Mappings,
+    guards: KVVec<Guard>,
+    contexts: KVVec<Aio>,
     batch: PageBatch,
 }
 
@@ -186,12 +214,33 @@ fn collect_mappings(cx: &mut Collect<'_>, space: &AddressSpace) -> Result<Mappin
     Ok(mappings)
 }
 
-/// Opens the mappings that are not the kernel's own.
+/// Logs why there is no mapping.
+fn unmapped(cx: &mut Prepare<'_>, error: Error, vma: &Vma) -> Error {
+    let (start, end) = (vma.start, vma.end);
+
+    if vma.page_shift != 0 && (error == ENOMEM || error == ENODEV) {
+        let why = if error == ENOMEM {
+            "not so many are free"
+        } else {
+            "there are none"
+        };
+        return cx.fail(
+            error,
+            format_args!(
+                "mapping {start:x}-{end:x}: huge pages of 2^{} bytes: {why}: {error:?}",
+                vma.page_shift
+            ),
+        );
+    }
+    cx.fail(error, format_args!("mapping {start:x}-{end:x}: {error:?}"))
+}
+
+/// Opens the mappings that are neither the kernel's own nor rings of io_setup(2).
 fn map_all(cx: &mut Prepare<'_>, space: &mut Rebuild, mappings: &Mappings) -> Result {
     for (vma, name) in mappings.iter() {
         let (start, end) = (vma.start, vma.end);
         let file: Option<ARef<File>> = match vma.kind {
-            uapi::CR_MAPPING_VDSO | uapi::CR_MAPPING_VVAR => continue,
+            uapi::CR_MAPPING_VDSO | uapi::CR_MAPPING_VVAR | uapi::CR_MAPPING_AIO => continue,
             uapi::CR_MAPPING_FILE => match cx.objects.file(vma.objref) {
                 None => {
                     return Err(cx.fail(
@@ -220,7 +269,7 @@ fn map_all(cx: &mut Prepare<'_>, space: &mut Rebuild, mappings: &Mappings) -> Re
                 file.as_deref(),
                 name.as_deref(),
             )
-            .map_err(|e| cx.fail(e, format_args!("mapping {start:x}-{end:x}: {e:?}")))?;
+            .map_err(|e| unmapped(cx, e, vma))?;
     }
     Ok(())
 }
@@ -256,6 +305,15 @@ impl Resource for MmState {
         mm.nr_vmas = mappings.vmas.len() as u32;
         mm.auxv_len = auxv.len() as u32;
 
+        let policies = policy::collect(cx, &space)?;
+        let guards = guard::collect(cx, &space)?;
+        let contexts = aio::collect(cx, &space, &mappings);
+        let contexts = cx.tolerate(contexts)?.unwrap_or_default();
+        // None is more than its limit.
+        mm.nr_policies = policies.len() as u32;
+        mm.nr_guards = guards.len() as u32;
+        mm.nr_aio = contexts.len() as u32;
+
         let vdso = Vdso::running(space.is_ia32());
         if mappings
             .vmas
@@ -278,6 +336,9 @@ impl Resource for MmState {
             auxv,
             ldt,
             mappings,
+            policies,
+            guards,
+            contexts,
         })
     }
 
@@ -297,6 +358,15 @@ impl Resource for MmState {
             if !name.is_empty() {
                 to.text(Text::new(name).ok_or(EINVAL)?)?;
             }
+        }
+        for policy in &found.policies {
+            to.record(policy)?;
+        }
+        for guard in &found.guards {
+            to.record(guard)?;
+        }
+        for aio in &found.contexts {
+            to.record(aio)?;
         }
         Ok(())
     }
@@ -350,6 +420,9 @@ impl Resource for MmState {
                 image.name_follows = vma.name_len() != 0;
             }
             Item::Text(name) if name_follows => image.mappings.push_name(name)?,
+            Item::Policy(policy) => image.policies.push(*policy, GFP_KERNEL_ACCOUNT)?,
+            Item::Guard(guard) => image.guards.push(*guard, GFP_KERNEL_ACCOUNT)?,
+            Item::Aio(aio) => image.contexts.push(*aio, GFP_KERNEL_ACCOUNT)?,
             _ => {}
         }
         Ok(())
@@ -387,6 +460,8 @@ impl Resource for MmState {
                     format_args!("LDT: entry {i}: a segment that modify_ldt(2) does not make"),
                 )
             })?;
+        guard::check(cx, &image.guards, &image.mappings)?;
+        let policy = policy::begin(cx, &image.policies)?;
 
         // What can fail for lack of memory comes before the switch.
         let batch = PageBatch::new()?;
@@ -397,9 +472,14 @@ impl Resource for MmState {
             false => (Some(exe), None),
             true => (None, Some(exe)),
         };
-        let mut space =
-            Rebuild::begin(cx.caller, &layout, &kernel_context, now.as_deref(), &program)
-            .map_err(|e| cx.fail(e, format_args!("new address space: {e:?}")))?;
+        let mut space = Rebuild::begin(
+            cx.caller,
+            &layout,
+            &kernel_context,
+            now.as_deref(),
+            &program,
+        )
+        .map_err(|e| cx.fail(e, format_args!("new address space: {e:?}")))?;
 
         if context.vdso != 0 {
             space
@@ -407,6 +487,8 @@ impl Resource for MmState {
                 .map_err(|e| cx.fail(e, format_args!("mapping of the vDSO: {e:?}")))?;
         }
         map_all(cx, &mut space, &image.mappings)?;
+        aio::create(cx, &mut space, &image.contexts, &image.mappings)?;
+        policy::set(cx, &mut space, &image.policies, &image.mappings)?;
         space
             .layout(&layout, &image.auxv)
             .map_err(|e| cx.fail(e, format_args!("layout of the address space: {e:?}")))?;
@@ -414,8 +496,11 @@ impl Resource for MmState {
         Ok(Some(Prepared {
             space,
             late_exe: late,
+            policy,
             layout,
             mappings: image.mappings,
+            guards: image.guards,
+            contexts: image.contexts,
             batch,
         }))
     }
@@ -441,6 +526,14 @@ impl Resource for MmState {
 
         match prepared.space.alloc(batch) {
             Err(e) if e == EINVAL => return Err(bulk.refuse(outside)),
+            Err(e) if e == ENOMEM => {
+                let huge = bulk.extents().iter().find(|extent| {
+                    let vma = prepared.mappings.containing(extent.start);
+
+                    vma.is_some_and(|vma| vma.page_shift != 0)
+                });
+                return Err(huge.map_or(e.into(), |extent| Failure::NoHugePage(extent.start)));
+            }
             result => result?,
         }
         bulk.read_pages(batch)?;
@@ -456,6 +549,11 @@ impl Resource for MmState {
             return Ok(());
         };
         let space = &mut prepared.space;
+
+        // Locked memory gets no guard regions, and pages of a ring must be there before.
+        guard::install(cx, space, &prepared.guards)?;
+        aio::finish(cx, space, &prepared.contexts, &prepared.mappings)?;
+
         type Step = fn(&mut Rebuild, &rebuild::Vma) -> Result;
         // Each for all mappings: none may find what a later one does to its neighbours.
         let steps: [(Step, &str); 3] = [
@@ -488,7 +586,8 @@ impl Resource for MmState {
     }
 
     fn commit(prepared: Option<Prepared>, caller: &CurrentTask) {
-        if let Some(Prepared { space, .. }) = prepared {
+        if let Some(Prepared { space, policy, .. }) = prepared {
+            policy.commit(caller);
             space.commit(caller);
         }
     }
@@ -534,6 +633,24 @@ mod tests {
         assert!(found.next() == Some((&anon(2, 0), &b""[..])));
         assert!(found.next() == Some((&anon(3, 5), &b"three"[..])));
         assert!(found.next().is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn mappings_are_found_by_address() -> Result {
+        let mut mappings = Mappings::default();
+
+        mappings.push(vma(uapi::CR_MAPPING_ANON, 2 * PAGE, 4 * PAGE, 0))?;
+        mappings.push(vma(uapi::CR_MAPPING_AIO, 4 * PAGE, 5 * PAGE, 0))?;
+        let start = |address| mappings.containing(address).map(|vma| vma.start);
+
+        assert_eq!(start(0), None);
+        assert_eq!(start(2 * PAGE - 1), None);
+        assert_eq!(start(2 * PAGE), Some(2 * PAGE));
+        assert_eq!(start(4 * PAGE - 1), Some(2 * PAGE));
+        assert_eq!(start(4 * PAGE), Some(4 * PAGE));
+        assert_eq!(start(5 * PAGE), None);
+        assert_eq!(start(u64::MAX), None);
         Ok(())
     }
 

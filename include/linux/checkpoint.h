@@ -6,6 +6,7 @@
 #define _LINUX_CHECKPOINT_H
 
 #include <linux/mm_types.h>
+#include <linux/nodemask_types.h>
 #include <linux/types.h>
 
 #include <uapi/linux/checkpoint_hdr.h>
@@ -248,6 +249,7 @@ struct tty_struct;
  * @mode: type and permissions of the inode
  * @shm_flags: CR_SHM_* of shared memory
  * @seals: F_SEAL_* of shared memory
+ * @page_shift: of the huge pages of shared memory, 0 if it has others
  * @pipe_files: how many open files the pipe has
  * @pipe_packets: how many packets wait in the pipe
  * @name_len: bytes of @name
@@ -269,6 +271,7 @@ struct checkpoint_file {
 	u32 mode;
 	u32 shm_flags;
 	u32 seals;
+	u32 page_shift;
 	u32 pipe_files;
 	u32 pipe_packets;
 	u32 name_len;
@@ -317,7 +320,8 @@ ssize_t checkpoint_pipe_fill(struct file *file, const void *from, size_t len);
 int checkpoint_pipe_resize(struct file *file, unsigned int size);
 
 struct file *checkpoint_shm_create(const char *name, u64 size, unsigned int flags,
-				   unsigned int seals, umode_t mode);
+				   unsigned int seals, umode_t mode,
+				   unsigned int page_shift);
 ssize_t checkpoint_shm_write(struct file *file, const void *from, size_t len,
 			     loff_t pos);
 int checkpoint_shm_seal(struct file *file, unsigned int seals);
@@ -534,6 +538,7 @@ void seccomp_filter_install(struct seccomp_filter *filter, unsigned int nr);
  * Segments, and programs of 32 bits: arch/x86/kernel/checkpoint.c, and what it
  * needs of its neighbours.
  */
+struct desc_struct;
 struct linux_binfmt;
 struct user_desc;
 
@@ -563,9 +568,148 @@ bool checkpoint_thread_flags_unfit(u32 flags);
 void checkpoint_thread_flags_set(u32 flags);
 
 bool tls_desc_okay(const struct user_desc *info);
+void fill_user_desc(struct user_desc *info, int idx, const struct desc_struct *desc);
 bool allow_16bit_segments(void);
 int ldt_init_context(struct mm_struct *mm, const u64 *entries, unsigned int nr);
 extern struct linux_binfmt elf_format;
 extern struct linux_binfmt compat_elf_format;
+
+/*
+ * More of memory (mem): mm/checkpoint_*.c, fs/checkpoint_aio.c, and what these
+ * need of their neighbours.
+ */
+struct mempolicy;
+
+/**
+ * struct checkpoint_policy_swap - the memory policy that restart(2) puts aside
+ * @old: the caller's own, of which this is a reference
+ * @il_prev: where it interleaves next
+ * @il_weight: likewise
+ */
+struct checkpoint_policy_swap {
+	struct mempolicy *old;
+	short il_prev;
+	u8 il_weight;
+};
+
+int checkpoint_guard_find(struct mm_struct *mm, unsigned long addr,
+			  struct cr_hdr_guard *found);
+int checkpoint_guard_install(const struct cr_hdr_guard *guard);
+
+unsigned int checkpoint_hugetlb_shift(struct file *file);
+bool checkpoint_hugetlb_nameless(struct file *file);
+bool checkpoint_hugetlb_is_anon(struct file *file);
+struct file *checkpoint_hugetlb_file(u64 size, unsigned int shift);
+unsigned int checkpoint_hugetlb_memfd_flags(unsigned int shift);
+bool checkpoint_hugetlb_next_data(struct file *file, u64 from, u64 *begin, u64 *end);
+ssize_t checkpoint_hugetlb_write(struct file *file, const void *from, size_t len,
+				 loff_t pos);
+
+int checkpoint_policy_find(struct mm_struct *mm, unsigned long addr,
+			   struct cr_hdr_policy *found);
+bool checkpoint_task_policy(struct task_struct *task, struct cr_hdr_policy *found);
+int checkpoint_policy_set(const struct cr_hdr_policy *policy);
+int checkpoint_policy_begin(const struct cr_hdr_policy *policy,
+			    struct checkpoint_policy_swap *swap);
+void checkpoint_policy_abort(struct checkpoint_policy_swap *swap);
+void checkpoint_policy_commit(struct checkpoint_policy_swap *swap);
+
+/* Without CONFIG_AIO there is none of them. */
+bool checkpoint_is_aio_ring(struct vm_area_struct *vma);
+int checkpoint_aio_find(struct mm_struct *mm, unsigned int *slot,
+			struct cr_hdr_aio *found, unsigned long *size);
+int checkpoint_aio_create(const struct cr_hdr_aio *aio, unsigned long size);
+int checkpoint_aio_finish(const struct cr_hdr_aio *aio);
+
+long do_mbind(unsigned long start, unsigned long len, unsigned short mode,
+	      unsigned short mode_flags, nodemask_t *nmask, unsigned long flags);
+long do_set_mempolicy(unsigned short mode, unsigned short flags, nodemask_t *nodes);
+int sanitize_mpol_flags(int *mode, unsigned short *flags);
+long set_mempolicy_home_node(unsigned long start, unsigned long len,
+			     unsigned long home_node, unsigned long flags);
+
+/*
+ * Open files without a path: fs/checkpoint_anon.c and
+ * fs/notify/inotify/checkpoint.c, for rust/kernel/fs/state/.
+ */
+struct inode;
+
+/* Whether what an epoll(7) instance waits for is there, so far as it knows. */
+enum {
+	CHECKPOINT_EPOLL_READY,		/* epoll_wait(2) looks at it next */
+	CHECKPOINT_EPOLL_IDLE,		/* not as long as nothing happens */
+	CHECKPOINT_EPOLL_AS_FOUND,	/* what the file said when it was added */
+};
+
+/**
+ * struct checkpoint_epoll_item - what an epoll(7) instance waits for
+ * @file: the open file
+ * @data: of struct epoll_event
+ * @events: EPOLL*
+ * @fd: the descriptor by which epoll_ctl(2) knows it
+ * @state: CHECKPOINT_EPOLL_*
+ * @reserved: unused
+ */
+struct checkpoint_epoll_item {
+	struct file *file;
+	u64 data;
+	u32 events;
+	s32 fd;
+	u32 state;
+	u32 reserved;
+};
+
+/**
+ * struct checkpoint_watch - what an inotify(7) instance watches
+ * @inode: it
+ * @wd: watch descriptor
+ * @mask: IN_*
+ */
+struct checkpoint_watch {
+	struct inode *inode;
+	s32 wd;
+	u32 mask;
+};
+
+bool checkpoint_anon_look(struct file *file, struct checkpoint_file *seen);
+void checkpoint_close_now(struct file *file);
+
+int checkpoint_eventfd_get(struct file *file, struct cr_hdr_eventfd *to);
+struct file *checkpoint_eventfd_create(const struct cr_hdr_eventfd *from);
+int checkpoint_signalfd_get(struct file *file, u64 *mask);
+struct file *checkpoint_signalfd_create(u64 mask);
+const char *checkpoint_pidfd_get(struct file *file, struct task_struct *task,
+				 struct cr_hdr_pidfd *to);
+struct file *checkpoint_pidfd_create(const struct cr_hdr_pidfd *from, unsigned int flags);
+
+struct file *checkpoint_epoll_create(void);
+unsigned int checkpoint_epoll_items(struct file *file, struct checkpoint_epoll_item *to,
+				    unsigned int max);
+int checkpoint_epoll_add(struct file *file, const struct checkpoint_epoll_item *item);
+void checkpoint_epoll_settle(struct file *file, const struct checkpoint_epoll_item *items,
+			     unsigned int nr);
+
+bool checkpoint_inotify_is(struct file *file);
+s32 checkpoint_inotify_last(struct file *file);
+unsigned int checkpoint_inotify_watches(struct file *file,
+					struct checkpoint_watch *to, unsigned int max);
+size_t checkpoint_inotify_events(struct file *file, void *to, size_t room, u32 *nr);
+struct file *checkpoint_inotify_create(s32 last);
+int checkpoint_inotify_watch(struct file *file, struct file *target, s32 wd, u32 mask);
+ssize_t checkpoint_inotify_queue(struct file *file, const void *from, size_t len);
+struct file *checkpoint_watch_open(struct inode *inode);
+void checkpoint_watch_put(struct checkpoint_watch *watch);
+
+/* In fs/eventfd.c, fs/signalfd.c and fs/eventpoll.c. */
+unsigned int eventfd_file_look(struct file *file, u64 *count, unsigned int *flags);
+struct file *eventfd_file_create(u64 count, unsigned int flags);
+bool signalfd_file_look(struct file *file, sigset_t *refused);
+struct file *signalfd_file_create(const sigset_t *refused);
+struct file *epoll_file_create(void);
+bool epoll_file_has_params(struct file *file);
+unsigned int epoll_file_items(struct file *file, struct checkpoint_epoll_item *to,
+			      unsigned int max);
+void epoll_file_settle(struct file *file, const struct checkpoint_epoll_item *items,
+		       unsigned int nr);
 
 #endif /* _LINUX_CHECKPOINT_H */

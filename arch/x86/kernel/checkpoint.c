@@ -127,22 +127,7 @@ unsigned int checkpoint_regset_len(struct task_struct *task, unsigned int note)
  * 64-bit code, and the processor does not write to it, as it has been accessed.
  */
 
-/* What the caller of set_thread_area(2) or modify_ldt(2) said to get @desc. */
-static struct user_desc desc_to_user(const struct desc_struct *desc)
-{
-	return (struct user_desc) {
-		.base_addr	 = get_desc_base(desc),
-		.limit		 = get_desc_limit(desc),
-		.seg_32bit	 = desc->d,
-		.contents	 = (desc->type >> 2) & 3,
-		.read_exec_only	 = !(desc->type & 2),
-		.limit_in_pages	 = desc->g,
-		.seg_not_present = !desc->p,
-		.useable	 = desc->avl,
-	};
-}
-
-/* Whether that would be a request to clear it, or would make another one. */
+/* Whether @info is a request to clear an entry, or makes another one than @desc. */
 static bool desc_differs(const struct desc_struct *desc,
 			 const struct user_desc *info)
 {
@@ -162,7 +147,7 @@ static bool unfit_tls(u64 entry)
 	if (!entry)
 		return false;
 	memcpy(&desc, &entry, sizeof(desc));
-	info = desc_to_user(&desc);
+	fill_user_desc(&info, 0, &desc);
 	return LDT_zero(&info) || !tls_desc_okay(&info) || desc_differs(&desc, &info);
 }
 
@@ -175,7 +160,7 @@ static bool unfit_ldt(u64 entry)
 	if (!entry)
 		return false;
 	memcpy(&desc, &entry, sizeof(desc));
-	info = desc_to_user(&desc);
+	fill_user_desc(&info, 0, &desc);
 	/* As write_ldt() has it: conforming code must not be present. */
 	if (info.contents == 3 && !info.seg_not_present)
 		return true;

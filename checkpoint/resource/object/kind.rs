@@ -34,6 +34,11 @@ use crate::{
 };
 
 use super::{
+    epoll,
+    eventfd,
+    inotify,
+    pidfd,
+    signalfd,
     timerfd,
     tty,
     Use, //
@@ -238,4 +243,14 @@ kinds! {
     timerfd::TimerFd,
     /// A terminal.
     tty::Terminal,
+    /// eventfd(2)
+    eventfd::EventFd,
+    /// signalfd(2)
+    signalfd::SignalFd,
+    /// epoll(7)
+    epoll::Epoll,
+    /// inotify(7)
+    inotify::Inotify,
+    /// pidfd_open(2)
+    pidfd::PidFd,
 }

@@ -62,14 +62,19 @@ use crate::{
     },
 };
 
+mod epoll;
+mod eventfd;
 mod file;
 mod inherit;
 mod inode;
+mod inotify;
 mod kind;
 mod lock;
+mod pidfd;
 mod pipe;
 mod proc;
 mod shm;
+mod signalfd;
 mod timerfd;
 mod tty;
 
@@ -96,6 +101,8 @@ pub(crate) enum Use {
     Exe,
     /// The working directory or the root.
     Dir(&'static str),
+    /// What the inotify instance of a descriptor watches, by its watch descriptor.
+    Watch(i32, i32),
 }
 
 impl Display for Use {
@@ -105,6 +112,7 @@ impl Display for Use {
             Self::Mapping(start, end) => write!(f, "mapping {start:x}-{end:x}"),
             Self::Exe => f.write_str("the program"),
             Self::Dir(name) => f.write_str(name),
+            Self::Watch(fd, wd) => write!(f, "fd {fd}: watch {wd}"),
         }
     }
 }
@@ -138,7 +146,7 @@ enum Object {
         /// What its kind has noted, if it is one of the list in [`kind`].
         state: Option<kind::Found>,
         /// Nothing else can come to be at its address meanwhile.
-        _file: ARef<File>,
+        file: ARef<File>,
     },
 }
 
@@ -178,6 +186,26 @@ impl Objects {
             }
         }
         self.pipes.survey(table)
+    }
+
+    /// Returns the number of an open file, [`None`] if it has not been met.
+    pub(crate) fn number(&self, file: &File) -> Option<u32> {
+        self.index.get(&(file.as_ptr() as usize)).copied()
+    }
+
+    /// Returns the open files of a kind, with their numbers, which ascend.
+    pub(crate) fn of_kind(&self, kind: u32) -> Result<KVVec<(u32, ARef<File>)>> {
+        let mut files = KVVec::new();
+
+        for object in &self.found {
+            match object {
+                Object::File { record, file, .. } if record.kind == kind => {
+                    files.push((record.objref, file.clone()), GFP_KERNEL_ACCOUNT)?;
+                }
+                _ => (),
+            }
+        }
+        Ok(files)
     }
 
     /// The locks on all files, as an image has them.
@@ -431,7 +459,7 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
             record,
             path,
             state: found,
-            _file: file.into(),
+            file: file.into(),
         },
     )
 }
@@ -528,7 +556,8 @@ pub(crate) struct Image {
 /// The open files that the objects of an image have become, by their number.
 #[derive(Default)]
 pub(crate) struct Opened {
-    files: KVVec<OpenedFile>,
+    /// `CR_FILE_*`, 0 if it is none or was replaced, and what has become of it.
+    files: KVVec<(u32, OpenedFile)>,
 }
 
 /// What has become of an object.
@@ -572,6 +601,16 @@ impl Opened {
         }
     }
 
+    /// Returns `CR_FILE_*` of the file with number `objref`, 0 if that is no file.
+    pub(crate) fn kind(&self, objref: u32) -> u32 {
+        self.entry(objref).map_or(0, |(kind, _)| *kind)
+    }
+
+    /// Returns the file with number `objref` if it is of a kind.
+    pub(crate) fn file_of_kind(&self, objref: u32, kind: u32) -> Option<ARef<File>> {
+        self.file(objref).filter(|_| self.kind(objref) == kind)
+    }
+
     /// Returns the file with number `objref` if there may be locks on it.
     pub(crate) fn lockable(&self, objref: u32) -> Option<ARef<File>> {
         match self.opened(objref)? {
@@ -599,8 +638,12 @@ impl Opened {
         matches!(self.opened(objref), Some(OpenedFile::Late))
     }
 
-    fn opened(&self, objref: u32) -> Option<&OpenedFile> {
+    fn entry(&self, objref: u32) -> Option<&(u32, OpenedFile)> {
         self.files.get(place(objref)?)
+    }
+
+    fn opened(&self, objref: u32) -> Option<&OpenedFile> {
+        self.entry(objref).map(|(_, opened)| opened)
     }
 }
 
@@ -921,8 +964,12 @@ impl Resource for ObjectState {
                     }
                 },
             };
+            let kind = match &ready {
+                Ready::File { record, .. } | Ready::Late { record, .. } => record.kind,
+                _ => 0,
+            };
             objects.push(ready, GFP_KERNEL_ACCOUNT)?;
-            files.push(file, GFP_KERNEL_ACCOUNT)?;
+            files.push((kind, file), GFP_KERNEL_ACCOUNT)?;
         }
         cx.objects = Opened { files };
         Ok(Prepared {
@@ -1005,7 +1052,12 @@ impl Resource for ObjectState {
                     }
                     *filled = end;
                 }
-                Ready::Shm { file, .. } => shm::fill(file, bytes, at)?,
+                Ready::Shm { record, file, .. } => match shm::fill(file, bytes, at) {
+                    Err(e) if e == ENOMEM && record.flags & uapi::CR_SHM_HUGETLB != 0 => {
+                        return Err(Failure::NoHugePage(at));
+                    }
+                    result => result?,
+                },
                 Ready::Inode { file, .. } => inode::fill(file, bytes, at)?,
                 Ready::Replaced => (),
                 Ready::File { .. } | Ready::Late { .. } => return Ok(false),
@@ -1018,11 +1070,13 @@ impl Resource for ObjectState {
     fn complete(prepared: &mut Self::Prepared, cx: &mut Prepare<'_>) -> Result {
         for (place, object) in prepared.objects.iter_mut().enumerate() {
             match object {
+                // What the process has not is closed, before anybody waits for what it has.
+                Ready::Pipe { ends, .. } => pipe::close_rest(ends),
                 Ready::Inode { record, file } => inode::finish(cx, record, file)?,
                 Ready::Late { record, path } => {
                     let file = proc::open(cx, record, path)?;
 
-                    if let Some(opened) = cx.objects.files.get_mut(place) {
+                    if let Some((_, opened)) = cx.objects.files.get_mut(place) {
                         *opened = OpenedFile::Own {
                             file: file.clone(),
                             can_be_locked: false,

@@ -2,6 +2,8 @@
 
 //! Pipes and FIFOs: which of them the task has to itself, and what waits in them.
 
+use core::mem;
+
 use kernel::{
     fs::{
         file::flags,
@@ -296,6 +298,20 @@ pub(super) fn open_fifo(
         }
     }
     file::open_path(cx, record, path)
+}
+
+/// Closes what no file has taken, when the contents are there. An end that is closed later is an event
+/// for who waits for the other one.
+pub(super) fn close_rest(ends: &mut Ends) {
+    match mem::replace(ends, Ends::Unknown) {
+        Ends::Pipe { read, write, inlet } => {
+            for end in [read, write, Some(inlet)].into_iter().flatten() {
+                state::close_now(end);
+            }
+        }
+        Ends::Fifo(Some(fifo)) => state::close_now(fifo),
+        Ends::Fifo(None) | Ends::Unknown => (),
+    }
 }
 
 /// Puts bytes into a pipe. Returns whether there was room for them.

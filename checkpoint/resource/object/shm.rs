@@ -64,7 +64,7 @@ pub(super) fn collect(cx: &mut Collect<'_>, file: &File, seen: &Seen) -> Result<
         // At most CR_NAME_LEN_MAX.
         name_len: name.len() as u32,
         mode: seen.mode() & 0o7777,
-        page_shift: 0,
+        page_shift: seen.page_shift(),
     };
 
     cx.objects.push(
@@ -123,6 +123,7 @@ pub(super) fn make(cx: &mut Prepare<'_>, record: &image::Shm, name: &[u8]) -> Re
             fmt!("object {}: its name is too long", record.objref),
         ));
     }
+    let is_huge = record.flags & uapi::CR_SHM_HUGETLB != 0;
     let string = if is_memfd {
         c_string(&[MEMFD, name])?
     } else {
@@ -130,12 +131,28 @@ pub(super) fn make(cx: &mut Prepare<'_>, record: &image::Shm, name: &[u8]) -> Re
     };
     let c_name = CStr::from_bytes_with_nul(&string).map_err(|_| EINVAL)?;
 
-    shm::create(c_name, record.size, record.flags, record.seals, record.mode).map_err(|e| {
+    shm::create(
+        c_name,
+        record.size,
+        record.flags,
+        record.seals,
+        record.mode,
+        record.page_shift,
+    )
+    .map_err(|e| {
+        let name = BStr::from_bytes(name);
+
+        if is_huge && e == ENODEV {
+            let shift = record.page_shift;
+            return cx.fail(
+                e,
+                fmt!("shared memory \"{name}\": there are no huge pages of 2^{shift} bytes: {e:?}"),
+            );
+        }
         cx.fail(
             e,
             fmt!(
-                "shared memory \"{}\" of {} bytes: it cannot be made: {e:?}",
-                BStr::from_bytes(name),
+                "shared memory \"{name}\" of {} bytes: it cannot be made: {e:?}",
                 record.size
             ),
         )
@@ -167,7 +184,7 @@ mod tests {
 
     #[test]
     fn shared_memory_keeps_its_holes() -> Result {
-        let file = shm::create(c"dev/zero", 16 * PAGE_SIZE as u64, 0, 0, 0)?;
+        let file = shm::create(c"dev/zero", 16 * PAGE_SIZE as u64, 0, 0, 0, 0)?;
         let again = state::open_again(&file, flags::O_RDONLY)?;
         let begin = 5 * PAGE_SIZE as u64;
         let mut back = [0; 8];
@@ -183,7 +200,7 @@ mod tests {
 
     #[test]
     fn memory_is_not_written_behind_its_end() -> Result {
-        let file = shm::create(c"dev/zero", PAGE_SIZE as u64, 0, 0, 0)?;
+        let file = shm::create(c"dev/zero", PAGE_SIZE as u64, 0, 0, 0, 0)?;
 
         assert!(fill(&file, b"x", PAGE_SIZE as u64).is_err());
         Ok(())

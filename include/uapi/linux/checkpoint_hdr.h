@@ -399,7 +399,7 @@ struct cr_hdr_task_attrs {
 
 /* restart_kind: the call that restart_syscall(2) goes on with. */
 #define CR_RESTART_NONE		0	/* nothing: it answers EINTR */
-#define CR_RESTART_NANOSLEEP	1	/* clock, TIMER_* flags, rmtp, 1 if that has times of 32 bits */
+#define CR_RESTART_NANOSLEEP	1	/* clock, TIMER_* flags, rmtp, 1 if it has 32-bit times */
 #define CR_RESTART_FUTEX	2	/* uaddr, val, futex flags, bitset */
 #define CR_RESTART_POLL		3	/* ufds, nfds */
 #define CR_RESTART_EPOLL	4	/* epfd, events, maxevents */

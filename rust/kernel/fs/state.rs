@@ -24,8 +24,11 @@ use crate::{
     task::Task, //
 };
 
+pub mod anon;
 pub mod dirs;
+pub mod epoll;
 pub mod inode;
+pub mod inotify;
 pub mod lock;
 pub mod owner;
 pub mod table;
@@ -143,6 +146,11 @@ impl Seen {
         self.0.seals
     }
 
+    /// The shift of the huge pages of shared memory, 0 if it has others.
+    pub fn page_shift(&self) -> u32 {
+        self.0.page_shift
+    }
+
     /// How many open files the pipe has.
     pub fn pipe_files(&self) -> u32 {
         self.0.pipe_files
@@ -233,6 +241,16 @@ pub fn open(path: &CStr, flags: u32) -> Result<ARef<File>> {
 pub fn open_again(file: &File, flags: u32) -> Result<ARef<File>> {
     // SAFETY: `file` is a valid file. The function returns a reference or an error.
     owned(unsafe { bindings::checkpoint_open_again(file.as_ptr(), flags) })
+}
+
+/// Drops a reference to a file. If it was the last one, the file is closed then, and not on the way to
+/// user mode: who waits for the other end of a pipe has been told. This may sleep.
+pub fn close_now(file: ARef<File>) {
+    let file = ARef::into_raw(file);
+
+    // SAFETY: The reference is given away. Nobody is inside of an `fdget_pos()` of the file without a
+    // reference of their own.
+    unsafe { bindings::checkpoint_close_now(file.as_ptr().cast()) };
 }
 
 /// Takes a file of the current task.
@@ -356,8 +374,23 @@ pub mod contents {
     use super::*;
 
     /// Finds the next bytes at or behind `from` that are not a hole: the first, and that behind the
-    /// last. [`None`] if there is nothing but a hole. Moves the offset of `file`.
+    /// last. [`None`] if there is nothing but a hole. May move the offset of `file`.
     pub fn next_data(file: &File, from: u64) -> Result<Option<(u64, u64)>> {
+        // SAFETY: `file` is a valid file.
+        if unsafe { bindings::checkpoint_hugetlb_shift(file.as_ptr()) } != 0 {
+            let (mut begin, mut end) = (0, 0);
+
+            // SAFETY: `file` is a valid file of huge pages, and the other pointers are valid.
+            let found = unsafe {
+                bindings::checkpoint_hugetlb_next_data(
+                    file.as_ptr(),
+                    from,
+                    &raw mut begin,
+                    &raw mut end,
+                )
+            };
+            return Ok(found.then_some((begin, end)));
+        }
         let seek = |from: i64, whence: u32| {
             // SAFETY: `file` is a valid file.
             let at = unsafe { bindings::vfs_llseek(file.as_ptr(), from, whence as c_int) };
@@ -398,8 +431,16 @@ pub mod contents {
 pub mod shm {
     use super::*;
 
-    /// Makes shared memory. `flags` are `CR_SHM_*`; the seals are for [`seal`].
-    pub fn create(name: &CStr, size: u64, flags: u32, seals: u32, mode: u32) -> Result<ARef<File>> {
+    /// Makes shared memory. `flags` are `CR_SHM_*`; the seals are for [`seal`]; `page_shift` is that
+    /// of huge pages.
+    pub fn create(
+        name: &CStr,
+        size: u64,
+        flags: u32,
+        seals: u32,
+        mode: u32,
+        page_shift: u32,
+    ) -> Result<ARef<File>> {
         // SAFETY: `name` is a string. The function returns a reference or an error.
         owned(unsafe {
             bindings::checkpoint_shm_create(
@@ -408,6 +449,7 @@ pub mod shm {
                 flags,
                 seals,
                 mode as bindings::umode_t,
+                page_shift,
             )
         })
     }

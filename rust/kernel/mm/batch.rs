@@ -33,7 +33,8 @@ const EXTENTS_MAX: usize = bindings::CR_EXTENTS_MAX as usize;
 ///   Nobody else in the kernel writes to them through this type.
 /// - `bytes` is the sum of their lengths.
 /// - `bvecs` has a capacity of [`PAGES_MAX`] at least, and `extents` one of `EXTENTS_MAX`.
-/// - If `fresh` is set, the pages were allocated for the extents, and are nobody's yet.
+/// - If `fresh` is set, the pages were allocated for the extents, and are nobody's yet, or are those
+///   that the new address space of the current task has there.
 pub struct PageBatch {
     bvecs: KVVec<bindings::bio_vec>,
     extents: KVVec<bindings::cr_extent>,
@@ -185,16 +186,16 @@ impl PageBatch {
         done
     }
 
-    /// Returns whether the pages were allocated for the extents, and are nobody's yet.
+    /// Returns whether the pages were made for the extents.
     pub(super) fn is_fresh(&self) -> bool {
         self.fresh
     }
 
-    /// Notes that the pages were allocated for the extents.
+    /// Notes that the pages were made for the extents.
     ///
     /// # Safety
     ///
-    /// They must have been, all of them, and be nobody's.
+    /// They must have been, all of them, as the type invariants say.
     pub(super) unsafe fn set_fresh(&mut self) {
         // INVARIANT: By the safety requirements.
         self.fresh = true;

@@ -16,7 +16,12 @@
 
 use super::{
     batch::PageBatch,
-    snapshot::of_bytes, //
+    policy::Policy,
+    snapshot::{
+        of_bytes,
+        Aio,
+        Guard, //
+    }, //
 };
 use crate::{
     bindings,
@@ -198,6 +203,36 @@ impl Rebuild {
         to_result(unsafe { bindings::checkpoint_map(&raw const vma.0, file, name) })
     }
 
+    /// Makes a context of io_setup(2), with its ring where it was.
+    ///
+    /// # Errors
+    ///
+    /// - `EAGAIN` if it is for more events than the system allows.
+    /// - `EINVAL` if its ring would have another size.
+    pub fn aio_create(&mut self, aio: &Aio) -> Result {
+        // SAFETY: By the type invariants, this is about the new address space. The pointer is valid.
+        to_result(unsafe { bindings::checkpoint_aio_create(&raw const aio.aio, aio.size) })
+    }
+
+    /// Lets a context go on where that of the image was, once its ring is filled.
+    pub fn aio_finish(&mut self, aio: &Aio) -> Result {
+        // SAFETY: As above. The function checks all values.
+        to_result(unsafe { bindings::checkpoint_aio_finish(&raw const aio.aio) })
+    }
+
+    /// Gives memory a policy, as mbind(2) does.
+    pub fn set_policy(&mut self, policy: &Policy) -> Result {
+        // SAFETY: By the type invariants, this is about the new address space. The function checks
+        // what mbind(2) does.
+        to_result(unsafe { bindings::checkpoint_policy_set(&raw const policy.0) })
+    }
+
+    /// Installs a guard region, as madvise(2) does.
+    pub fn guard(&mut self, guard: &Guard) -> Result {
+        // SAFETY: As above.
+        to_result(unsafe { bindings::checkpoint_guard_install(&raw const guard.0) })
+    }
+
     /// Sets the addresses that prctl(`PR_SET_MM_MAP`) sets, and the auxiliary vector.
     pub fn layout(&mut self, layout: &Layout, auxv: &[c_ulong]) -> Result {
         let entries = c_uint::try_from(auxv.len()).map_err(|_| EINVAL)?;
@@ -210,7 +245,8 @@ impl Rebuild {
     }
 
     /// Allocates pages for the extents of `batch`. Their contents are not defined: all of them have
-    /// to be filled before [`Self::install`].
+    /// to be filled before [`Self::install`]. Those of huge pages from a pool, and of rings of
+    /// io_setup(2), are mapped already.
     ///
     /// # Errors
     ///
@@ -240,7 +276,8 @@ impl Rebuild {
             return Err(EINVAL);
         }
         // SAFETY: By the type invariants, this is about the new address space, and by those of
-        // `batch` the pages are nobody's and fit the extents. The function takes the bvecs out whose references it uses up, and leaves the others.
+        // `batch` the pages were made for the extents. The function takes the bvecs out whose
+        // references it uses up, and leaves the others.
         unsafe { batch.with_raw(0, |raw| bindings::checkpoint_pages_install(raw)) }.0
     }
 

@@ -13,6 +13,7 @@
 
 use super::{
     batch::PageBatch,
+    policy::Policy,
     MmWithUser, //
 };
 use crate::{
@@ -45,6 +46,10 @@ unsafe impl Plain for bindings::cr_hdr_mm {}
 unsafe impl Plain for bindings::cr_hdr_mm_context {}
 // SAFETY: As above.
 unsafe impl Plain for bindings::cr_hdr_vma {}
+// SAFETY: As above.
+unsafe impl Plain for bindings::cr_hdr_guard {}
+// SAFETY: As above.
+unsafe impl Plain for bindings::cr_hdr_aio {}
 
 /// Returns the bytes of `plain`.
 pub(super) fn bytes_of<T: Plain>(plain: &T) -> &[u8] {
@@ -59,6 +64,52 @@ pub(super) fn of_bytes<T: Plain>(bytes: &[u8]) -> Result<T> {
     }
     // SAFETY: There are enough bytes, and any of them make integers.
     Ok(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// A guard region: a `struct cr_hdr_guard`.
+pub struct Guard(pub(super) bindings::cr_hdr_guard);
+
+impl Guard {
+    /// Makes one of the bytes of the structure.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Ok(Self(of_bytes(bytes)?))
+    }
+
+    /// Returns the bytes of the structure.
+    pub fn bytes(&self) -> &[u8] {
+        bytes_of(&self.0)
+    }
+
+    /// Returns where it ends.
+    pub fn end(&self) -> u64 {
+        self.0.end
+    }
+}
+
+/// A context of io_setup(2): a `struct cr_hdr_aio`, and how large its ring is.
+pub struct Aio {
+    pub(super) aio: bindings::cr_hdr_aio,
+    pub(super) size: usize,
+}
+
+impl Aio {
+    /// Makes one of the bytes of the structure.
+    pub fn from_bytes(bytes: &[u8], size: usize) -> Result<Self> {
+        Ok(Self {
+            aio: of_bytes(bytes)?,
+            size,
+        })
+    }
+
+    /// Returns the bytes of the structure.
+    pub fn bytes(&self) -> &[u8] {
+        bytes_of(&self.aio)
+    }
+
+    /// Returns how many bytes its ring has.
+    pub fn size(&self) -> usize {
+        self.size
+    }
 }
 
 /// The address space of a process.
@@ -176,6 +227,62 @@ impl AddressSpace {
             vma: found.vma,
             name: found.name,
         }))
+    }
+
+    /// Finds the first guard region that is at `addr` or above it.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` on a fatal signal.
+    pub fn guard_above(&self, addr: u64) -> Result<Option<Guard>> {
+        let mut found = MaybeUninit::uninit();
+
+        // SAFETY: Both pointers are valid.
+        crate::error::to_result(unsafe {
+            bindings::checkpoint_guard_find(self.mm.as_raw(), addr as usize, found.as_mut_ptr())
+        })?;
+        // SAFETY: The function has initialized all of it: zeros, if there is none.
+        let found = unsafe { found.assume_init() };
+
+        Ok((found.end != 0).then_some(Guard(found)))
+    }
+
+    /// Describes the policy of the first mapping that has one and ends above `addr`.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` on a fatal signal.
+    pub fn policy_above(&self, addr: u64) -> Result<Option<Policy>> {
+        let mut found = MaybeUninit::zeroed();
+
+        // SAFETY: Both pointers are valid.
+        crate::error::to_result(unsafe {
+            bindings::checkpoint_policy_find(self.mm.as_raw(), addr as usize, found.as_mut_ptr())
+        })?;
+        // SAFETY: All members may be 0, which they are if the function has not filled it in.
+        let found: bindings::cr_hdr_policy = unsafe { found.assume_init() };
+
+        Ok((found.end != 0).then_some(Policy(found)))
+    }
+
+    /// Describes a context of io_setup(2): the first in the kernel's table from `slot` on, which
+    /// becomes the place where to look for the next.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if a request is under way.
+    pub fn next_aio(&self, slot: &mut c_uint) -> Result<Option<Aio>> {
+        let mut aio = MaybeUninit::zeroed();
+        let mut size = 0;
+
+        // SAFETY: All pointers are valid.
+        crate::error::to_result(unsafe {
+            bindings::checkpoint_aio_find(self.mm.as_raw(), slot, aio.as_mut_ptr(), &raw mut size)
+        })?;
+        // SAFETY: All members may be 0, which they are if the function has not filled it in.
+        let aio: bindings::cr_hdr_aio = unsafe { aio.assume_init() };
+
+        Ok((aio.id != 0).then_some(Aio { aio, size }))
     }
 
     /// Collects pages that are nowhere but in this address space, from `from` on, into an empty

@@ -29,44 +29,56 @@ static void become(const char *test, const char *way)
 	CHECK(!"execve of a 32-bit program");
 }
 
-/* What it calls the kernel by is INT $0x80. */
-#define IA32_TEST(name) \
-	MIDWAY_TEST(ia32_##name) \
+/* The program has what is called @test, and calls the kernel by @way. */
+#define IA32_TEST(test, way) \
+	static void ia32_##test##_by_##way##_subject(void) \
 	{ \
-		become(#name, "int80"); \
+		become(#test, #way); \
+	} \
+	TEST_F_TIMEOUT(midway, ia32_##test##_by_##way, 120) \
+	{ \
+		run_subject_flags(_metadata, ia32_##test##_by_##way##_subject, \
+				  variant->how, MIDWAY_DEAD, 0); \
 	}
 
-/* It calls the kernel in both ways. */
-#define IA32_TESTS(name) \
-	IA32_TEST(name) \
-	MIDWAY_TEST(ia32_##name##_by_the_vdso) \
-	{ \
-		become(#name, "vdso"); \
-	}
-
-IA32_TEST(registers)
-IA32_TESTS(nanosleep)
-IA32_TESTS(nanosleep_interrupted)
-IA32_TESTS(nanosleep64_interrupted)
-IA32_TESTS(poll)
-IA32_TESTS(poll_without_end)
-IA32_TESTS(futex)
-IA32_TESTS(futex64)
-IA32_TESTS(sigtimedwait)
-IA32_TESTS(pause)
-IA32_TESTS(read_goes_on)
-IA32_TESTS(handler_with_info)
-IA32_TESTS(handler_old_style)
-IA32_TESTS(tls)
-IA32_TEST(ldt)
-IA32_TEST(large_ldt)
-IA32_TEST(code_of_64_bits)
-IA32_TEST(robust_list)
-IA32_TEST(stack_and_rseq)
-IA32_TEST(personality)
-IA32_TESTS(memory)
-IA32_TEST(auxv)
-IA32_TESTS(vdso)
+IA32_TEST(registers, int80)
+IA32_TEST(nanosleep, int80)
+IA32_TEST(nanosleep, vdso)
+IA32_TEST(nanosleep_interrupted, int80)
+IA32_TEST(nanosleep_interrupted, vdso)
+IA32_TEST(nanosleep64_interrupted, int80)
+IA32_TEST(nanosleep64_interrupted, vdso)
+IA32_TEST(poll, int80)
+IA32_TEST(poll, vdso)
+IA32_TEST(poll_without_end, int80)
+IA32_TEST(poll_without_end, vdso)
+IA32_TEST(futex, int80)
+IA32_TEST(futex, vdso)
+IA32_TEST(futex64, int80)
+IA32_TEST(futex64, vdso)
+IA32_TEST(sigtimedwait, int80)
+IA32_TEST(sigtimedwait, vdso)
+IA32_TEST(pause, int80)
+IA32_TEST(pause, vdso)
+IA32_TEST(read_goes_on, int80)
+IA32_TEST(read_goes_on, vdso)
+IA32_TEST(handler_with_info, int80)
+IA32_TEST(handler_with_info, vdso)
+IA32_TEST(handler_old_style, int80)
+IA32_TEST(handler_old_style, vdso)
+IA32_TEST(tls, int80)
+IA32_TEST(tls, vdso)
+IA32_TEST(ldt, int80)
+IA32_TEST(large_ldt, int80)
+IA32_TEST(code_of_64_bits, int80)
+IA32_TEST(robust_list, int80)
+IA32_TEST(stack_and_rseq, int80)
+IA32_TEST(personality, int80)
+IA32_TEST(memory, int80)
+IA32_TEST(memory, vdso)
+IA32_TEST(auxv, int80)
+IA32_TEST(vdso, int80)
+IA32_TEST(vdso, vdso)
 
 /* It is what it was to others, too: /proc, and another checkpoint. */
 TEST_F_TIMEOUT(midway, ia32_image_says_so, 120)
@@ -77,7 +89,7 @@ TEST_F_TIMEOUT(midway, ia32_image_says_so, 120)
 	struct walk w;
 	int fd;
 
-	ASSERT_TRUE(subject_start(&s, ia32_tls_subject, LEFT));
+	ASSERT_TRUE(subject_start(&s, ia32_tls_by_int80_subject, LEFT));
 	ASSERT_TRUE(subject_checkpoint(&s, LEFT, 0));
 	subject_finish(&s, "the one that went on");
 	ASSERT_TRUE(subject_restart(&s));
@@ -111,8 +123,9 @@ TEST_F_TIMEOUT(midway, ia32_image_says_so, 120)
 	asm volatile("mov %%" #seg ", %0" : "=r" (v_)); \
 	v_ & 0xffff; \
 })
-#define SET_SEG(seg, value) \
-	asm volatile("mov %0, %%" #seg : : "r" (value) : "memory")
+#define SET_SEG(seg, value) ({ \
+	asm volatile("mov %0, %%" #seg : : "r" (value) : "memory"); \
+})
 #define FROM_SEG(seg) ({ \
 	unsigned int v_; \
 	asm volatile("movl %%" #seg ":0, %0" : "=r" (v_)); \
@@ -137,7 +150,6 @@ static struct user_desc data_at(int entry, const void *base)
 		.limit = 0xfffff,
 		.limit_in_pages = 1,
 		.seg_32bit = 1,
-		.useable = 1,
 	};
 }
 
@@ -190,7 +202,7 @@ static void check_segments(unsigned int *low)
 	CHECK(FROM_SEG(gs) == low[0]);
 	*now = (struct user_desc) { .entry_number = GET_SEG(gs) >> 3 };
 	CHECK(!int80(244, now, NULL, 0, NULL));
-	CHECK(now->base_addr == (uintptr_t)low && now->useable);
+	CHECK(now->base_addr == (uintptr_t)low);
 	CHECK((int)syscall(SYS_modify_ldt, 0, ldt, sizeof(ldt)) == sizeof(ldt));
 	CHECK(!ldt[0] && !ldt[2] && ldt[3] && ldt[4] && !ldt[5]);
 	SET_SEG(gs, LDT(3));
@@ -289,7 +301,11 @@ asm(".text\n"
 	"far32_to: .long 0; .word 0x23\n"
 	"far32_end:\n");
 
-extern const char far32_begin[], far32_code[], far32_back[], far32_end[];
+#define FAR32(what) ({ \
+	const char *at_; \
+	asm("lea far32_" #what "(%%rip), %0" : "=r" (at_)); \
+	at_; \
+})
 
 MIDWAY_TEST(code_of_32_bits_in_a_64_bit_program)
 {
@@ -297,12 +313,12 @@ MIDWAY_TEST(code_of_32_bits_in_a_64_bit_program)
 	unsigned int *stack = low_memory(PROT_READ | PROT_WRITE);
 	int (*go)(void *stack, char *to, unsigned int ip) = (void *)code;
 
-	memcpy(code, far32_begin, far32_end - far32_begin);
-	stack[512] = (uintptr_t)code + (far32_back - far32_begin);
+	memcpy(code, FAR32(begin), FAR32(end) - FAR32(begin));
+	stack[512] = (uintptr_t)code + (FAR32(back) - FAR32(begin));
 	stack[513] = 0x33;
 	say(SAY_READY);
 	CHECK(go(stack + 512, (char *)stack,
-		 (uintptr_t)code + (far32_code - far32_begin)) == 1);
+		 (uintptr_t)code + (FAR32(code) - FAR32(begin))) == 1);
 	CHECK(*(char *)stack == 'g');
 }
 

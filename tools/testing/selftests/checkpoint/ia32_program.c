@@ -12,7 +12,8 @@ typedef unsigned long long u64;
 
 #define NULL ((void *)0)
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 
 /* System calls of i386 */
 enum {
@@ -68,30 +69,38 @@ struct user_desc {
 #define SEG_READ_EXEC_ONLY 8
 #define SEG_PAGES 16
 #define SEG_NOT_PRESENT 32
-#define SEG_USEABLE 64
+#define SEG_AVAILABLE 64
 
 /* Selectors of an entry, for ring 3. */
 #define GDT(n) ((n) << 3 | 3)
 #define LDT(n) ((n) << 3 | 7)
 
-/* Functions that the compiler makes up calls of. */
+/*
+ * Functions that the compiler makes up calls of, but must not of the loops in
+ * them.
+ */
+#define barrier() ({ asm volatile("" : : : "memory"); })
 
 void *memset(void *to, int c, u32 len)
 {
-	volatile u8 *p = to;
+	u8 *p = to;
 
-	while (len--)
+	for (; len; len--) {
 		*p++ = c;
+		barrier();
+	}
 	return to;
 }
 
 void *memcpy(void *to, const void *from, u32 len)
 {
-	volatile u8 *p = to;
+	u8 *p = to;
 	const u8 *q = from;
 
-	while (len--)
+	for (; len; len--) {
 		*p++ = *q++;
+		barrier();
+	}
 	return to;
 }
 
@@ -138,8 +147,6 @@ static u32 from_auxv(u32 type)
 /* How to call the kernel: 0 for INT $0x80, or a function of the vDSO. */
 u32 kernel_vsyscall;
 
-int raw_call(const u32 *args);
-
 /* Also: the program's first instruction. */
 asm(".text\n"
 	".globl _start\n"
@@ -168,15 +175,20 @@ asm(".text\n"
 	"2:	pop %edi; pop %esi; pop %ebx; pop %ebp\n"
 	"	ret\n");
 
-static int call(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e)
+static int system_call(u32 nr, u32 a, u32 b, u32 c, u32 d, u32 e)
 {
 	const u32 args[] = { nr, a, b, c, d, e, 0x66666666 };
+	int ret;
 
-	return raw_call(args);
+	asm volatile("push %1\n"
+		     "call raw_call\n"
+		     "pop %%ecx\n"
+		     : "=&a" (ret) : "r" (args) : "ecx", "edx", "memory", "cc");
+	return ret;
 }
 
 #define CALL5(nr, a, b, c, d, e, ...) \
-	call(nr, (u32)(a), (u32)(b), (u32)(c), (u32)(d), (u32)(e))
+	system_call(nr, (u32)(a), (u32)(b), (u32)(c), (u32)(d), (u32)(e))
 #define CALL(...) CALL5(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
 
 static void say(const char *text)
@@ -191,11 +203,13 @@ static void say_number(int n)
 	u32 left = n < 0 ? -(u32)n : (u32)n;
 
 	*p = '\0';
-	do
-		*--p = '0' + left % 10;
-	while (left /= 10);
+	do {
+		p--;
+		*p = '0' + left % 10;
+		left /= 10;
+	} while (left);
 	if (n < 0)
-		*--p = '-';
+		say("-");
 	say(p);
 }
 
@@ -293,8 +307,6 @@ u16 spin_cw = 0x0b7f, spin_got_cw;
 u32 spin_mxcsr = 0x3f80, spin_got_mxcsr, mxcsr_default = 0x1f80;
 u32 spin_flags;
 
-void spin(void);
-
 /* Computes with all registers until spin_over is set. */
 asm(".text\n"
 	"spin:\n"
@@ -360,9 +372,9 @@ asm(".text\n"
 	"	pop %edi; pop %esi; pop %ebx; pop %ebp\n"
 	"	ret\n");
 
-static void end_spin(int sig __attribute__((unused)))
+static void end_spin(int sig)
 {
-	spin_over = 1;
+	spin_over = sig;
 }
 
 static void do_registers(void)
@@ -377,7 +389,7 @@ static void do_registers(void)
 			spin_xmm[i][j] = i * 16 + j + 1;
 	handle_sigusr1(end_spin, 0);
 	say(SAY_SPINNING);
-	spin();
+	asm volatile("call spin" : : : "eax", "ecx", "edx", "memory", "cc");
 
 	n = spin_got[0] - spin_want[0];
 	for (i = 0; i < ARRAY_SIZE(step); i++)
@@ -580,7 +592,7 @@ static void do_handler_old_style(void)
 /* Segments */
 
 #define GET_SEG(seg) ({ u32 v_; asm volatile("mov %%" #seg ", %0" : "=r" (v_)); v_ & 0xffff; })
-#define SET_SEG(seg, value) asm volatile("mov %0, %%" #seg : : "r" (value) : "memory")
+#define SET_SEG(seg, value) ({ asm volatile("mov %0, %%" #seg : : "r" (value) : "memory"); })
 #define FROM_SEG(seg) ({ u32 v_; asm volatile("movl %%" #seg ":0, %0" : "=r" (v_)); v_; })
 
 static u32 tls_words[3] = { 0xfeed0001, 0xfeed0002, 0xfeed0003 };
@@ -595,7 +607,7 @@ static void do_tls(void)
 	for (i = 0; i < 3; i++) {
 		desc[i] = (struct user_desc) {
 			-1, (u32)&tls_words[i], i == 1 ? 3 : 0xfffff,
-			SEG_32BIT | (i == 1 ? 0 : SEG_PAGES) | SEG_USEABLE |
+			SEG_32BIT | (i == 1 ? 0 : SEG_PAGES) | SEG_AVAILABLE |
 			(i == 2 ? SEG_READ_EXEC_ONLY : 0),
 		};
 		EXPECT(0, CALL(NR_set_thread_area, &desc[i]));
@@ -650,23 +662,21 @@ static void flat_segments(void)
 static void do_ldt(void)
 {
 	static u64 before[16], after[16];
-	static struct {
-		u32 ip;
-		u16 cs;
-	} __attribute__((packed)) to;
+	/* An address, and a selector. */
+	static u32 to[2];
 
 	make_ldt(1, 0, 0xfffff, SEG_32BIT | SEG_PAGES);
 	make_ldt(2, 0, 0xfffff, SEG_32BIT | SEG_PAGES | SEG_CODE);
-	make_ldt(5, (u32)&ldt_word, 3, SEG_32BIT | SEG_USEABLE);
+	make_ldt(5, (u32)&ldt_word, 3, SEG_32BIT | SEG_AVAILABLE);
 	make_ldt(7, 0x1234, 0xff, 0);
 	make_ldt(9, 0, 0xff, SEG_32BIT | SEG_CONFORMING | SEG_NOT_PRESENT);
 	EXPECT(sizeof(before), CALL(NR_modify_ldt, 0, before, sizeof(before)));
 	CHECK(before[1] && before[7] && before[9] && !before[3] && !before[10]);
 
-	to.cs = LDT(2);
+	to[1] = LDT(2);
 	asm volatile("movl $1f, %0\n"
 		     "ljmp *%0\n"
-		     "1:" : "+m" (to) : : "memory");
+		     "1:" : "+m" (to[0]) : : "memory");
 	SET_SEG(ds, LDT(1));
 	SET_SEG(es, LDT(1));
 	SET_SEG(ss, LDT(1));
@@ -696,7 +706,7 @@ static void do_large_ldt(void)
 	u32 i;
 
 	for (i = 0; i < 5000; i += 39)
-		make_ldt(i, i * 4096, 0xff, SEG_32BIT | SEG_USEABLE);
+		make_ldt(i, i * 4096, 0xff, SEG_32BIT | SEG_AVAILABLE);
 	make_ldt(4999, 0x12345678, 1, SEG_32BIT);
 	EXPECT(sizeof(before), CALL(NR_modify_ldt, 0, before, sizeof(before)));
 	CHECK(before[4999] && before[39] && !before[40]);
@@ -745,9 +755,8 @@ static void do_robust_list(void)
 
 static void do_stack_and_rseq(void)
 {
-	static struct {
-		u32 words[8];
-	} __attribute__((aligned(32))) area;
+	static u32 room[16];
+	u32 *area = (u32 *)(((u32)room + 31) & ~31);
 	static u8 stack[65536];
 	struct {
 		void *sp;
@@ -757,13 +766,13 @@ static void do_stack_and_rseq(void)
 
 	EXPECT(0, CALL(NR_sigaltstack, &set, NULL));
 	/* Its second word is where a processor will be, and is no such yet. */
-	area.words[1] = -1;
-	EXPECT(0, CALL(NR_rseq, &area, sizeof(area), 0, 0x53053053));
+	area[1] = -1;
+	EXPECT(0, CALL(NR_rseq, area, 32, 0, 0x53053053));
 	checkpoint_here();
 	EXPECT(0, CALL(NR_sigaltstack, NULL, &now));
 	CHECK(now.sp == set.sp && now.size == set.size && !now.flags);
-	CHECK(READ_ONCE(area.words[1]) < 8192);
-	EXPECT(0, CALL(NR_rseq, &area, sizeof(area), 1, 0x53053053));
+	CHECK(READ_ONCE(area[1]) < 8192);
+	EXPECT(0, CALL(NR_rseq, area, 32, 1, 0x53053053));
 }
 
 static void do_personality(void)
@@ -803,17 +812,17 @@ static void do_memory(void)
 
 	/* More of both, where a 32-bit program can reach it. */
 	CHECK((u32)CALL(NR_brk, last + 0x100000) == last + 0x100000);
-	((volatile u8 *)last)[0xfffff] = 1;
+	WRITE_ONCE(((u8 *)last)[0xfffff], 1);
 	more = CALL(NR_mmap2, 0, 0x10000000, PROT_RW,
 		    MAP_PRIVATE_ANON | MAP_NORESERVE, -1);
 	CHECK(more < 0xfffff000 && more + 0x10000000 > more);
-	((volatile u8 *)more)[0x0fffffff] = 1;
+	WRITE_ONCE(((u8 *)more)[0x0fffffff], 1);
 	/* And the stack grows. */
 	{
-		volatile u8 deep[512 * 1024];
+		u8 deep[512 * 1024];
 
-		deep[0] = 1;
-		CHECK(deep[0] == 1);
+		WRITE_ONCE(deep[0], 1);
+		CHECK(READ_ONCE(deep[0]) == 1);
 	}
 }
 
@@ -917,7 +926,6 @@ static const struct {
 };
 
 /* @stack is what execve(2) made: the arguments, the environment, and auxv. */
-void begin(u32 *stack);
 void begin(u32 *stack)
 {
 	const char *name, *way;

@@ -3,7 +3,7 @@
  * What cannot be saved is refused by name, and who was to be saved goes on and
  * notices nothing.
  */
-#include "proc.h"
+#include "refuse.h"
 
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -11,129 +11,23 @@
 #include <linux/keyctl.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
-#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/shm.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
 
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret 447
+#endif
 #ifndef SYS_io_uring_setup
 #define SYS_io_uring_setup 425
 #endif
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
-
-FIXTURE(refuse)
-{
-	struct subject s;
-};
-
-FIXTURE_SETUP(refuse)
-{
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	ASSERT_TRUE(make_dir());
-	self->s.metadata = _metadata;
-}
-
-FIXTURE_TEARDOWN(refuse)
-{
-	remove_dir();
-}
-
-/*
- * @fn prepares something that cannot be saved, and calls checkpoint_here().
- * The call is refused with EOPNOTSUPP and with a line that names the task and
- * has @what in it; in the file for the image there is nothing that could be
- * taken for one; and the process goes on to its end.
- */
-static void refused(struct __test_metadata *_metadata, struct subject *s,
-		    void (*fn)(void), const char *what)
-{
-	char text[1024] = { 0 }, name[64];
-	char c;
-	long ret;
-	int err;
-
-	ASSERT_TRUE(subject_start(s, fn, LEFT));
-	s->ready = read_byte(s->out);
-	if (s->ready == 'k') {
-		/* It says, letter by letter, what the machine does not have. */
-		read_text(s->out, text, sizeof(text));
-		kill(s->pid, SIGKILL);
-		waitpid(s->pid, NULL, 0);
-		SKIP(return, "the machine has no such thing: %s", text);
-	}
-	ASSERT_EQ(SAY_READY[0], s->ready);
-	ASSERT_TRUE(proc_wait_asleep(s->pid));
-	errno = 0;
-	ret = sys_checkpoint(s->pid, s->image, CHECKPOINT_LOG | CHECKPOINT_KILL,
-			     s->logfd);
-	err = errno;
-	ASSERT_LE(0, pread(s->logfd, text, sizeof(text) - 1, 0));
-	EXPECT_EQ(-1, ret);
-	EXPECT_EQ(EOPNOTSUPP, err);
-	snprintf(name, sizeof(name), "checkpoint: task %d (", s->pid);
-	EXPECT_TRUE(!strncmp(text, name, strlen(name)))
-		TH_LOG("log '%s', wanted '%s'", text, name);
-	EXPECT_TRUE(!!strstr(text, what))
-		TH_LOG("log '%s', wanted '%s'", text, what);
-	EXPECT_TRUE(one_printable_line(text))
-		TH_LOG("log '%s' is not one line", text);
-	/* What was written before it was refused is no image. */
-	if (file_size(s->image) > 0) {
-		struct walk w = walk_file(s->image);
-
-		EXPECT_NE(NULL, w.wrong);
-		walk_free(&w);
-	}
-	/* Nor was it killed, or stopped, or interrupted. */
-	sleep_ms(20);
-	c = proc_state(s->pid);
-	EXPECT_EQ('S', c)
-		TH_LOG("state %c", c);
-	if (subject_finish(s, "who could not be saved"))
-		subject_close(s);
-	/* Who shared something with it is the test's own child. */
-	while (waitpid(-1, NULL, 0) > 0)
-		;
-}
-
-/* In the subject: it cannot be tried on this machine. */
-static void lacks(const char *what)
-{
-	dprintf(1, "k%s: %s", what, strerror(errno));
-	_exit(0);
-}
-
-#define REFUSE_TEST(name, what) \
-	static void name##_subject(void); \
-	TEST_F(refuse, name) \
-	{ \
-		refused(_metadata, &self->s, name##_subject, what); \
-	} \
-	static void name##_subject(void)
-
-/* A descriptor of this kind, 5. */
-static void with_fd(int fd, const char *what)
-{
-	if (fd < 0)
-		lacks(what);
-	CHECK(dup2(fd, 5) == 5);
-	if (fd != 5)
-		close(fd);
-	checkpoint_here();
-	CHECK(fcntl(5, F_GETFD) >= 0);
-}
 
 /* The counterpart: without any of it, the same subject is saved. */
 static void nothing_special(void)
@@ -175,56 +69,11 @@ REFUSE_TEST(netlink_socket, "fd 5: ")
 	with_fd(socket(AF_NETLINK, SOCK_RAW, 0), "netlink");
 }
 
-REFUSE_TEST(epoll, "fd 5: ")
-{
-	with_fd(epoll_create1(0), "epoll");
-}
-
-REFUSE_TEST(eventfd, "fd 5: ")
-{
-	with_fd(eventfd(3, 0), "eventfd");
-}
-
-REFUSE_TEST(signalfd, "fd 5: ")
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR2);
-	with_fd(signalfd(-1, &set, 0), "signalfd");
-}
-
-REFUSE_TEST(inotify, "fd 5: ")
-{
-	with_fd(inotify_init1(0), "inotify");
-}
-
-REFUSE_TEST(pidfd, "fd 5: ")
-{
-	with_fd(syscall(SYS_pidfd_open, getpid(), 0), "pidfd");
-}
-
-REFUSE_TEST(userfaultfd, "fd 5: ")
-{
-	with_fd(syscall(SYS_userfaultfd, 0), "userfaultfd");
-}
-
 REFUSE_TEST(io_uring, "io_uring")
 {
 	struct io_uring_params params = { 0 };
 
 	with_fd(syscall(SYS_io_uring_setup, 4, &params), "io_uring");
-}
-
-REFUSE_TEST(proc_file_of_another, "fd 5: ")
-{
-	char path[64];
-	int fd;
-
-	/* A directory of a process that will not be there again. */
-	snprintf(path, sizeof(path), "/proc/%d/ns/uts", getppid());
-	fd = open(path, O_RDONLY);
-	with_fd(fd, "namespace");
 }
 
 REFUSE_TEST(random_device, "fd 5: ")
@@ -341,21 +190,89 @@ REFUSE_TEST(lock_on_a_standard_stream, "fd 0: a lock on a file that the restarte
 
 /* Mappings */
 
-REFUSE_TEST(hugetlb_mapping, "hugetlb")
+REFUSE_TEST(secret_memory, "secret memory")
 {
+	int fd = syscall(SYS_memfd_secret, 0);
 	char *p;
-	int fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY);
+
+	if (fd < 0)
+		lacks("memfd_secret");
+	CHECK(!ftruncate(fd, 4096));
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED);
+	close(fd);
+	put_text(p, "here");
+	checkpoint_here();
+	CHECK(!strcmp(p, "here"));
+}
+
+/* The descriptor is gone for the process, by which it would be refused as well. */
+REFUSE_TEST(userfaultfd_memory, "userfaultfd memory")
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	pid_t parent = getpid(), keeper;
+	char *p;
+
+	if (fd < 0)
+		lacks("userfaultfd");
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED);
+	reg.range.start = (uintptr_t)p;
+	reg.range.len = 4096;
+	CHECK(!ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg));
+	/* A brother keeps it open: without anyone, the memory is ordinary again. */
+	keeper = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+	CHECK(keeper >= 0);
+	if (!keeper) {
+		close(0);
+		close(1);
+		while (!kill(parent, 0))
+			usleep(1000);
+		_exit(0);
+	}
+	close(fd);
+	checkpoint_here();
+	CHECK(!kill(keeper, SIGKILL));
+}
+
+REFUSE_TEST(device_memory, "memory of a device")
+{
+	/* The BIOS, which may be read whatever else of memory may not. */
+	int fd = open("/dev/mem", O_RDONLY);
+	char *p;
+
+	if (fd < 0)
+		lacks("/dev/mem");
+	p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0xf0000);
+	if (p == MAP_FAILED)
+		lacks("/dev/mem");
+	close(fd);
+	checkpoint_here();
+	CHECK(!munmap(p, 4096));
+}
+
+REFUSE_TEST(system_v_shared_memory_of_huge_pages, "System V shared memory")
+{
+	int fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY), id;
+	char *p;
 
 	if (fd < 0 || write(fd, "4", 1) != 1)
 		lacks("hugetlb");
 	close(fd);
-	p = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-	if (p == MAP_FAILED)
+	id = shmget(IPC_PRIVATE, 2 << 20, SHM_HUGETLB | 0600);
+	if (id < 0)
 		lacks("hugetlb");
-	p[0] = 1;
+	p = shmat(id, NULL, 0);
+	shmctl(id, IPC_RMID, NULL);
+	CHECK(p != (void *)-1);
+	put_text(p, "here");
 	checkpoint_here();
-	CHECK(p[0] == 1);
+	CHECK(!strcmp(p, "here") && !shmdt(p));
+	fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY);
+	CHECK(fd >= 0 && write(fd, "0", 1) == 1);
+	close(fd);
 }
 
 REFUSE_TEST(system_v_shared_memory, "System V shared memory")
