@@ -122,9 +122,7 @@ void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obsta
 	if (checkpoint_shares_sighand(task))
 		found(to, "sharing signal handlers with another process");
 	ns_obstacles(task, to);
-	what = checkpoint_cred_obstacle(task);
-	if (what)
-		found(to, what);
+	checkpoint_cred_obstacles(task, to);
 	what = checkpoint_cpu_obstacle(task);
 	if (what)
 		found(to, what);

@@ -34,63 +34,60 @@
  * Saving
  */
 
+static void found(struct checkpoint_obstacles *to, const char *what)
+{
+	if (to->nr < ARRAY_SIZE(to->what))
+		to->what[to->nr++] = what;
+}
+
+/* Keys that a session or a user shares are the restarter's. */
+static void key_obstacles(const struct cred *cred, struct checkpoint_obstacles *to)
+{
 #ifdef CONFIG_KEYS
-static const char *checkpoint_key_obstacle(const struct cred *cred)
-{
-	/* Keys that a session or a user shares are the restarter's. */
 	if (cred->thread_keyring || cred->process_keyring)
-		return "a keyring of its own";
+		found(to, "a keyring of its own");
 	if (cred->request_key_auth)
-		return "keyctl(KEYCTL_ASSUME_AUTHORITY)";
+		found(to, "keyctl(KEYCTL_ASSUME_AUTHORITY)");
 	if (cred->jit_keyring != KEY_REQKEY_DEFL_DEFAULT)
-		return "keyctl(KEYCTL_SET_REQKEY_KEYRING)";
-	return NULL;
-}
-#else
-static const char *checkpoint_key_obstacle(const struct cred *cred)
-{
-	return NULL;
-}
+		found(to, "keyctl(KEYCTL_SET_REQKEY_KEYRING)");
 #endif
+}
 
 /* Labels for what a task makes next; a module without them answers an error. */
-static const char *checkpoint_label_obstacle(struct task_struct *task)
+static void label_obstacles(struct task_struct *task, struct checkpoint_obstacles *to)
 {
 	static const struct {
 		const char *attr;
-		const char *name;
+		const char *what;
 	} labels[] = {
 		{ "exec", "a label for the next program" },
 		{ "fscreate", "a label for new files" },
 		{ "keycreate", "a label for new keys" },
 		{ "sockcreate", "a label for new sockets" },
 	};
-	int i, len;
+	int i;
 
 	for (i = 0; i < ARRAY_SIZE(labels); i++) {
 		char *label = NULL;
 
-		len = security_getprocattr(task, LSM_ID_UNDEF, labels[i].attr, &label);
+		if (security_getprocattr(task, LSM_ID_UNDEF, labels[i].attr, &label) > 0)
+			found(to, labels[i].what);
 		kfree(label);
-		if (len > 0)
-			return labels[i].name;
 	}
-	return NULL;
 }
 
-/* A name for what @task is or may do and no image has, NULL if there is nothing. */
-const char *checkpoint_cred_obstacle(struct task_struct *task)
+/* Adds what @task is or may do and no image has. */
+void checkpoint_cred_obstacles(struct task_struct *task, struct checkpoint_obstacles *to)
 {
 	const struct cred *cred = get_task_cred(task);
-	const char *obstacle;
 
-	obstacle = checkpoint_key_obstacle(cred);
+	key_obstacles(cred, to);
 #ifdef CONFIG_SECURITY_LANDLOCK
-	if (!obstacle && checkpoint_landlocked(cred))
-		obstacle = "a Landlock domain";
+	if (checkpoint_landlocked(cred))
+		found(to, "a Landlock domain");
 #endif
 	put_cred(cred);
-	return obstacle ?: checkpoint_label_obstacle(task);
+	label_obstacles(task, to);
 }
 
 static bool checkpoint_ids_mapped(const struct cr_hdr_creds *creds)

@@ -474,10 +474,8 @@ impl Before {
         let to_come = &mut self.to_come;
 
         match *item {
-            Item::Groups(groups) => {
-                if u32s(groups).any(|group| group == NO_ID) {
-                    return Err(Reason::NoId { field: "group" });
-                }
+            Item::Groups(groups) if u32s(groups).any(|group| group == NO_ID) => {
+                return Err(Reason::NoId { field: "group" });
             }
             Item::Seccomp(seccomp) => to_come.announce(Part::Filter, seccomp.nr_filters as usize),
             Item::Filter(filter) => to_come.announce(Part::Insns, filter.insns_len()),
@@ -553,10 +551,10 @@ impl Before {
                 self.vma_end = vma.end;
             }
             Item::Policy(policy) => {
-                match self.policy_end {
+                if let Some(end) = self.policy_end {
+                    Reason::unless_not_below("start", policy.start, end)?;
                     // Only the first may be that of the task.
-                    Some(end) => Reason::unless_not_below("start", policy.start, end)?,
-                    None => (),
+                    Reason::unless_not_below("end", policy.end, policy.start.saturating_add(1))?;
                 }
                 self.policy_end = Some(policy.end);
             }

@@ -34,7 +34,8 @@ use crate::{
     image::{
         self,
         Item,
-        Text, //
+        Text,
+        Value, //
     },
     resource::{
         Collect,
@@ -144,8 +145,11 @@ fn find_login(cx: &mut Collect<'_>, attrs: &mut image::TaskAttrs) -> Result {
     Ok(())
 }
 
-/// Checks that the caller has the label of the image.
+/// Checks that the caller has the label of the image, if that has one.
 fn check_label(cx: &mut Prepare<'_>, label: &[u8]) -> Result {
+    if label.is_empty() {
+        return Ok(());
+    }
     let own = cx
         .caller
         .label()
@@ -154,7 +158,11 @@ fn check_label(cx: &mut Prepare<'_>, label: &[u8]) -> Result {
     if own.as_slice() != label {
         return Err(cx.fail(
             EPERM,
-            format_args!("label of a security module: the image has another than the caller"),
+            format_args!(
+                "label of a security module is {}, the image has {}",
+                Value::Text(&own),
+                Value::Text(label)
+            ),
         ));
     }
     Ok(())

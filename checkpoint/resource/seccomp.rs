@@ -59,6 +59,8 @@ pub(crate) struct Seccomp {
     insns: usize,
     /// No program that is executed gains privileges: filters take that.
     no_new_privs: bool,
+    /// The time stamp counter cannot be read: strict mode brings that.
+    no_tsc: bool,
 }
 
 /// What the caller is going to have.
@@ -167,6 +169,7 @@ impl Resource for SeccompState {
     fn take(image: &mut Self::Image, item: &Item<'_>) -> Result {
         match item {
             Item::Creds(creds) => image.no_new_privs = creds.no_new_privs != 0,
+            Item::TaskAttrs(attrs) => image.no_tsc = attrs.flags & uapi::CR_ATTR_NO_TSC != 0,
             Item::Seccomp(seccomp) => image.mode = seccomp.mode,
             Item::Filter(filter) => image.filters.push(
                 Filter {
@@ -195,6 +198,10 @@ impl Resource for SeccompState {
             MODE_STRICT if !cx.caller.may_be_strict() => Err(cx.fail(
                 EINVAL,
                 format_args!("seccomp: strict mode, but the caller has filters"),
+            )),
+            MODE_STRICT if !image.no_tsc => Err(cx.fail(
+                EINVAL,
+                format_args!("seccomp: strict mode, but the time stamp counter can be read"),
             )),
             MODE_STRICT => Ok(Prepared::Strict),
             MODE_FILTER => image.filter(cx).map(Prepared::Filters),

@@ -471,7 +471,7 @@ struct seccomp_filter;
 struct sock_filter;
 struct sock_fprog_kern;
 
-const char *checkpoint_cred_obstacle(struct task_struct *task);
+void checkpoint_cred_obstacles(struct task_struct *task, struct checkpoint_obstacles *to);
 int checkpoint_creds_get(struct task_struct *task, struct cr_hdr_creds *to,
 			 u32 *groups, int max);
 int checkpoint_creds_prepare(const struct cr_hdr_creds *from, const u32 *groups,

@@ -206,9 +206,14 @@ static int set_params(const struct cr_hdr_sched *hdr, bool check)
 		check ? sched_setattr : sched_setattr_nocheck;
 	const u64 slice = hdr->flags & CR_SCHED_SLICE ? hdr->runtime : 0;
 	struct sched_attr attr = { .size = sizeof(attr) };
+	bool clamps = hdr->flags & (CR_SCHED_UTIL_MIN | CR_SCHED_UTIL_MAX);
 	struct task_struct *tsk = current;
 	int ret, i;
 
+#ifdef CONFIG_UCLAMP_TASK
+	clamps |= tsk->uclamp_req[UCLAMP_MIN].user_defined ||
+		  tsk->uclamp_req[UCLAMP_MAX].user_defined;
+#endif
 	if (hdr->flags & CR_SCHED_RESET_ON_FORK)
 		attr.sched_flags |= SCHED_FLAG_RESET_ON_FORK;
 	attr.sched_nice = hdr->nice;
@@ -223,24 +228,11 @@ static int set_params(const struct cr_hdr_sched *hdr, bool check)
 
 	attr.sched_policy = hdr->policy;
 	attr.sched_priority = hdr->priority;
-#ifdef CONFIG_UCLAMP_TASK
-	/* -1 undoes what was set. */
-	if (tsk->uclamp_req[UCLAMP_MIN].user_defined) {
-		attr.sched_flags |= SCHED_FLAG_UTIL_CLAMP_MIN;
-		attr.sched_util_min = -1;
-	}
-	if (tsk->uclamp_req[UCLAMP_MAX].user_defined) {
-		attr.sched_flags |= SCHED_FLAG_UTIL_CLAMP_MAX;
-		attr.sched_util_max = -1;
-	}
-#endif
-	if (hdr->flags & CR_SCHED_UTIL_MIN) {
-		attr.sched_flags |= SCHED_FLAG_UTIL_CLAMP_MIN;
-		attr.sched_util_min = hdr->util_min;
-	}
-	if (hdr->flags & CR_SCHED_UTIL_MAX) {
-		attr.sched_flags |= SCHED_FLAG_UTIL_CLAMP_MAX;
-		attr.sched_util_max = hdr->util_max;
+	/* -1 is what the policy has if nobody sets it. */
+	if (clamps) {
+		attr.sched_flags |= SCHED_FLAG_UTIL_CLAMP;
+		attr.sched_util_min = hdr->flags & CR_SCHED_UTIL_MIN ? hdr->util_min : -1;
+		attr.sched_util_max = hdr->flags & CR_SCHED_UTIL_MAX ? hdr->util_max : -1;
 	}
 	if (dl_policy(hdr->policy)) {
 		attr.sched_runtime = hdr->runtime;
@@ -267,7 +259,7 @@ static int set_affinity(const struct cpumask *cpus)
 
 	if (cpus)
 		return sched_setaffinity(0, cpus);
-	if (!current->user_cpus_ptr)
+	if (!READ_ONCE(current->user_cpus_ptr))
 		return 0;
 	ret = __sched_setaffinity(current, &ac);
 	/* What it replaced. */
@@ -330,7 +322,7 @@ static int note_own(struct checkpoint_sched *sched)
 
 	if (!cpus)
 		return -ENOMEM;
-	if (current->user_cpus_ptr) {
+	if (READ_ONCE(current->user_cpus_ptr)) {
 		user_cpus = alloc_user_cpus_ptr(NUMA_NO_NODE);
 		if (!user_cpus) {
 			kfree(cpus);
@@ -341,8 +333,8 @@ static int note_own(struct checkpoint_sched *sched)
 	describe(current, &sched->own);
 	scoped_guard(raw_spinlock_irqsave, &current->pi_lock) {
 		cpumask_copy(cpus, &current->cpus_mask);
-		if (user_cpus && current->user_cpus_ptr)
-			cpumask_copy(user_cpus, current->user_cpus_ptr);
+		if (user_cpus)
+			cpumask_copy(user_cpus, current->user_cpus_ptr ?: cpus);
 	}
 	sched->own_cpus = cpus;
 	sched->own_user_cpus = user_cpus;

@@ -38,8 +38,12 @@ enum Meaning {
     SigInfo,
     /// Seconds since 1970.
     Time,
+    /// Nanoseconds since 1970.
+    TimeInNanos,
     /// Nanoseconds.
     Duration,
+    /// Resource limits.
+    Limits,
     /// Nanoseconds, or that there is no limit.
     Timeout,
     /// The last byte of a lock, which may be the last that there can be.
@@ -52,6 +56,7 @@ const CHECKPOINT: Bits = &[
     (uapi::CHECKPOINT_LOG as u64, "CHECKPOINT_LOG"),
     (uapi::CHECKPOINT_KILL as u64, "CHECKPOINT_KILL"),
     (uapi::CHECKPOINT_STOP as u64, "CHECKPOINT_STOP"),
+    (uapi::CHECKPOINT_INHERIT as u64, "CHECKPOINT_INHERIT"),
 ];
 
 /// `O_*` of x86, without `O_RDONLY` and so on.
@@ -87,6 +92,8 @@ const SIGACTION: Bits = &[
     (0x2, "NOCLDWAIT"),
     (0x4, "SIGINFO"),
     (0x800, "EXPOSE_TAGBITS"),
+    (uapi::CR_SA_X32 as u64, "X32"),
+    (uapi::CR_SA_IA32 as u64, "IA32"),
     (0x0400_0000, "RESTORER"),
     (0x0800_0000, "ONSTACK"),
     (0x1000_0000, "RESTART"),
@@ -106,6 +113,121 @@ const PIPE: Bits = &[(uapi::CR_PIPE_PACKETS as u64, "PACKETS")];
 const SHM: Bits = &[
     (uapi::CR_SHM_MEMFD as u64, "MEMFD"),
     (uapi::CR_SHM_NORESERVE as u64, "NORESERVE"),
+    (uapi::CR_SHM_HUGETLB as u64, "HUGETLB"),
+];
+
+const INODE: Bits = &[(uapi::CR_INODE_LINKABLE as u64, "LINKABLE")];
+
+const EVENTFD: Bits = &[(uapi::CR_EVENTFD_SEMAPHORE as u64, "SEMAPHORE")];
+
+const TIMERFD: Bits = &[
+    (uapi::CR_TIMERFD_ARMED as u64, "ARMED"),
+    (uapi::CR_TIMERFD_ABSTIME as u64, "ABSTIME"),
+    (uapi::CR_TIMERFD_CANCEL as u64, "CANCEL"),
+    (uapi::CR_TIMERFD_CANCELED as u64, "CANCELED"),
+];
+
+const FILTER: Bits = &[(uapi::CR_FILTER_LOG as u64, "LOG")];
+
+const SCHED: Bits = &[
+    (uapi::CR_SCHED_RESET_ON_FORK as u64, "RESET_ON_FORK"),
+    (uapi::CR_SCHED_RECLAIM as u64, "RECLAIM"),
+    (uapi::CR_SCHED_DL_OVERRUN as u64, "DL_OVERRUN"),
+    (uapi::CR_SCHED_UTIL_MIN as u64, "UTIL_MIN"),
+    (uapi::CR_SCHED_UTIL_MAX as u64, "UTIL_MAX"),
+    (uapi::CR_SCHED_SLICE as u64, "SLICE"),
+];
+
+const ATTR: Bits = &[
+    (uapi::CR_ATTR_SUBREAPER as u64, "SUBREAPER"),
+    (uapi::CR_ATTR_IO_FLUSHER as u64, "IO_FLUSHER"),
+    (uapi::CR_ATTR_MCE_SET as u64, "MCE_SET"),
+    (uapi::CR_ATTR_MCE_EARLY as u64, "MCE_EARLY"),
+    (uapi::CR_ATTR_NO_TSC as u64, "NO_TSC"),
+    (uapi::CR_ATTR_NO_CPUID as u64, "NO_CPUID"),
+    (uapi::CR_ATTR_CORE_SCHED as u64, "CORE_SCHED"),
+    (uapi::CR_ATTR_LOGINUID as u64, "LOGINUID"),
+];
+
+/// `PR_SPEC_*`
+const SPECULATION: Bits = &[
+    (0x1, "PRCTL"),
+    (0x2, "ENABLE"),
+    (0x4, "DISABLE"),
+    (0x8, "FORCE_DISABLE"),
+    (0x10, "DISABLE_NOEXEC"),
+];
+
+const THREAD: Bits = &[
+    (uapi::CR_THREAD_IA32 as u64, "IA32"),
+    (uapi::CR_THREAD_RESTART_COMPAT as u64, "RESTART_COMPAT"),
+];
+
+const TIMERS: Bits = &[
+    (uapi::CR_TIMERS_VIRTUAL as u64, "VIRTUAL"),
+    (uapi::CR_TIMERS_PROF as u64, "PROF"),
+    (uapi::CR_TIMERS_REAL as u64, "REAL"),
+    (uapi::CR_TIMERS_RESTORE_IDS as u64, "RESTORE_IDS"),
+];
+
+const TIMER: Bits = &[
+    (uapi::CR_TIMER_ARMED as u64, "ARMED"),
+    (uapi::CR_TIMER_ABSTIME as u64, "ABSTIME"),
+];
+
+/// `EPOLL*`
+const EPOLL_EVENTS: Bits = &[
+    (0x1, "IN"),
+    (0x2, "PRI"),
+    (0x4, "OUT"),
+    (0x8, "ERR"),
+    (0x10, "HUP"),
+    (0x20, "NVAL"),
+    (0x40, "RDNORM"),
+    (0x80, "RDBAND"),
+    (0x100, "WRNORM"),
+    (0x200, "WRBAND"),
+    (0x400, "MSG"),
+    (0x2000, "RDHUP"),
+    (1 << 28, "EXCLUSIVE"),
+    (1 << 29, "WAKEUP"),
+    (1 << 30, "ONESHOT"),
+    (1 << 31, "ET"),
+];
+
+const EPOLL_ITEM: Bits = &[(uapi::CR_EPOLL_READY as u64, "READY")];
+
+/// `IN_*`
+const WATCH: Bits = &[
+    (0x1, "ACCESS"),
+    (0x2, "MODIFY"),
+    (0x4, "ATTRIB"),
+    (0x8, "CLOSE_WRITE"),
+    (0x10, "CLOSE_NOWRITE"),
+    (0x20, "OPEN"),
+    (0x40, "MOVED_FROM"),
+    (0x80, "MOVED_TO"),
+    (0x100, "CREATE"),
+    (0x200, "DELETE"),
+    (0x400, "DELETE_SELF"),
+    (0x800, "MOVE_SELF"),
+    (1 << 26, "EXCL_UNLINK"),
+    (1 << 31, "ONESHOT"),
+];
+
+/// `MEMBARRIER_CMD_REGISTER_*`
+const MEMBARRIER: Bits = &[
+    (1 << 2, "GLOBAL_EXPEDITED"),
+    (1 << 4, "PRIVATE_EXPEDITED"),
+    (1 << 6, "PRIVATE_EXPEDITED_SYNC_CORE"),
+    (1 << 8, "PRIVATE_EXPEDITED_RSEQ"),
+];
+
+/// `MPOL_F_*`
+const POLICY: Bits = &[
+    (1 << 13, "NUMA_BALANCING"),
+    (1 << 14, "RELATIVE_NODES"),
+    (1 << 15, "STATIC_NODES"),
 ];
 
 const FD: Bits = &[(uapi::CR_FD_CLOEXEC as u64, "CLOEXEC")];
@@ -128,10 +250,7 @@ const MM: Bits = &[
     (uapi::CR_MM_MDWE_NO_INHERIT as u64, "MDWE_NO_INHERIT"),
     (uapi::CR_MM_LOCK_FUTURE as u64, "LOCK_FUTURE"),
     (uapi::CR_MM_LOCK_ONFAULT as u64, "LOCK_ONFAULT"),
-    (
-        uapi::CR_MM_THP_EXCEPT_ADVISED as u64,
-        "THP_EXCEPT_ADVISED",
-    ),
+    (uapi::CR_MM_THP_EXCEPT_ADVISED as u64, "THP_EXCEPT_ADVISED"),
 ];
 
 const VMA: Bits = &[
@@ -153,6 +272,8 @@ const VMA: Bits = &[
     (uapi::CR_VMA_RAND_READ as u64, "RAND_READ"),
     (uapi::CR_VMA_SEALED as u64, "SEALED"),
     (uapi::CR_VMA_ACCOUNT as u64, "ACCOUNT"),
+    (uapi::CR_VMA_HUGETLB as u64, "HUGETLB"),
+    (uapi::CR_VMA_DROPPABLE as u64, "DROPPABLE"),
 ];
 
 const FILE_KIND: Names = &[
@@ -166,12 +287,77 @@ const FILE_KIND: Names = &[
     (uapi::CR_FILE_TTY as u64, "terminal"),
     (uapi::CR_FILE_INHERIT as u64, "the restarter's"),
     (uapi::CR_FILE_IMAGE as u64, "the image"),
+    (uapi::CR_FILE_EVENTFD as u64, "eventfd"),
+    (uapi::CR_FILE_TIMERFD as u64, "timerfd"),
+    (uapi::CR_FILE_SIGNALFD as u64, "signalfd"),
+    (uapi::CR_FILE_EPOLL as u64, "epoll"),
+    (uapi::CR_FILE_INOTIFY as u64, "inotify"),
+    (uapi::CR_FILE_PIDFD as u64, "pidfd"),
+    (uapi::CR_FILE_PROC as u64, "in /proc"),
+    (uapi::CR_FILE_EXTERNAL as u64, "external"),
+];
+
+/// `RWH_*`
+const HINT: Names = &[
+    (0, "not set"),
+    (1, "none"),
+    (2, "short"),
+    (3, "medium"),
+    (4, "long"),
+    (5, "extreme"),
+];
+
+const SECCOMP_MODE: Names = &[(0, "none"), (1, "strict"), (2, "filter")];
+
+/// `SCHED_*`
+const SCHED_POLICY: Names = &[
+    (0, "other"),
+    (1, "FIFO"),
+    (2, "RR"),
+    (3, "batch"),
+    (5, "idle"),
+    (6, "deadline"),
+    (7, "ext"),
+];
+
+/// `CLOCK_*`, and in two's complement those that `timer_create(2)` takes besides.
+const CLOCK: Names = &[
+    (0, "realtime"),
+    (1, "monotonic"),
+    (2, "process CPU time"),
+    (3, "thread CPU time"),
+    (7, "boottime"),
+    (8, "realtime alarm"),
+    (9, "boottime alarm"),
+    (11, "TAI"),
+    (!7, "process prof time"),
+    (!6, "process virtual time"),
+    (!3, "thread prof time"),
+    (!2, "thread virtual time"),
+];
+
+/// `SIGEV_*`
+const NOTIFY: Names = &[(0, "signal"), (1, "none"), (2, "thread"), (4, "thread id")];
+
+/// `F_OWNER_*`
+const OWNER_KIND: Names = &[(0, "thread"), (1, "process"), (2, "process group")];
+
+/// `MPOL_*`
+const POLICY_MODE: Names = &[
+    (0, "default"),
+    (1, "preferred"),
+    (2, "bind"),
+    (3, "interleave"),
+    (4, "local"),
+    (5, "preferred many"),
+    (6, "weighted interleave"),
 ];
 
 const LOCK_KIND: Names = &[
     (uapi::CR_LOCK_POSIX as u64, "of the process"),
     (uapi::CR_LOCK_FLOCK as u64, "flock"),
     (uapi::CR_LOCK_OFD as u64, "of the open file"),
+    (uapi::CR_LOCK_LEASE as u64, "lease"),
 ];
 
 const LOCK_TYPE: Names = &[(0, "shared"), (1, "exclusive")];
@@ -181,6 +367,7 @@ const MAPPING_KIND: Names = &[
     (uapi::CR_MAPPING_FILE as u64, "file"),
     (uapi::CR_MAPPING_VDSO as u64, "vDSO"),
     (uapi::CR_MAPPING_VVAR as u64, "vvar"),
+    (uapi::CR_MAPPING_AIO as u64, "aio ring"),
 ];
 
 const RESTART_KIND: Names = &[
@@ -198,35 +385,89 @@ const SIGNAL: [&str; 31] = [
     "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
+/// The flags that a field has.
+fn bits_of(record: Option<&str>, field: &str) -> Option<Bits> {
+    Some(match (record, field) {
+        (Some("HEAD"), "flags") => CHECKPOINT,
+        (Some("FILE"), "flags") => OPEN,
+        (Some("PIPE"), "flags") => PIPE,
+        (Some("SHM"), "flags") => SHM,
+        (Some("SHM"), "seals") => SEALS,
+        (Some("INODE"), "flags") => INODE,
+        (Some("EVENTFD"), "flags") => EVENTFD,
+        (Some("TIMERFD"), "flags") => TIMERFD,
+        (Some("FD"), "flags") => FD,
+        (Some("EPOLL_ITEM"), "events") => EPOLL_EVENTS,
+        (Some("EPOLL_ITEM"), "flags") => EPOLL_ITEM,
+        (Some("WATCH"), "mask") => WATCH,
+        (Some("FILTER"), "flags") => FILTER,
+        (Some("SCHED"), "flags") => SCHED,
+        (Some("TASK_ATTRS"), "flags") => ATTR,
+        (Some("TASK_ATTRS"), "spec_store_bypass" | "spec_indirect_branch" | "spec_l1d_flush") => {
+            SPECULATION
+        }
+        (Some("THREAD"), "flags") => THREAD,
+        (Some("TIMERS"), "flags") => TIMERS,
+        (Some("TIMER"), "flags") => TIMER,
+        (Some("MM"), "membarrier") => MEMBARRIER,
+        (Some("POLICY"), "flags") => POLICY,
+        (Some("MM"), "flags") => MM,
+        (Some("VMA"), "flags") => VMA,
+        (Some("SIGNALS"), "flags") => SIGNALS,
+        (Some("SIGACTION"), "flags") => SIGACTION,
+        (Some("THREAD"), "altstack_flags") => ALTSTACK,
+        _ => return None,
+    })
+}
+
+/// What the numbers of a field stand for.
+fn names_of(record: Option<&str>, field: &str) -> Option<Names> {
+    Some(match (record, field) {
+        (Some("FILE"), "kind") => FILE_KIND,
+        (Some("FILE"), "hint") => HINT,
+        (Some("SECCOMP"), "mode") => SECCOMP_MODE,
+        (Some("SCHED"), "policy") => SCHED_POLICY,
+        (Some("TIMER" | "TIMERFD"), "clock") => CLOCK,
+        (Some("TIMER"), "notify") => NOTIFY,
+        (Some("OWNER"), "kind") => OWNER_KIND,
+        (Some("POLICY"), "mode") => POLICY_MODE,
+        (Some("LOCK"), "kind") => LOCK_KIND,
+        (Some("LOCK"), "lock_type") => LOCK_TYPE,
+        (Some("VMA"), "kind") => MAPPING_KIND,
+        (Some("THREAD"), "restart_kind") => RESTART_KIND,
+        _ => return None,
+    })
+}
+
 fn meaning(record: Option<&str>, field: &str) -> Meaning {
+    if let Some(bits) = bits_of(record, field) {
+        return Meaning::Flags(bits);
+    }
+    if let Some(names) = names_of(record, field) {
+        return Meaning::Kind(names);
+    }
     match (record, field) {
         (_, "magic") => Meaning::Magic,
         (Some("TAIL"), "cksum") | (Some("PAGES" | "DATA"), "crc") | (_, "vdso_crc") => {
             Meaning::Checksum
         }
-        (Some("HEAD"), "flags") => Meaning::Flags(CHECKPOINT),
-        (Some("FILE"), "flags") => Meaning::Flags(OPEN),
-        (Some("PIPE"), "flags") => Meaning::Flags(PIPE),
-        (Some("SHM"), "flags") => Meaning::Flags(SHM),
-        (Some("SHM"), "seals") => Meaning::Flags(SEALS),
-        (Some("FD"), "flags") => Meaning::Flags(FD),
-        (Some("MM"), "flags") => Meaning::Flags(MM),
-        (Some("VMA"), "flags") => Meaning::Flags(VMA),
-        (Some("SIGNALS"), "flags") => Meaning::Flags(SIGNALS),
-        (Some("SIGACTION"), "flags") => Meaning::Flags(SIGACTION),
-        (Some("THREAD"), "altstack_flags") => Meaning::Flags(ALTSTACK),
-        (Some("FILE"), "kind") => Meaning::Kind(FILE_KIND),
-        (Some("LOCK"), "kind") => Meaning::Kind(LOCK_KIND),
-        (Some("LOCK"), "lock_type") => Meaning::Kind(LOCK_TYPE),
         (Some("LOCK"), "end") => Meaning::LastByte,
-        (Some("VMA"), "kind") => Meaning::Kind(MAPPING_KIND),
-        (Some("THREAD"), "restart_kind") => Meaning::Kind(RESTART_KIND),
-        (Some("FILE" | "SHM"), "mode") | (Some("FS"), "umask") => Meaning::Mode,
-        (Some("FILE"), "dev") => Meaning::Device,
-        (Some("SIGACTION"), "signal") | (Some("SIGNALS"), "stop_signal") => Meaning::Signal,
+        (Some("FILE" | "SHM" | "INODE"), "mode") | (Some("FS"), "umask") => Meaning::Mode,
+        (Some("FILE" | "INODE"), "dev") => Meaning::Device,
+        (Some("SIGACTION" | "TIMER" | "OWNER"), "signal")
+        | (Some("SIGNALS"), "stop_signal")
+        | (Some("TASK_ATTRS"), "pdeath_signal") => Meaning::Signal,
+        (Some("LIMITS"), _) => Meaning::Limits,
+        (Some("INODE"), "atime" | "mtime") | (Some("TIMERS"), "realtime") => Meaning::TimeInNanos,
         (Some("SIGINFO"), "info") => Meaning::SigInfo,
-        (Some("CPU"), _)
+        (Some("CPU" | "INSNS" | "AFFINITY" | "LDT" | "GUARD"), _)
         | (Some("AUXV"), "auxv")
+        | (Some("SCHED"), "ioprio")
+        | (Some("SIGNALFD"), "mask")
+        | (Some("TIMER"), "value")
+        | (Some("EPOLL_ITEM"), "data")
+        | (Some("POLICY"), "start" | "end" | "nodes")
+        | (Some("AIO"), "id")
         | (
             Some("CREDS"),
             "securebits" | "cap_inheritable" | "cap_permitted" | "cap_effective" | "cap_bset"
@@ -235,7 +476,7 @@ fn meaning(record: Option<&str>, field: &str) -> Meaning {
         | (
             Some("THREAD"),
             "clear_child_tid" | "robust_list" | "rseq" | "rseq_sig" | "altstack_sp"
-            | "restart_args" | "personality",
+            | "restart_args" | "personality" | "compat_robust_list",
         )
         | (Some("SIGNALS"), "blocked" | "saved_blocked")
         | (Some("SIGACTION"), "handler" | "restorer" | "mask")
@@ -255,6 +496,17 @@ fn meaning(record: Option<&str>, field: &str) -> Meaning {
             Some("TASK_STATS"),
             "utime" | "stime" | "utimescaled" | "stimescaled" | "gtime" | "prev_utime"
             | "prev_stime" | "start_time" | "start_boottime",
+        )
+        | (
+            Some("TIMERS"),
+            "monotonic" | "boottime" | "real_left" | "real_interval" | "virtual_left"
+            | "virtual_interval" | "prof_left" | "prof_interval",
+        )
+        | (Some("TIMER" | "TIMERFD"), "expires" | "interval")
+        | (Some("PIDFD"), "start_boottime")
+        | (
+            Some("SCHED"),
+            "runtime" | "deadline" | "period" | "timer_slack" | "default_timer_slack",
         ) => Meaning::Duration,
         _ => Meaning::Plain,
     }
@@ -348,12 +600,22 @@ impl<'p> Shown<'p> {
                 let name = names.iter().find(|&&(kind, _)| kind == number);
                 format!("{number} ({})", name.map_or("unknown", |&(_, name)| name))
             }
+            // Of a clock.
+            (Meaning::Kind(names), &Value::Signed(number)) => {
+                let name = names
+                    .iter()
+                    .find(|&&(kind, _)| kind.to_ne_bytes() == number.to_ne_bytes());
+                format!("{number} ({})", name.map_or("unknown", |&(_, name)| name))
+            }
             (Meaning::Mode, Value::Unsigned(mode)) => format!("{mode:#o}"),
             (Meaning::Device, Value::Unsigned(device)) => {
                 format!("{}:{}", device >> 32, device & 0xffff_ffff)
             }
             (Meaning::Signal, &Value::Unsigned(number)) => {
                 format!("{number} ({})", signal(number))
+            }
+            (Meaning::Signal, &Value::Signed(number)) if number >= 0 => {
+                format!("{number} ({})", signal(number.unsigned_abs()))
             }
             (Meaning::SigInfo, info) => siginfo(info).unwrap_or_else(|| info.to_string()),
             (Meaning::Hex, Value::Array(values)) => {
@@ -362,11 +624,25 @@ impl<'p> Shown<'p> {
             }
             (Meaning::Timeout, Value::Signed(-1)) => "-1 (no limit)".into(),
             (Meaning::LastByte, &Value::Signed(i64::MAX)) => format!("{} (no end)", i64::MAX),
-            (Meaning::Timeout, &Value::Signed(nanos)) if nanos >= 0 => {
+            (Meaning::Time, &Value::Unsigned(time)) => format!("{time} ({})", text::date(time)),
+            (Meaning::TimeInNanos, &Value::Signed(nanos)) if nanos >= 0 => {
+                let seconds = nanos.unsigned_abs() / 1_000_000_000;
+                format!("{nanos} ({})", text::date(seconds))
+            }
+            (Meaning::Duration, &Value::Unsigned(nanos)) => text::duration(nanos),
+            (Meaning::Duration | Meaning::Timeout, &Value::Signed(nanos)) if nanos >= 0 => {
                 text::duration(nanos.unsigned_abs())
             }
-            (Meaning::Time, &Value::Unsigned(time)) => format!("{time} ({})", text::date(time)),
-            (Meaning::Duration, &Value::Unsigned(nanos)) => text::duration(nanos),
+            (Meaning::Limits, Value::Array(values)) => {
+                let limits: Vec<_> = values
+                    .clone()
+                    .map(|value| match value {
+                        Value::Unsigned(u64::MAX) => "unlimited".into(),
+                        value => value.to_string(),
+                    })
+                    .collect();
+                format!("[{}]", limits.join(", "))
+            }
             (Meaning::TaskState, Value::Unsigned(0)) => "0 (running)".into(),
             (Meaning::ExitSignal, Value::Signed(-1)) => "-1 (a thread)".into(),
             (Meaning::ExitSignal, Value::Signed(0)) => "0 (none)".into(),
@@ -484,6 +760,7 @@ mod tests {
         assert_eq!(flags(0o4_012_001, OPEN), "WRONLY|APPEND|SYNC");
         assert_eq!(flags(0o10_000, OPEN), "DSYNC");
         assert_eq!(flags(1 << 63 | 8, CHECKPOINT), "0x8000000000000008");
+        assert_eq!(flags(0x2000_0019, EPOLL_EVENTS), "IN|ERR|HUP|WAKEUP");
     }
 
     #[test]

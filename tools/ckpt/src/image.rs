@@ -96,7 +96,11 @@ pub(crate) struct Totals {
     files: u64,
     pipes: u64,
     shms: u64,
+    /// Deleted files and directories.
+    deleted: u64,
     fds: u64,
+    /// Timers of `timer_create(2)`.
+    timers: u64,
     /// Signals with an action.
     actions: u64,
     /// Pending signals.
@@ -106,7 +110,7 @@ pub(crate) struct Totals {
     mapped: u64,
     /// Pages whose contents are in the image.
     pages: u64,
-    /// Contents of pipes and shared memory, in bytes.
+    /// Contents of objects, in bytes.
     data: u64,
 }
 
@@ -118,7 +122,9 @@ impl Totals {
             files: totals.files,
             pipes: totals.pipes,
             shms: totals.shms,
+            deleted: totals.deleted,
             fds: totals.fds,
+            timers: totals.timers,
             actions: totals.actions,
             pending: totals.pending,
             mappings: totals.mappings,
@@ -139,6 +145,8 @@ impl fmt::Display for Totals {
             (self.files, "open file"),
             (self.pipes, "pipe"),
             (self.shms, "shared memory object"),
+            (self.deleted, "deleted file"),
+            (self.timers, "timer"),
             (self.actions, "signal action"),
             (self.pending, "pending signal"),
             (self.pages, "page"),

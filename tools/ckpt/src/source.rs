@@ -2,7 +2,7 @@
 
 //! Images that restart(2) is to read: the command looks at the first bytes, and leaves them there.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Read, Seek, Write};
 use std::mem::offset_of;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -148,7 +148,7 @@ fn record_of_an_object() {
     let mut image = sample();
     image[TASK + 4] = 9;
     let done = run(ckpt(["inspect", "-"]).write_stdin(image)).code(1);
-    assert!(done.out.contains("(parent)         9"), "{}", done.out);
+    assert!(done.out.contains("(parent)              9"), "{}", done.out);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn reserved_fields_are_shown_if_they_hold_something() {
     builder.head.reserved = 3;
     assert!(run(ckpt(["inspect", "-"]).write_stdin(builder.build()))
         .out
-        .contains("reserved         3"));
+        .contains("reserved              3"));
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn a_whole_process() {
     let done = run(ckpt(["inspect", "--json", "-"]).write_stdin(process()));
     let json = done.code(0).quiet().json();
     let image = &json["images"][0];
-    assert_eq!(image["totals"]["mappings"], 9);
+    assert_eq!(image["totals"]["mappings"], 11);
     assert_eq!(image["totals"]["pages"], 4);
     let bulk: Vec<_> = image["records"]
         .as_array()
@@ -249,6 +249,8 @@ fn a_whole_process() {
         [
             ("data", json!(11)),
             ("data", json!(4096)),
+            ("data", json!(100)),
+            ("data", json!(32)),
             ("pages", json!(12288)),
             ("pages", json!(4096))
         ]
@@ -261,9 +263,10 @@ fn summary() {
         .code(0)
         .quiet()
         .stdout(&format!(
-            "# 1 task, 9 mappings, 5 descriptors, 6 open files, 1 pipe, 1 shared memory object, \
-             3 signal actions, 1 pending signal, 4 pages, 4107 bytes of data\n\
-             # {} bytes in 63 records; all checks passed\n",
+            "# 1 task, 11 mappings, 14 descriptors, 15 open files, 1 pipe, 1 shared memory object, \
+             1 deleted file, 2 timers, 3 signal actions, 2 pending signals, 4 pages, \
+             4239 bytes of data\n\
+             # {} bytes in 117 records; all checks passed\n",
             process().len()
         ));
     run(ckpt(["inspect", "--summary", "-"]).write_stdin(sample()))

@@ -275,12 +275,12 @@ fn a_whole_process() {
         .code(0)
         .quiet()
         .stdout(&format!(
-            "standard input: ok: id 1, task \"sample\", {} bytes, 63 records, 9 mappings, \
-             5 descriptors, 4 pages\n",
+            "standard input: ok: id 1, task \"sample\", {} bytes, 117 records, 11 mappings, \
+             14 descriptors, 4 pages\n",
             image.len()
         ));
     let done = run(ckpt(["verify", "--json", "-"]).write_stdin(image)).code(0);
-    assert_eq!(done.json()["images"][0]["summary"]["totals"]["fds"], 5);
+    assert_eq!(done.json()["images"][0]["summary"]["totals"]["fds"], 14);
 
     // References take memory of what was before: see tools/image.
     let mut builder = ImageBuilder::process();

@@ -185,7 +185,9 @@ fn head() {
         ("image offset 0: HEAD: major is 6, not 7", |h| h.major = 6),
         ("image offset 0: HEAD: minor is 4, not 3", |h| h.minor = 4),
         ("image offset 0: HEAD: patch is 5, not 4", |h| h.patch = 5),
-        ("image offset 0: HEAD: unknown flags 0x28", |h| h.flags = 0x3f),
+        ("image offset 0: HEAD: unknown flags 0x28", |h| {
+            h.flags = 0x3f
+        }),
         (
             "image offset 0: HEAD: release \"7.3.4-x\\n\" is not that of this kernel",
             |head| head.release = UtsText::new(b"7.3.4-x\n").0,

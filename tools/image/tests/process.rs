@@ -1118,6 +1118,9 @@ fn values() {
             "POLICY: start 0x7f0000000000 is not within one mapping",
             |b| process(b).policies[1].end = 0x7f00_0001_1000,
         ),
+        ("POLICY: end 0x0 is below 0x1", |b| {
+            process(b).policies[1] = process(b).policies[0]
+        }),
         ("POLICY: start 1 is over the limit of 0", |b| {
             process(b).policies[0].start = 1
         }),

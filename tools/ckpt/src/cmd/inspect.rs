@@ -313,7 +313,7 @@ fn table(record: &RawRecord, ok: bool, out: &mut Out) -> Result<(), Error> {
         out.line(&left)?;
     }
     for (name, value) in fields {
-        out.line(format_args!("{left}  {name:<15}  {value}"))?;
+        out.line(format_args!("{left}  {name:<20}  {value}"))?;
         left = " ".repeat(left.len());
     }
     if let Some(bulk) = &record.bulk {

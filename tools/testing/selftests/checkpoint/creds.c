@@ -420,7 +420,8 @@ FIXTURE_TEARDOWN_PARENT(caller)
 FIXTURE_VARIANT(caller)
 {
 	void (*become)(void);
-	void (*craft)(struct cr_hdr_creds *creds, __u32 *groups);
+	void (*craft)(struct cr_hdr_creds *creds, __u32 *groups,
+		      struct cr_hdr_task_attrs *attrs);
 	int err;
 	const char *what;
 };
@@ -433,7 +434,8 @@ struct said {
 };
 
 static void call_restart(struct walk *w, void (*become)(void),
-			 void (*craft)(struct cr_hdr_creds *, __u32 *),
+			 void (*craft)(struct cr_hdr_creds *, __u32 *,
+				       struct cr_hdr_task_attrs *),
 			 struct said *said)
 {
 	int fd, logfd = tmp_memfd();
@@ -459,7 +461,7 @@ static void call_restart(struct walk *w, void (*become)(void),
 	};
 	groups[0] = before.groups[0];
 	groups[1] = before.groups[1];
-	craft(creds, groups);
+	craft(creds, groups, walk_find(w, CR_HDR_TASK_ATTRS));
 	walk_seal(w);
 	fd = tmp_memfd();
 	if (fd < 0 || !write_all(fd, w->buf, w->len) || lseek(fd, 0, SEEK_SET))
@@ -514,13 +516,15 @@ TEST_F(caller, gets_what_it_could_get)
 }
 
 #define CALLER(name, who, error, text) \
-	static void craft_##name(struct cr_hdr_creds *c, __u32 *groups); \
+	static void craft_##name(struct cr_hdr_creds *c, __u32 *groups, \
+				 struct cr_hdr_task_attrs *attrs); \
 	FIXTURE_VARIANT_ADD(caller, name) { \
 		.become = who, .craft = craft_##name, .err = (error), \
 		.what = (text), \
 	}; \
 	static void craft_##name(struct cr_hdr_creds *c __maybe_unused, \
-				 __u32 *groups __maybe_unused)
+				 __u32 *groups __maybe_unused, \
+				 struct cr_hdr_task_attrs *attrs __maybe_unused)
 
 #define MUST(cond) do { \
 	if (!(cond)) \
@@ -857,6 +861,139 @@ CALLER(no_group_of_its_namespace, root_of_a_namespace, EINVAL,
        "credentials: groups: one is none in the caller's user namespace")
 {
 	groups[1] = 100;
+}
+
+/* Logins */
+
+static long number_in(const char *path)
+{
+	char text[32] = { 0 };
+	int fd = open(path, O_RDONLY);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	return n > 0 ? strtol(text, NULL, 10) : -1;
+}
+
+/* The number of the session is another afterwards: nobody can choose one. */
+SUBJECT_TEST(login_uid)
+{
+	long session;
+
+	put_line("/proc/self/loginuid", "1234");
+	session = number_in("/proc/self/sessionid");
+	CHECK(session > 0 && session < UINT_MAX);
+	same_afterwards();
+	CHECK(number_in("/proc/self/loginuid") == 1234);
+	session = number_in("/proc/self/sessionid");
+	CHECK(session > 0 && session < UINT_MAX);
+}
+
+static void logged_in(void)
+{
+	put_line("/proc/self/loginuid", "1000");
+	MUST(set_caps(ALL_CAPS & ~BIT(CAP_AUDIT_CONTROL),
+		      ALL_CAPS & ~BIT(CAP_AUDIT_CONTROL), 0));
+}
+
+static void login_as(struct cr_hdr_task_attrs *attrs, __u32 uid)
+{
+	attrs->flags |= CR_ATTR_LOGINUID;
+	attrs->loginuid = uid;
+	attrs->sessionid = 1;
+}
+
+CALLER(login_of_its_own, logged_in, 0, NULL)
+{
+	login_as(attrs, 1000);
+}
+
+CALLER(login_of_another, logged_in, EPERM, "login uid 2000: EPERM")
+{
+	login_as(attrs, 2000);
+}
+
+/* The first login takes no capability. */
+CALLER(login_of_who_has_none, a_user, 0, NULL)
+{
+	login_as(attrs, 2000);
+}
+
+static void in_charge_of_audit(void)
+{
+	put_line("/proc/self/loginuid", "1000");
+}
+
+CALLER(login_by_audit_control, in_charge_of_audit, 0, NULL)
+{
+	login_as(attrs, 2000);
+}
+
+/* Labels */
+
+#define SMACK "/proc/self/attr/smack/current"
+
+FIXTURE(label)
+{
+	struct subject s;
+};
+
+FIXTURE_SETUP(label)
+{
+	if (ckpt_missing())
+		SKIP(return, "kernel has no checkpoint(2)");
+	if (geteuid())
+		SKIP(return, "needs root");
+	if (access(SMACK, W_OK))
+		SKIP(return, "Smack is not active: boot with lsm=smack");
+	ASSERT_TRUE(make_dir());
+	self->s.metadata = _metadata;
+}
+
+FIXTURE_TEARDOWN(label)
+{
+	remove_dir();
+}
+
+static void labelled(void)
+{
+	char label[64] = { 0 };
+	int fd;
+
+	put_line(SMACK, "ckpt");
+	checkpoint_here();
+	fd = open(SMACK, O_RDONLY);
+	CHECK(read(fd, label, sizeof(label) - 1) >= 4);
+	CHECK(!strncmp(label, "ckpt", 4));
+}
+
+TEST_F(label, must_be_that_of_the_caller)
+{
+	struct subject *s = &self->s;
+	char text[512] = { 0 };
+	int status;
+	pid_t pid;
+
+	ASSERT_TRUE(subject_start(s, labelled, KILLED));
+	ASSERT_TRUE(subject_checkpoint(s, KILLED, CHECKPOINT_KILL));
+	close(s->in);
+	close(s->out);
+	ASSERT_EQ(0, lseek(s->image, 0, SEEK_SET));
+	pid = spawn_restart(0, s->image, 0, 0, s->logfd, -1, -1);
+	ASSERT_LT(0, pid);
+	status = wait_ms(pid, PATIENCE);
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 100 + EPERM)
+		TH_LOG("status %#x", status);
+	ASSERT_LT(0, pread(s->logfd, text, sizeof(text) - 1, 0));
+	EXPECT_TRUE(!!strstr(text, "label of a security module is \"_\", "
+				   "the image has \"ckpt\""))
+		TH_LOG("log '%s'", text);
+
+	/* Restarters inherit it. */
+	put_line(SMACK, "ckpt");
+	if (subject_restart(s))
+		subject_finish(s, "of the same label");
+	subject_close(s);
 }
 
 TEST_HARNESS_MAIN

@@ -10,6 +10,11 @@
  */
 #include "caller.h"
 
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
 
@@ -216,6 +221,26 @@ static char *map_fd(int fd, size_t size, int flags)
 	return p;
 }
 
+/* Credentials of its own, and two filters. */
+static void restrict_itself(void)
+{
+	const gid_t groups[] = { 5, 7 };
+	struct sock_filter insns[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 77),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { ARRAY_SIZE(insns), insns };
+	int i;
+
+	CHECK(!setgroups(ARRAY_SIZE(groups), groups));
+	CHECK(!setresgid(0, 0, 1234) && !setresuid(0, 0, 1234));
+	CHECK(!prctl(PR_CAPBSET_DROP, CAP_WAKE_ALARM));
+	for (i = 0; i < 2; i++)
+		CHECK(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
+}
+
 /* A bit of everything. Then it answers, until it shall go on. */
 static void rich_subject(void)
 {
@@ -272,6 +297,7 @@ static void rich_subject(void)
 	CHECK(!kill(getpid(), SIGUSR2));
 	CHECK(!chdir(subject_dir));
 	umask(027);
+	restrict_itself();
 
 	say(SAY_READY);
 	for (;;) {
@@ -308,6 +334,8 @@ static void rich_subject(void)
 	CHECK(umask(0) == 027);
 	CHECK(!!getcwd(text, sizeof(text)) && !strcmp(text, subject_dir));
 	CHECK(get_comm().name[0] == 's');
+	CHECK(syscall(SYS_getppid) == -1 && errno == 77);
+	CHECK(prctl(PR_CAPBSET_READ, CAP_WAKE_ALARM) == 0);
 }
 
 static bool subject_answers(struct subject *s)

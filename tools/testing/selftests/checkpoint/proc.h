@@ -268,9 +268,16 @@ static inline const char *walk_wrong(struct walk *w, long crid, const char *comm
 		{ CR_HDR_TASK_STATS, sizeof(struct cr_hdr_task_stats) },
 		{ CR_HDR_CREDS, sizeof(struct cr_hdr_creds) },
 		{ CR_HDR_GROUPS, 0 },
+		{ CR_HDR_SECCOMP, sizeof(struct cr_hdr_seccomp) },
+		{ CR_HDR_LIMITS, sizeof(struct cr_hdr_limits) },
+		{ CR_HDR_SCHED, sizeof(struct cr_hdr_sched) },
+		{ CR_HDR_AFFINITY, 0 },
+		{ CR_HDR_TASK_ATTRS, sizeof(struct cr_hdr_task_attrs) },
 		{ CR_HDR_THREAD, sizeof(struct cr_hdr_thread) },
 		{ CR_HDR_CPU, sizeof(struct cr_hdr_cpu) },
 		{ CR_HDR_XSTATE, 0 },
+		{ CR_HDR_TIMERS, sizeof(struct cr_hdr_timers) },
+		{ CR_HDR_TIMER, sizeof(struct cr_hdr_timer) },
 		{ CR_HDR_SIGNALS, sizeof(struct cr_hdr_signals) },
 		{ CR_HDR_SIGACTION, sizeof(struct cr_hdr_sigaction) },
 		{ CR_HDR_SIGINFO, sizeof(struct cr_hdr_siginfo) },
@@ -299,7 +306,8 @@ static inline const char *walk_wrong(struct walk *w, long crid, const char *comm
 	memcpy(name, comm, strnlen(comm, COMM_LEN - 1));
 	for (i = 0; i < ARRAY_SIZE(order); i++) {
 		int type = order[i].type;
-		bool any = type == CR_HDR_GROUPS || type == CR_HDR_SIGACTION ||
+		bool any = type == CR_HDR_GROUPS || type == CR_HDR_AFFINITY ||
+			   type == CR_HDR_TIMER || type == CR_HDR_SIGACTION ||
 			   type == CR_HDR_SIGINFO || type == CR_HDR_FD ||
 			   type == CR_HDR_LOCK;
 

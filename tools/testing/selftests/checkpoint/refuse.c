@@ -10,6 +10,7 @@
 #include <linux/io_uring.h>
 #include <linux/keyctl.h>
 #include <linux/landlock.h>
+#include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
@@ -373,6 +374,30 @@ REFUSE_TEST(traced, "a traced task")
 	/* The test's own process traces it, who is its parent. */
 	CHECK(!ptrace(PTRACE_TRACEME, 0, 0, 0));
 	checkpoint_here();
+}
+
+REFUSE_TEST(perf_event, "a perf event")
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE, .size = sizeof(attr),
+		.config = PERF_COUNT_SW_TASK_CLOCK,
+	};
+	__u64 count;
+	int fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	CHECK(fd >= 0);
+	checkpoint_here();
+	CHECK(read(fd, &count, sizeof(count)) == sizeof(count) && count > 0);
+}
+
+static char selector;	/* SYSCALL_DISPATCH_FILTER_ALLOW */
+
+REFUSE_TEST(syscall_user_dispatch, "prctl(PR_SET_SYSCALL_USER_DISPATCH)")
+{
+	CHECK(!prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0,
+		     &selector));
+	checkpoint_here();
+	CHECK(!prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0));
 }
 
 /* Timers and filters */

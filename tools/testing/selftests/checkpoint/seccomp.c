@@ -364,6 +364,10 @@ static bool restart_as(struct subject *s, void (*become)(void), struct said *sai
 	close((s)->out); \
 } while (0)
 
+static void as_it_is(void)
+{
+}
+
 /* Saves what @fn makes. */
 static bool saved(struct subject *s, void (*fn)(void))
 {
@@ -456,6 +460,27 @@ TEST_F(seccomp, strict_with_filters)
 	subject_close(&self->s);
 }
 
+/* Strict mode takes the time stamp counter away. */
+TEST_F(seccomp, strict_with_a_time_stamp_counter)
+{
+	struct said *said = shared(sizeof(*said));
+	struct cr_hdr_task_attrs *attrs;
+	struct walk w;
+
+	ASSERT_TRUE(saved(&self->s, strictly));
+	w = walk_file(self->s.image);
+	ASSERT_EQ(NULL, w.wrong);
+	attrs = walk_find(&w, CR_HDR_TASK_ATTRS);
+	ASSERT_TRUE(!!(attrs->flags & CR_ATTR_NO_TSC));
+	attrs->flags &= ~CR_ATTR_NO_TSC;
+	walk_seal(&w);
+	ASSERT_EQ((ssize_t)w.len, pwrite(self->s.image, w.buf, w.len, 0));
+	walk_free(&w);
+	ASSERT_TRUE(restart_as(&self->s, as_it_is, said));
+	EXPECT_NOT_RESTARTED(&self->s, said, EINVAL, "seccomp: strict mode, but", 0);
+	subject_close(&self->s);
+}
+
 static void of_some_length(void)
 {
 	CHECK(block_at_length(SYS_getppid, 11) && block_at_length(SYS_getpgrp, 11));
@@ -489,10 +514,6 @@ static void of_one_filter(void)
 	CHECK(block(SYS_getppid, 11));
 	checkpoint_here();
 	CHECK(answers(SYS_getppid, 11));
-}
-
-static void as_it_is(void)
-{
 }
 
 /* A program of 4 instructions, in place of that of of_one_filter(). */
