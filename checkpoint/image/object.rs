@@ -199,6 +199,8 @@ impl Validate for File {
 
         let flags = match self.kind {
             uapi::CR_FILE_PATH => OPEN_FLAGS,
+            // Nothing is opened with them.
+            uapi::CR_FILE_EXTERNAL => OPEN_FLAGS | O_EXCL,
             uapi::CR_FILE_PIDFD => OPEN_FLAGS & !O_PATH | O_EXCL,
             _ => OPEN_FLAGS & !O_PATH,
         };

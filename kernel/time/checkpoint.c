@@ -180,7 +180,10 @@ static s64 checkpoint_until_next(ktime_t expires, ktime_t now, ktime_t interval)
 	return interval - into;
 }
 
-/* Tells whether ITIMER_REAL of @task expires this moment. */
+/*
+ * Tells whether ITIMER_REAL of @task expires this moment: with siglock held, it may
+ * have sent its signal, or not yet.
+ */
 bool checkpoint_itimer_fires(struct task_struct *task)
 {
 	struct hrtimer *timer = &task->signal->real_timer;
@@ -205,10 +208,13 @@ void checkpoint_itimers_get(struct task_struct *task, struct cr_hdr_timers *to)
 	to->flags = signal->timer_create_restore_ids ? CR_TIMERS_RESTORE_IDS : 0;
 	to->next_id = atomic_read(&signal->next_posix_timer_id) & INT_MAX;
 
-	/* One that repeats is not started before its signal is delivered. */
+	/*
+	 * One that expires now waits for siglock, and has sent nothing. One that
+	 * repeats is not started again before its signal is delivered.
+	 */
 	to->real_interval = signal->it_real_incr;
 	to->real_left = 0;
-	if (hrtimer_is_queued(real)) {
+	if (hrtimer_active(real)) {
 		to->flags |= CR_TIMERS_REAL;
 		to->real_left = max(1, ktime_to_ns(hrtimer_expires_remaining(real)));
 	} else if (signal->it_real_incr) {

@@ -188,18 +188,15 @@ fn state_of(item: &EpollItem, as_it_was: bool) -> State {
 
 /// Makes the instances wait for what they waited for. If one fails, all go with the objects.
 pub(super) fn complete(cx: &mut Prepare<'_>, image: &Image) -> Result {
+    let open_ended = open_ended(&image.items, &cx.objects)?;
     let mut instances: KVVec<(ARef<File>, KVVec<epoll::Item>)> = KVVec::new();
     let mut last = 0;
 
-    // What a file waited for that was handed in instead is not what this one waits for.
-    let restored = |item: &&EpollItem| !cx.objects.is_replaced(item.objref);
-    let mut items = KVVec::new();
-    for item in image.items.iter().filter(restored) {
-        items.push(*item, GFP_KERNEL_ACCOUNT)?;
-    }
-
-    // All of them, before one is looked at: those that are nested make each other ready.
-    for item in &items {
+    // All of them, before one is settled: those that are nested make each other ready.
+    for item in &image.items {
+        if cx.objects.is_replaced(item.objref) {
+            continue;
+        }
         let instance = cx.objects.file_of_kind(item.objref, uapi::CR_FILE_EPOLL);
         let (Some(instance), Some(file)) = (instance, cx.objects.file(item.target)) else {
             return Err(cx.fail(
@@ -211,12 +208,18 @@ pub(super) fn complete(cx: &mut Prepare<'_>, image: &Image) -> Result {
                 ),
             ));
         };
+        let as_it_was = match cx.objects.kind(item.target) {
+            uapi::CR_FILE_EPOLL => open_ended.get(&item.target).is_none(),
+            // It may have expired while the image was read.
+            uapi::CR_FILE_TIMERFD => image.expired.binary_search(&item.target).is_ok(),
+            kind => is_whole(kind),
+        };
         let added = epoll::Item {
             file,
             fd: item.fd,
             events: item.events,
             data: item.data,
-            state: State::AsFound,
+            state: state_of(item, as_it_was),
         };
 
         epoll::add(&instance, &added).map_err(|e| not_added(cx, item, e))?;
@@ -227,19 +230,6 @@ pub(super) fn complete(cx: &mut Prepare<'_>, image: &Image) -> Result {
         if let Some((_, items)) = instances.last_mut() {
             items.push(added, GFP_KERNEL_ACCOUNT)?;
         }
-    }
-
-    let open_ended = open_ended(&items, &cx.objects)?;
-    let added = instances.iter_mut().flat_map(|(_, items)| items.iter_mut());
-    for (added, item) in added.zip(&items) {
-        let as_it_was = match cx.objects.kind(item.target) {
-            uapi::CR_FILE_EPOLL => open_ended.get(&item.target).is_none(),
-            // It may have expired while the image was read.
-            uapi::CR_FILE_TIMERFD => image.expired.binary_search(&item.target).is_ok(),
-            kind => is_whole(kind),
-        };
-
-        added.state = state_of(item, as_it_was);
     }
     for (instance, items) in &instances {
         epoll::settle(instance, items)?;

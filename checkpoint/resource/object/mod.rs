@@ -601,7 +601,7 @@ impl Opened {
         }
     }
 
-    /// Returns `CR_FILE_*` of the file with number `objref`, 0 if that is no file.
+    /// Returns `CR_FILE_*` of the file with number `objref`, 0 if that is no file, or was handed in.
     pub(crate) fn kind(&self, objref: u32) -> u32 {
         self.entry(objref).map_or(0, |(kind, _)| *kind)
     }

@@ -82,6 +82,9 @@ fn waits(setting: &Setting) -> bool {
     setting.flags & uapi::CR_TIMER_ARMED == 0 && setting.interval != 0
 }
 
+/// How many expirations a timer may have missed: as many as leave room for more.
+const OVERRUN: core::ops::RangeInclusive<i64> = -1..=i64::MAX / 2;
+
 /// Tells whether numbers are in the ranges of their fields.
 fn is_sound(setting: &Setting) -> bool {
     let notify = match setting.notify {
@@ -99,8 +102,8 @@ fn is_sound(setting: &Setting) -> bool {
         && setting.id >= 0
         && setting.interval >= 0
         && setting.expires >= i64::from(set)
-        && setting.overrun >= -1
-        && setting.overrun_last >= -1
+        && OVERRUN.contains(&setting.overrun)
+        && OVERRUN.contains(&setting.overrun_last)
 }
 
 /// Timers that are ready to become those of the current process. They count towards its

@@ -1337,6 +1337,23 @@ fn long_lists_of_words() {
     );
 }
 
+/// What nobody can open again has flags that others do not have.
+#[test]
+fn flags_of_files_that_are_not_opened() {
+    let flags = |objref, flags| {
+        let mut builder = ImageBuilder::process();
+        file(&mut builder, objref).flags = flags;
+        verify(&*builder.build(), EXACT).is_ok()
+    };
+    let (exclusive, path) = (0o200, 0o10_000_000);
+    // A pidfd, what is external, and another.
+    assert_eq!(
+        [16, 18, 11].map(|f| flags(f, exclusive)),
+        [true, true, false]
+    );
+    assert_eq!([16, 18, 11].map(|f| flags(f, path)), [false, true, false]);
+}
+
 /// A lease is like a lock of the open file, on all of it.
 #[test]
 fn leases() {

@@ -1257,16 +1257,16 @@ static struct cr_hdr_timer *timer(struct walk *w, int n)
 HOSTILE(ids_descend, EINVAL, "id", timer(w, 1)->id = timer(w, 0)->id);
 HOSTILE(negative_id, EINVAL, "id", timer(w, 0)->id = -1);
 HOSTILE(no_such_clock, EINVAL, "clock", timer(w, 0)->clock = 77);
-HOSTILE(clock_of_a_descriptor, EOPNOTSUPP, "clock", timer(w, 0)->clock = -5);
-HOSTILE(clock_without_timers, EOPNOTSUPP, "clock",
+HOSTILE(clock_of_a_descriptor, EINVAL, "clock", timer(w, 0)->clock = -5);
+HOSTILE(clock_without_timers, EINVAL, "clock",
 	timer(w, 0)->clock = CLOCK_MONOTONIC_COARSE);
 HOSTILE(no_such_signal, EINVAL, "signal", timer(w, 0)->signal = 65);
 HOSTILE(no_such_notification, EINVAL, "notify", timer(w, 0)->notify = 3);
 HOSTILE(negative_time, EINVAL, "expires", timer(w, 0)->expires = -1);
-HOSTILE(no_time, EINVAL, "expires", timer(w, 0)->expires = 0);
+HOSTILE(no_time, EINVAL, "timer 0: ", timer(w, 0)->expires = 0);
 HOSTILE(negative_interval, EINVAL, "interval", timer(w, 0)->interval = -1);
 HOSTILE(negative_overrun, EINVAL, "overrun", timer(w, 0)->overrun = -2);
-HOSTILE(large_overrun, EINVAL, "overrun", timer(w, 0)->overrun = LLONG_MAX);
+HOSTILE(large_overrun, EINVAL, "timer 0: ", timer(w, 0)->overrun = LLONG_MAX);
 HOSTILE(another_thread, EINVAL, "thread", {
 	timer(w, 0)->notify = SIGEV_THREAD_ID;
 	timer(w, 0)->tid = 1;
