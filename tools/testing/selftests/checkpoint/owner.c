@@ -33,7 +33,7 @@ static bool owned_by(int fd, int type, pid_t pid)
 	struct f_owner_ex owner = { -1, -1 };
 
 	CHECK(!fcntl(fd, F_GETOWN_EX, &owner));
-	return owner.type == type && owner.pid == pid;
+	return (int)owner.type == type && owner.pid == pid;
 }
 
 static void own(int fd, int type, pid_t pid)
