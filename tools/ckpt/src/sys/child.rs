@@ -234,7 +234,9 @@ impl Restored<'_> {
         let Some(above) = highest.map(|highest| highest.saturating_add(1).max(3)) else {
             return own;
         };
-        let cloexec = libc::CLOSE_RANGE_CLOEXEC.cast_signed();
+        // It is 4.
+        #[allow(clippy::cast_possible_wrap)]
+        let cloexec = libc::CLOSE_RANGE_CLOEXEC as libc::c_int;
         // SAFETY: All of these take numbers.
         unsafe {
             libc::close_range(0, libc::c_uint::MAX, cloexec);
