@@ -544,13 +544,15 @@ static inline bool tiny_start_path(struct tiny *t, const char *path)
 {
 	char *const argv[] = { "tiny", NULL }, *const envp[] = { NULL };
 	int in[2], out[2];
+	pid_t pid;
 
 	signal(SIGPIPE, SIG_IGN);
 	memset(t, 0, sizeof(*t));
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
 		return false;
-	t->pid = fork();
-	if (!t->pid) {
+	/* Not into *t: the child may share it. */
+	pid = fork();
+	if (!pid) {
 		signal(SIGPIPE, SIG_DFL);
 		settle(in[0], out[1], -1);
 		syscall(SYS_close_range, 3, ~0U, 0);
@@ -559,6 +561,7 @@ static inline bool tiny_start_path(struct tiny *t, const char *path)
 	}
 	close(in[0]);
 	close(out[1]);
+	t->pid = pid;
 	t->in = in[1];
 	t->out = out[0];
 	return t->pid > 0 && proc_wait_comm(t->pid, "tiny") &&
