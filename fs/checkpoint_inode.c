@@ -243,7 +243,7 @@ static struct file *make_unnamed(const char *dir, unsigned int flags)
 		file = ERR_PTR(err);
 		goto out;
 	}
-	file = kernel_tmpfile_open(mnt_idmap(path.mnt), &path, 0600, flags,
+	file = kernel_tmpfile_open(mnt_idmap(path.mnt), &path, S_IFREG | 0600, flags,
 				   current_cred());
 	mnt_drop_write(path.mnt);
 out:
