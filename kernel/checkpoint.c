@@ -116,7 +116,7 @@ void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obsta
 		found(to, "an active uprobe");
 #endif
 #ifdef CONFIG_SYSVIPC
-	if (task->sysvsem.undo_list)
+	if (sem_undo_pending(task))
 		found(to, "SEM_UNDO");
 #endif
 	if (checkpoint_shares_sighand(task))

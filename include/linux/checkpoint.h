@@ -213,6 +213,9 @@ void checkpoint_signals_set(const u64 *masks, u32 flags, u32 stop,
 			    const u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
 			    struct sigqueue **queue, const bool *shared, int nr);
 
+/* In ipc/sem.c. */
+bool sem_undo_pending(struct task_struct *task);
+
 /* In kernel/rseq.c. */
 bool rseq_restorable(unsigned long rseq, u32 len);
 void rseq_restore(unsigned long rseq, u32 len, u32 sig);

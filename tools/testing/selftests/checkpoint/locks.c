@@ -762,7 +762,7 @@ CRAFT(no_such_object, EINVAL, "LOCK: objref")
 
 CRAFT(unknown_kind, EINVAL, "LOCK: kind")
 {
-	lock->kind = CR_LOCK_OFD + 1;
+	lock->kind = CR_LOCK_LEASE + 1;
 }
 
 CRAFT(unknown_type, EINVAL, "LOCK: lock_type")

@@ -49,7 +49,10 @@ static inline void refused(struct __test_metadata *_metadata, struct subject *s,
 		waitpid(s->pid, NULL, 0);
 		SKIP(return, "the machine has no such thing: %s", text);
 	}
-	ASSERT_EQ(SAY_READY[0], s->ready);
+	ASSERT_EQ(SAY_READY[0], s->ready) {
+		read_text(s->out, text, sizeof(text));
+		TH_LOG("it said '%c%s'", s->ready, text);
+	}
 	ASSERT_TRUE(proc_wait_asleep(s->pid));
 	errno = 0;
 	ret = sys_checkpoint(s->pid, s->image, CHECKPOINT_LOG | CHECKPOINT_KILL,
