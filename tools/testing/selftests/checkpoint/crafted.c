@@ -291,7 +291,7 @@ CRAFT(pad_before_tail, CR_HDR_TAIL, "PAD")
 	img_insert(img, CR_HDR_TAIL, CR_HDR_PAD, "\0\0\0\0\0\0\0", 8);
 }
 
-CRAFT(creds_and_no_more, 0, "TAIL: expected THREAD here")
+CRAFT(creds_and_no_more, 0, "TAIL: expected SECCOMP here")
 {
 	struct cr_hdr_creds creds = { 0 };
 
