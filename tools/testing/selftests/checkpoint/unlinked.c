@@ -547,8 +547,8 @@ TEST_F(deleted, size_beyond_every_limit)
 {
 	struct cr_hdr_inode *inode = walk_find(&self->w, CR_HDR_INODE);
 
-	inode->size = INT64_MAX;
-	restart_fails(_metadata, &self->s, &self->w, EFBIG, "a deleted file of ");
+	inode->size = 1ULL << 63;
+	restart_fails(_metadata, &self->s, &self->w, EINVAL, "INODE: size");
 }
 
 TEST_F(deleted, size_beyond_the_limit_of_the_caller)
