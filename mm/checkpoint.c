@@ -1672,11 +1672,11 @@ int checkpoint_aio_find(struct mm_struct *mm, unsigned int *slot,
 
 int checkpoint_aio_create(const struct cr_hdr_aio *aio, unsigned long size)
 {
-	return -ENOSYS;
+	return -EOPNOTSUPP;
 }
 
 int checkpoint_aio_finish(const struct cr_hdr_aio *aio)
 {
-	return -ENOSYS;
+	return -EOPNOTSUPP;
 }
 #endif

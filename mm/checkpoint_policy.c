@@ -21,7 +21,7 @@
 /* Describes @pol as the program gave it. It cannot change meanwhile. */
 static void describe_policy(struct mempolicy *pol, struct cr_hdr_policy *to)
 {
-	BUILD_BUG_ON(MAX_NUMNODES > sizeof(to->nodes) * BITS_PER_BYTE);
+	BUILD_BUG_ON(sizeof(to->nodes) * BITS_PER_BYTE < MAX_NUMNODES);
 
 	to->mode = pol->mode;
 	to->flags = pol->flags & MPOL_MODE_FLAGS;

@@ -33,6 +33,8 @@ const STEP: usize = 8;
 /// `TABLES[k][b]` is what byte `b` adds to the CRC `k` bytes later.
 static TABLES: [[u32; 256]; STEP] = tables();
 
+// The indices are constant or bytes, and the tables have a place for each.
+#[allow(clippy::indexing_slicing)]
 const fn tables() -> [[u32; 256]; STEP] {
     let mut tables = [[0; 256]; STEP];
     let mut byte = 0;
@@ -60,6 +62,8 @@ const fn tables() -> [[u32; 256]; STEP] {
 /// # Safety
 ///
 /// `from` must be valid for reads of `len` bytes. These may change meanwhile.
+// The indices are constant or bytes, and the tables have a place for each.
+#[allow(clippy::indexing_slicing)]
 unsafe fn by_tables(mut crc: u32, mut from: *const u8, mut len: usize) -> u32 {
     let byte = |crc: u32, next: u8| {
         let [low, ..] = crc.to_le_bytes();

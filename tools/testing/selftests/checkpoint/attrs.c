@@ -18,7 +18,7 @@
 #define PR_SPEC_L1D_FLUSH	2
 #endif
 #ifndef PR_THP_DISABLE_EXCEPT_ADVISED
-#define PR_THP_DISABLE_EXCEPT_ADVISED (1 << 1)
+#define PR_THP_DISABLE_EXCEPT_ADVISED 2
 #endif
 #ifndef ARCH_GET_CPUID
 #define ARCH_GET_CPUID		0x1011
@@ -221,16 +221,15 @@ static void on_segv(int sig __maybe_unused)
 
 SUBJECT_TEST(time_stamp_counter_refused)
 {
-	volatile bool faulted = false;
+	bool faulted;
 	int mode = 0;
 
 	signal(SIGSEGV, on_segv);
 	CHECK(!prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0));
 	checkpoint_here();
 	CHECK(!prctl(PR_GET_TSC, &mode, 0, 0, 0) && mode == PR_TSC_SIGSEGV);
-	if (sigsetjmp(refused, 1))
-		faulted = true;
-	else
+	faulted = sigsetjmp(refused, 1);
+	if (!faulted)
 		__builtin_ia32_rdtsc();
 	CHECK(faulted);
 	CHECK(!prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0));

@@ -631,7 +631,7 @@ static void a_user_without_privs(void)
 }
 
 CALLER(no_new_privs_to_new_privs, a_user_without_privs, EPERM,
-       "credentials: no_new_privs is 1, the image has 0")
+	"credentials: no_new_privs is 1, the image has 0")
 {
 	c->no_new_privs = 0;
 }
@@ -654,7 +654,8 @@ CALLER(own_ids_change_places, a_setuid_program, 0, NULL)
 	c->fsgid = 1001;
 }
 
-CALLER(own_ids_and_another, a_setuid_program, EPERM, "credentials: suid is 1003, the image has 1004")
+CALLER(own_ids_and_another, a_setuid_program, EPERM,
+	"credentials: suid is 1003, the image has 1004")
 {
 	c->uid = 1003;
 	c->suid = 1004;
@@ -728,7 +729,8 @@ CALLER(setpcap_sets_bounds, may_setpcap, 0, NULL)
 	c->securebits = 0xff;
 }
 
-CALLER(setpcap_raises_no_bounds, may_setpcap, EPERM, "credentials: cap_permitted is 0x100, the image has 0x101")
+CALLER(setpcap_raises_no_bounds, may_setpcap, EPERM,
+	"credentials: cap_permitted is 0x100, the image has 0x101")
 {
 	c->cap_permitted |= 1;
 }
@@ -783,16 +785,32 @@ static void cannot_keep(void)
 				       SECBIT_NO_SETUID_FIXUP_LOCKED));
 }
 
+static void all_uids(struct cr_hdr_creds *c, __u32 uid)
+{
+	c->uid = uid;
+	c->euid = uid;
+	c->suid = uid;
+	c->fsuid = uid;
+}
+
+static void all_gids(struct cr_hdr_creds *c, __u32 gid)
+{
+	c->gid = gid;
+	c->egid = gid;
+	c->sgid = gid;
+	c->fsgid = gid;
+}
+
 CALLER(nothing_is_kept, cannot_keep, EPERM, "credentials: cap_permitted is ")
 {
-	c->uid = c->euid = c->suid = c->fsuid = 1000;
+	all_uids(c, 1000);
 }
 
 /* What takes capabilities is done before they are lost. */
 CALLER(done_before_it_is_lost, cannot_keep, 0, NULL)
 {
-	c->uid = c->euid = c->suid = c->fsuid = 1000;
-	c->gid = c->egid = c->sgid = c->fsgid = 1000;
+	all_uids(c, 1000);
+	all_gids(c, 1000);
 	c->cap_permitted = 0;
 	c->cap_effective = 0;
 	c->cap_ambient = 0;
@@ -809,7 +827,7 @@ static void cannot_keep_all(void)
 
 CALLER(kept_without_fixup, cannot_keep_all, 0, NULL)
 {
-	c->uid = c->euid = c->suid = c->fsuid = 1000;
+	all_uids(c, 1000);
 	c->cap_permitted = 3;
 	c->cap_effective = 1;
 }
@@ -852,13 +870,13 @@ CALLER(group_of_its_namespace, root_of_a_namespace, 0, NULL)
 }
 
 CALLER(no_user_of_its_namespace, root_of_a_namespace, EINVAL,
-       "credentials: uid 5: none in the caller's user namespace")
+	"credentials: uid 5: none in the caller's user namespace")
 {
 	c->uid = 5;
 }
 
 CALLER(no_group_of_its_namespace, root_of_a_namespace, EINVAL,
-       "credentials: groups: one is none in the caller's user namespace")
+	"credentials: groups: one is none in the caller's user namespace")
 {
 	groups[1] = 100;
 }
@@ -996,8 +1014,8 @@ TEST_F(label, must_be_that_of_the_caller)
 	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 100 + EPERM)
 		TH_LOG("status %#x", status);
 	ASSERT_LT(0, pread(s->logfd, text, sizeof(text) - 1, 0));
-	EXPECT_TRUE(!!strstr(text, "label of a security module is \"_\", "
-				   "the image has \"ckpt\""))
+	EXPECT_TRUE(!!strstr(text,
+			     "label of a security module is \"_\", the image has \"ckpt\""))
 		TH_LOG("log '%s'", text);
 
 	/* Restarters inherit it. */

@@ -134,7 +134,8 @@ HUGE_TEST(private_in_pieces)
 	checkpoint_here();
 	CHECK(filled(p, HUGE, 1));
 	CHECK(filled(p + 2 * HUGE, 4 * HUGE, 1 + 2 * HUGE));
-	p[2 * HUGE] = p[5 * HUGE] = 1;
+	p[2 * HUGE] = 1;
+	p[5 * HUGE] = 1;
 	CHECK(mmap(p + HUGE, HUGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS |
 		   MAP_FIXED_NOREPLACE, -1, 0) == p + HUGE);
 }

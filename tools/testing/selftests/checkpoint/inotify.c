@@ -484,24 +484,32 @@ static void restart_fails(struct __test_metadata *_metadata, struct subject *s,
 	EXPECT_TRUE(one_printable_line(text));
 }
 
-#define LIMIT_TEST(name, path, err, what) \
-	TEST_F(limits, name) \
-	{ \
-		char old[32]; \
-		\
-		ASSERT_TRUE(subject_start(&self->s, with_watch, LEFT)); \
-		ASSERT_TRUE(subject_checkpoint(&self->s, LEFT, 0)); \
-		set_number(path, "0", old); \
-		restart_fails(_metadata, &self->s, err, what); \
-		set_number(path, old, NULL); \
-		subject_finish(&self->s, "the one that went on"); \
-		subject_close(&self->s); \
-	}
+/* A restart fails while the limit in @path is 0, with @err and a line with @what. */
+static void limit_is_kept(struct __test_metadata *_metadata, struct subject *s,
+			  const char *path, int err, const char *what)
+{
+	char old[32];
 
-LIMIT_TEST(watches, "/proc/sys/fs/inotify/max_user_watches", ENOSPC,
-	   "the caller's limit of watches is reached")
-LIMIT_TEST(instances, "/proc/sys/fs/inotify/max_user_instances", EMFILE,
-	   "no inotify instance can be made")
+	ASSERT_TRUE(subject_start(s, with_watch, LEFT));
+	ASSERT_TRUE(subject_checkpoint(s, LEFT, 0));
+	set_number(path, "0", old);
+	restart_fails(_metadata, s, err, what);
+	set_number(path, old, NULL);
+	subject_finish(s, "the one that went on");
+	subject_close(s);
+}
+
+TEST_F(limits, watches)
+{
+	limit_is_kept(_metadata, &self->s, "/proc/sys/fs/inotify/max_user_watches",
+		      ENOSPC, "the caller's limit of watches is reached");
+}
+
+TEST_F(limits, instances)
+{
+	limit_is_kept(_metadata, &self->s, "/proc/sys/fs/inotify/max_user_instances",
+		      EMFILE, "no inotify instance can be made");
+}
 
 TEST_F(limits, another_file_has_the_path)
 {
