@@ -15,14 +15,21 @@
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stddef.h>
 #include <sys/file.h>
+#include <sys/io.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/user.h>
 #include <sys/xattr.h>
 
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
 #endif
@@ -366,6 +373,159 @@ REFUSE_TEST(shared_descriptor_table, "a descriptor table that is shared")
 REFUSE_TEST(shared_working_directory, "a working directory that is shared")
 {
 	share_with_a_sibling(CLONE_FS);
+}
+
+static int share_forever(void *arg)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		syscall(SYS_pause);
+	return !arg;
+}
+
+/* As share_with_a_sibling(), which needs a stack of its own here. */
+static void share_memory(int flags)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+
+	sharer = clone(share_forever, stack + sizeof(stack),
+		       flags | CLONE_VM | CLONE_PARENT | SIGCHLD, NULL);
+	CHECK(sharer >= 0);
+	sleep_ms(50);
+	checkpoint_here();
+	CHECK(!kill(sharer, SIGKILL));
+}
+
+REFUSE_TEST(shared_memory, "memory that is shared with another process")
+{
+	share_memory(0);
+}
+
+REFUSE_TEST(shared_signal_handlers, "sharing signal handlers with another process")
+{
+	share_memory(CLONE_SIGHAND);
+}
+
+/* Namespaces */
+
+static void in_a_namespace(int flag)
+{
+	if (unshare(flag))
+		lacks("namespace");
+	checkpoint_here();
+}
+
+REFUSE_TEST(uts_namespace, "another UTS namespace")
+{
+	in_a_namespace(CLONE_NEWUTS);
+}
+
+REFUSE_TEST(ipc_namespace, "another IPC namespace")
+{
+	in_a_namespace(CLONE_NEWIPC);
+}
+
+REFUSE_TEST(mount_namespace, "another mount namespace")
+{
+	in_a_namespace(CLONE_NEWNS);
+}
+
+REFUSE_TEST(network_namespace, "another network namespace")
+{
+	in_a_namespace(CLONE_NEWNET);
+}
+
+REFUSE_TEST(cgroup_namespace, "another cgroup namespace")
+{
+	in_a_namespace(CLONE_NEWCGROUP);
+}
+
+REFUSE_TEST(user_namespace, "another user namespace")
+{
+	in_a_namespace(CLONE_NEWUSER);
+}
+
+REFUSE_TEST(pid_namespace_for_children, "a pid namespace for its children")
+{
+	in_a_namespace(CLONE_NEWPID);
+}
+
+REFUSE_TEST(time_namespace_for_children, "a time namespace for its children")
+{
+	in_a_namespace(CLONE_NEWTIME);
+}
+
+/* What else a process may have */
+
+REFUSE_TEST(sem_undo, "SEM_UNDO")
+{
+	struct sembuf up = { .sem_op = 1, .sem_flg = SEM_UNDO };
+	int id = semget(IPC_PRIVATE, 1, 0600);
+
+	if (id < 0)
+		lacks("semaphores");
+	CHECK(!semop(id, &up, 1));
+	checkpoint_here();
+	CHECK(semctl(id, 0, GETVAL) == 1);
+	CHECK(!semctl(id, 0, IPC_RMID));
+}
+
+REFUSE_TEST(io_ports, "access to I/O ports")
+{
+	if (ioperm(0x80, 1, 1))
+		lacks("ioperm");
+	checkpoint_here();
+	CHECK(!ioperm(0x80, 1, 0));
+}
+
+/* Another may set one, and leave it behind. It counts with perf. */
+REFUSE_TEST(hardware_breakpoint, "a perf event")
+{
+	static long watched;
+	int status;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid) {
+		pid_t parent = getppid();
+		bool ok = !ptrace(PTRACE_ATTACH, parent, 0, 0) &&
+			  waitpid(parent, NULL, __WALL) == parent &&
+			  !ptrace(PTRACE_POKEUSER, parent,
+				  offsetof(struct user, u_debugreg[0]), &watched) &&
+			  !ptrace(PTRACE_POKEUSER, parent,
+				  offsetof(struct user, u_debugreg[7]), 0xd0001);
+
+		ptrace(PTRACE_DETACH, parent, 0, 0);
+		_exit(!ok);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	if (status)
+		lacks("hardware breakpoints");
+	checkpoint_here();
+	CHECK(!READ_ONCE(watched));
+}
+
+REFUSE_TEST(pty_master, "fd 5: the master of a pty")
+{
+	with_fd(open("/dev/ptmx", O_RDWR | O_NOCTTY), "ptmx");
+}
+
+REFUSE_TEST(hung_up_terminal, "fd 5: ")
+{
+	int master = open("/dev/ptmx", O_RDWR | O_NOCTTY), slave, unlock = 0;
+
+	if (master < 0)
+		lacks("ptmx");
+	CHECK(!ioctl(master, TIOCSPTLCK, &unlock));
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY);
+	CHECK(slave >= 0);
+	close(master);
+	with_fd(slave, "pty");
+}
+
+REFUSE_TEST(block_device, "fd 5: a block device")
+{
+	with_fd(open("/dev/ram0", O_RDONLY), "ram0");
 }
 
 REFUSE_TEST(traced, "a traced task")
