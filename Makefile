@@ -9,7 +9,7 @@ VM := tools/vm
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tree kernel demo check check-debug shell kunit selftests host-test docs \
-	menuconfig export bench lint clean
+	inventory menuconfig export bench lint clean
 
 help:
 	@sed -n 's/^#: \?//p' Makefile
@@ -22,6 +22,7 @@ help:
 #:
 #: Single steps
 #:   make setup        install what is missing (as root), or say what to type
+#:   make inventory    is every member of the kernel's structures accounted for
 #:   make kunit        KUnit tests in the VM
 #:   make selftests    kselftests in the VM
 #:   make host-test    cargo test, rustfmt and clippy of the tools
@@ -51,7 +52,7 @@ kernel: setup
 shell: kernel
 	@$(VM)/run --shell
 
-demo kunit selftests host-test lint docs menuconfig export bench check check-debug: setup
+demo kunit selftests host-test inventory lint docs menuconfig export bench check check-debug: setup
 	@$(VM)/$@
 
 clean:
