@@ -255,7 +255,7 @@ mod tests {
         let mut image = Seccomp::default();
 
         image.filters.push(filter(&[])?, GFP_KERNEL)?;
-        image.add(core::iter::repeat(ALLOW).take(INSNS_MAX + 5))?;
+        image.add(core::iter::repeat_n(ALLOW, INSNS_MAX + 5))?;
         assert!(image.insns == INSNS_MAX + 5);
         assert!(image
             .filters

@@ -306,7 +306,7 @@ mod tests {
         idle.sort_unstable();
         assert_eq!(idle, [0, 0, 0, 0, 0, 4, 5, 7]);
         // One that was disabled is not enabled.
-        assert!(seen.iter().any(|item| *item == (5, EPOLLONESHOT, false)));
+        assert!(seen.contains(&(5, EPOLLONESHOT, false)));
         Ok(())
     }
 

@@ -216,11 +216,11 @@ impl Queue {
 
         let entry = match signal.timer {
             Some(id) => self.sent_by(id, number, signal.shared)?,
-            // SAFETY: The array has as many words as the function reads, and begins with the number
-            // of a signal.
             None => {
-                NonNull::new(unsafe { bindings::checkpoint_sigqueue_alloc(signal.info.as_ptr()) })
-                    .ok_or(EAGAIN)?
+                // SAFETY: The array has as many words as the function reads, and begins with the
+                // number of a signal.
+                let entry = unsafe { bindings::checkpoint_sigqueue_alloc(signal.info.as_ptr()) };
+                NonNull::new(entry).ok_or(EAGAIN)?
             }
         };
         // INVARIANT: The entry is new, or that of another timer than any before. There is room in

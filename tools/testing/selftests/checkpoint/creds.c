@@ -630,8 +630,7 @@ static void a_user_without_privs(void)
 	MUST(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }
 
-CALLER(no_new_privs_to_new_privs, a_user_without_privs, EPERM,
-	"credentials: no_new_privs is 1, the image has 0")
+CALLER(no_new_privs_to_new_privs, a_user_without_privs, EPERM, "no_new_privs is 1")
 {
 	c->no_new_privs = 0;
 }
@@ -654,8 +653,7 @@ CALLER(own_ids_change_places, a_setuid_program, 0, NULL)
 	c->fsgid = 1001;
 }
 
-CALLER(own_ids_and_another, a_setuid_program, EPERM,
-	"credentials: suid is 1003, the image has 1004")
+CALLER(own_ids_and_another, a_setuid_program, EPERM, "suid is 1003, the image has 1004")
 {
 	c->uid = 1003;
 	c->suid = 1004;
@@ -729,8 +727,7 @@ CALLER(setpcap_sets_bounds, may_setpcap, 0, NULL)
 	c->securebits = 0xff;
 }
 
-CALLER(setpcap_raises_no_bounds, may_setpcap, EPERM,
-	"credentials: cap_permitted is 0x100, the image has 0x101")
+CALLER(setpcap_raises_no_bounds, may_setpcap, EPERM, "is 0x100, the image has 0x101")
 {
 	c->cap_permitted |= 1;
 }
@@ -869,14 +866,12 @@ CALLER(group_of_its_namespace, root_of_a_namespace, 0, NULL)
 	groups[0] = 98;
 }
 
-CALLER(no_user_of_its_namespace, root_of_a_namespace, EINVAL,
-	"credentials: uid 5: none in the caller's user namespace")
+CALLER(no_user_of_its_namespace, root_of_a_namespace, EINVAL, "uid 5: none in the caller's")
 {
 	c->uid = 5;
 }
 
-CALLER(no_group_of_its_namespace, root_of_a_namespace, EINVAL,
-	"credentials: groups: one is none in the caller's user namespace")
+CALLER(no_group_of_its_namespace, root_of_a_namespace, EINVAL, "groups: one is none in")
 {
 	groups[1] = 100;
 }

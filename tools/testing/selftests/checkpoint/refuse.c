@@ -386,7 +386,7 @@ static int share_forever(void *arg)
 /* As share_with_a_sibling(), which needs a stack of its own here. */
 static void share_memory(int flags)
 {
-	static char stack[65536] __attribute__((aligned(16)));
+	static char stack[65536];
 
 	sharer = clone(share_forever, stack + sizeof(stack),
 		       flags | CLONE_VM | CLONE_PARENT | SIGCHLD, NULL);

@@ -551,15 +551,13 @@ BAD(fsgid_of_another, EPERM, "credentials: fsgid is ", .caller = without_setid)
 	creds(w)->fsgid ^= 12345;
 }
 
-BAD(capability_of_another, EPERM, "credentials: cap_permitted is ",
-    .caller = without_chown)
+BAD(capability_of_another, EPERM, "credentials: cap_permitted is ", .caller = without_chown)
 {
 	/* The caller does not have all that the image has. */
 	creds(w)->cap_effective = 0;
 }
 
-BAD(bounding_set_of_another, EPERM, "credentials: cap_bset is ",
-    .caller = with_chown_out_of_bounds)
+BAD(bounding_set_of_another, EPERM, "credentials: cap_bset is ", .caller = with_chown_out_of_bounds)
 {
 	creds(w)->cap_effective = 0;
 }

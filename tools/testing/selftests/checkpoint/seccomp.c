@@ -351,18 +351,21 @@ static bool restart_as(struct subject *s, void (*become)(void), struct said *sai
 	return s->pid > 0;
 }
 
-#define EXPECT_NOT_RESTARTED(s, said, error, what, nr) do { \
-	int __status = wait_ms((s)->pid, PATIENCE); \
-	EXPECT_TRUE(WIFEXITED(__status) && WEXITSTATUS(__status) == 3) \
-		TH_LOG("status %#x", __status); \
-	EXPECT_EQ(error, (said)->err); \
-	EXPECT_EQ(nr, (said)->filters); \
-	EXPECT_TRUE(one_printable_line((said)->log)); \
-	EXPECT_TRUE(!!strstr((said)->log, what)) \
-		TH_LOG("log '%s', wanted '%s'", (said)->log, what); \
-	close((s)->in); \
-	close((s)->out); \
-} while (0)
+static void expect_not_restarted(struct __test_metadata *_metadata, struct subject *s,
+				 const struct said *said, int error, const char *what, int nr)
+{
+	int status = wait_ms(s->pid, PATIENCE);
+
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 3)
+		TH_LOG("status %#x", status);
+	EXPECT_EQ(error, said->err);
+	EXPECT_EQ(nr, said->filters);
+	EXPECT_TRUE(one_printable_line(said->log));
+	EXPECT_TRUE(!!strstr(said->log, what))
+		TH_LOG("log '%s', wanted '%s'", said->log, what);
+	close(s->in);
+	close(s->out);
+}
 
 static void as_it_is(void)
 {
@@ -455,7 +458,7 @@ TEST_F(seccomp, strict_with_filters)
 
 	ASSERT_TRUE(saved(&self->s, strictly));
 	ASSERT_TRUE(restart_as(&self->s, with_filters, said));
-	EXPECT_NOT_RESTARTED(&self->s, said, EINVAL,
+	expect_not_restarted(_metadata, &self->s, said, EINVAL,
 			     "seccomp: strict mode, but the caller has filters", 2);
 	subject_close(&self->s);
 }
@@ -477,7 +480,7 @@ TEST_F(seccomp, strict_with_a_time_stamp_counter)
 	ASSERT_EQ((ssize_t)w.len, pwrite(self->s.image, w.buf, w.len, 0));
 	walk_free(&w);
 	ASSERT_TRUE(restart_as(&self->s, as_it_is, said));
-	EXPECT_NOT_RESTARTED(&self->s, said, EINVAL, "seccomp: strict mode, but", 0);
+	expect_not_restarted(_metadata, &self->s, said, EINVAL, "seccomp: strict mode, but", 0);
 	subject_close(&self->s);
 }
 
@@ -503,7 +506,7 @@ TEST_F(seccomp, too_long_together)
 
 	ASSERT_TRUE(saved(&self->s, of_some_length));
 	ASSERT_TRUE(restart_as(&self->s, with_many_instructions, said));
-	EXPECT_NOT_RESTARTED(&self->s, said, ENOMEM, "seccomp: filter 2", 6);
+	expect_not_restarted(_metadata, &self->s, said, ENOMEM, "seccomp: filter 2", 6);
 	subject_close(&self->s);
 }
 
@@ -533,7 +536,7 @@ static void crafted(struct __test_metadata *_metadata, struct subject *s,
 	ASSERT_EQ((ssize_t)w.len, pwrite(s->image, w.buf, w.len, 0));
 	walk_free(&w);
 	ASSERT_TRUE(restart_as(s, as_it_is, said));
-	EXPECT_NOT_RESTARTED(s, said, err, what, 0);
+	expect_not_restarted(_metadata, s, said, err, what, 0);
 	subject_close(s);
 }
 
@@ -635,7 +638,7 @@ TEST_F(seccomp, filter_takes_no_new_privs)
 
 	image_without_sys_admin(_metadata, &self->s, 0);
 	ASSERT_TRUE(restart_as(&self->s, without_sys_admin, said));
-	EXPECT_NOT_RESTARTED(&self->s, said, EACCES,
+	expect_not_restarted(_metadata, &self->s, said, EACCES,
 			     "seccomp: filters take no_new_privs or CAP_SYS_ADMIN", 0);
 	subject_close(&self->s);
 }

@@ -59,8 +59,7 @@ FIXTURE_SETUP(unlinked)
 	if (access("/sbin/mkfs.ext4", X_OK))
 		SKIP(return, "no mkfs.ext4");
 	snprintf(command, sizeof(command),
-		 "PATH=/sbin:/usr/sbin:/bin:/usr/bin; truncate -s 32M %s.img && "
-		 "mkfs.ext4 -q -F %s.img && mount -o loop %s.img %s",
+		 "PATH=/sbin:/usr/sbin:/bin:/usr/bin; truncate -s 32M %s.img && mkfs.ext4 -q -F %s.img && mount -o loop %s.img %s",
 		 subject_dir, subject_dir, subject_dir, subject_dir);
 	ASSERT_EQ(0, system(command));
 	self->mounted = true;
