@@ -34,7 +34,7 @@ use crate::{
 /// Bytes of a page that `CR_EXTENT_HUGE` stands for.
 const HUGE_SIZE: u64 = 2 << 20;
 
-/// Announces private pages of the address space.
+/// Announces private pages of an address space.
 ///
 /// C: `struct cr_hdr_pages`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,8 +48,8 @@ pub struct Pages {
     pub nr_pages: u32,
     /// CRC-32C of the pages.
     pub crc: u32,
-    /// 0
-    pub reserved: u32,
+    /// Number of the task that the address space came with, ascending.
+    pub task: u32,
 }
 
 impl Pages {
@@ -61,6 +61,7 @@ impl Pages {
 
 impl Validate for Pages {
     fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
+        Reason::unless_in("task", self.task, 1, uapi::CR_TASKS_MAX)?;
         Reason::unless_in("nr_pages", self.nr_pages, 1, uapi::CR_PAGES_MAX)?;
         Reason::unless_in("nr_extents", self.nr_extents, 1, uapi::CR_EXTENTS_MAX)?;
         // None is empty.
@@ -237,6 +238,8 @@ pub enum BulkKind {
     Pages {
         /// How many.
         nr_pages: u32,
+        /// Number of the task that their address space came with.
+        task: u32,
     },
     /// Contents of a pipe or of shared memory.
     Data {
@@ -267,6 +270,7 @@ impl Bulk {
         Self::new(
             BulkKind::Pages {
                 nr_pages: pages.nr_pages,
+                task: pages.task,
             },
             len,
             pages.crc,

@@ -5,28 +5,38 @@
 //! The sequence is a grammar, in [`Place`] and [`Part`]:
 //!
 //! ```text
-//! image   = HEAD object* task bulk* TAIL
+//! image   = HEAD object* task{nr_tasks} bulk* TAIL
 //! object  = PIPE | SHM [STRING] | INODE STRING | FILE [STRING] [detail]
 //! detail  = TTY | EVENTFD | TIMERFD | SIGNALFD | INOTIFY | PIDFD
-//! task    = TASK STRING TASK_STATS [process]
-//! process = CREDS [GROUPS] SECCOMP (FILTER INSNS+){nr_filters}
-//!           LIMITS SCHED [AFFINITY] TASK_ATTRS [STRING]
-//!           THREAD CPU XSTATE TIMERS TIMER{nr_timers}
-//!           SIGNALS SIGACTION{nr_actions} SIGINFO{nr_pending}
-//!           FS FILES FD{count} LOCK{nr_locks} OWNER{nr_owners}
+//! task    = TASK STRING TASK_STATS [CREDS [GROUPS] seccomp [limits] sched cpu
+//!           [timers] [actions] signals [paths] [files] [mm]]
+//! seccomp = SECCOMP (FILTER INSNS+){nr_filters}
+//! limits  = LIMITS
+//! sched   = SCHED [AFFINITY] TASK_ATTRS [STRING]
+//! cpu     = THREAD CPU XSTATE
+//! timers  = TIMERS TIMER{nr_timers}
+//! actions = PROCESS SIGACTION{nr_actions} SIGINFO{nr_pending}
+//! signals = SIGNALS SIGINFO{nr_pending}
+//! paths   = FS
+//! files   = FILES FD{count} LOCK{nr_locks} OWNER{nr_owners}
 //!           EPOLL_ITEM{nr_epoll_items} WATCH{nr_watches}
-//!           MM MM_CONTEXT AUXV LDT* (VMA [STRING]){nr_vmas}
+//! mm      = MM MM_CONTEXT AUXV LDT* (VMA [STRING]){nr_vmas}
 //!           POLICY{nr_policies} GUARD{nr_guards} AIO{nr_aio}
 //! bulk    = PAGES EXTENTS [PAD] pages | DATA [PAD] bytes zeros
 //! ```
 //!
-//! Without a process, there are no objects and there is no bulk data. The records of all of it are
+//! An image of one task may end behind TASK_STATS: then there are no objects and no bulk data.
+//! Otherwise a task that lives has seccomp, sched, cpu and signals; the leader of a thread group of
+//! which any thread lives has limits, timers and actions. It has paths, files and mm if it does not
+//! have those of a task before it. Nothing but CREDS is there of a task that has ended.
+//!
+//! The records of all of it are
 //! checked before anything is restored, one after the other as they come. A header is judged before
 //! its payload is read, so that a reader needs a buffer for one record only.
 //!
 //! What is left to the reader, because it takes memory of all that was before: whether a reference
-//! is to the right kind of object, whether data is within the object, and whether extents are
-//! within mappings.
+//! is to the right kind of object or task, whether data is within the object, and whether extents
+//! are within mappings.
 
 use core::slice;
 
@@ -45,7 +55,8 @@ use super::{
     Lock,
     Pages,
     Reason,
-    Refusal, //
+    Refusal,
+    Task, //
 };
 use crate::{
     crc32c,
@@ -81,7 +92,7 @@ pub struct Expect<'a> {
 /// Makes [`Part`] of its names, and of which kind the records are that each stands for.
 macro_rules! parts {
     ($($(#[$doc:meta])* $part:ident = $kind:ident,)+) => {
-        /// What a process is made of, behind CREDS.
+        /// What a task is made of, from CREDS on.
         ///
         /// The parts are in the order of their records, but for those that follow each of several
         /// records alike: they are before these, because they come before the next of these. So
@@ -121,8 +132,12 @@ parts! {
     XState = XState,
     Timers = Timers,
     Timer = Timer,
-    Signals = Signals,
+    Process = Process,
     Action = SigAction,
+    /// Those of the process.
+    Shared = SigInfo,
+    Signals = Signals,
+    /// Those of the thread.
     Pending = SigInfo,
     Fs = Fs,
     Files = Files,
@@ -158,23 +173,21 @@ impl Part {
 struct ToCome([usize; Part::ALL.len()]);
 
 impl ToCome {
-    /// The parts with one record in every process.
-    const ALWAYS: [Part; 12] = [
+    /// The parts of which every task that lives has one record.
+    const ALIVE: [Part; 6] = [
         Part::Seccomp,
-        Part::Limits,
         Part::Sched,
         Part::Attrs,
         Part::Thread,
         Part::Cpu,
-        Part::Timers,
         Part::Signals,
-        Part::Fs,
-        Part::Files,
-        Part::Mm,
-        Part::MmContext,
     ];
+    /// Likewise those of a process.
+    const PROCESS: [Part; 3] = [Part::Limits, Part::Timers, Part::Process];
+    /// Likewise those of an address space.
+    const MM: [Part; 2] = [Part::Mm, Part::MmContext];
 
-    /// Returns what is to come before a process is.
+    /// Returns what is to come before a task is.
     const fn nothing() -> Self {
         Self([0; Part::ALL.len()])
     }
@@ -183,6 +196,13 @@ impl ToCome {
     fn announce(&mut self, part: Part, count: usize) {
         if let Some(left) = self.0.get_mut(part as usize) {
             *left = count;
+        }
+    }
+
+    /// Notes that one record of each part is to come, if `present`.
+    fn announce_all(&mut self, parts: &[Part], present: bool) {
+        for &part in parts.iter().filter(|_| present) {
+            self.announce(part, 1);
         }
     }
 
@@ -197,13 +217,13 @@ impl ToCome {
         }
     }
 
-    /// Returns the place before the next record of a process.
-    fn next(&self) -> Place {
+    /// Returns the place before the next record of a task, [`None`] behind the last.
+    fn next(&self) -> Option<Place> {
         Part::ALL
             .iter()
             .zip(self.0)
             .find(|(_, left)| *left > 0)
-            .map_or(Place::Bulks, |(&part, left)| Place::Part {
+            .map(|(&part, left)| Place::Part {
                 part,
                 len: left.min(part.record_max()),
             })
@@ -233,11 +253,13 @@ enum Place {
     Task { comm_len: usize },
     /// After the STRING of a TASK.
     Comm,
-    /// After the TASK_STATS of a TASK. Objects are there for a process only.
-    TaskStats { objects: bool },
-    /// Before a record of a process, of so many bytes if its length varies.
+    /// After the TASK_STATS of a TASK, which may be all that there is.
+    TaskStats { alone: bool },
+    /// Before a record of a task, of so many bytes if its length varies.
     Part { part: Part, len: usize },
-    /// After a process, or after bulk data.
+    /// After a task, before another.
+    Tasks,
+    /// After the last task, or after bulk data.
     Bulks,
     /// After PAGES.
     Pages(Pages),
@@ -260,8 +282,9 @@ impl Place {
             }
             Place::Detail(detail) => detail,
             Place::Comm => &[Kind::TaskStats],
-            Place::TaskStats { objects: false } => &[Kind::Creds, Kind::Tail],
-            Place::TaskStats { objects: true } => &[Kind::Creds],
+            Place::TaskStats { alone: true } => &[Kind::Creds, Kind::Tail],
+            Place::TaskStats { alone: false } => &[Kind::Creds],
+            Place::Tasks => &[Kind::Task],
             Place::Part { part, .. } => slice::from_ref(part.kind()),
             Place::Bulks => &[Kind::Pages, Kind::Data, Kind::Tail],
             Place::Pages(_) => &[Kind::Extents],
@@ -318,8 +341,26 @@ struct Before {
     pid: i32,
     /// How many objects there are.
     objects: u32,
-    /// What is to come of the process.
+    /// How many tasks there are to be, as HEAD has it, and how many there are.
+    nr_tasks: u32,
+    tasks: u32,
+    /// The last task.
+    task: OfTask,
+    /// The address space that the last pages are of, and where the last extent ends.
+    extent_end: (u32, u64),
+    /// The object that the last data is of, and where in it that ends.
+    data_end: (u32, u64),
+}
+
+/// What a reader has to remember of the records of a task.
+#[derive(Clone, Copy, Debug)]
+struct OfTask {
+    /// What is to come.
     to_come: ToCome,
+    /// The parts that it is going to have, if there is more than its statistics.
+    parts: ToCome,
+    /// It has the actions of another one.
+    has_actions: bool,
     /// The last timer, and how many there are in all.
     timer: i64,
     nr_timers: u32,
@@ -343,19 +384,14 @@ struct Before {
     guard_end: u64,
     /// Behind the id of the last context of io_setup(2).
     aio_end: u64,
-    /// Where the last extent ends.
-    extent_end: u64,
-    /// The object that the last data is of, and where in it that ends.
-    data_end: (u32, u64),
 }
 
-impl Before {
+impl OfTask {
     /// Nothing is before the first record.
     const NOTHING: Self = Self {
-        page_size: 1,
-        pid: 0,
-        objects: 0,
         to_come: ToCome::nothing(),
+        parts: ToCome::nothing(),
+        has_actions: false,
         timer: -1,
         nr_timers: 0,
         signal: 0,
@@ -368,107 +404,25 @@ impl Before {
         policy_end: None,
         guard_end: 0,
         aio_end: 0,
-        extent_end: 0,
-        data_end: (0, 0),
     };
 
-    /// Holds `item`, which may stand at `place`, against what was before it, and remembers of it
-    /// what is of importance for those that come. `end` is where the record ends.
-    ///
-    /// Returns the place after it.
-    fn follow(
-        &mut self,
-        place: Place,
-        item: &Item<'_>,
-        context: &Context<'_>,
-        end: u64,
-    ) -> Result<Place, Reason> {
-        if let Place::Part { part, len } = place {
-            self.to_come.came(part, len);
-            self.part(item)?;
-            return Ok(self.to_come.next());
+    /// Begins with a task.
+    fn new(task: &Task) -> Self {
+        let mut parts = ToCome::nothing();
+
+        parts.announce_all(&ToCome::ALIVE, task.is_alive());
+        parts.announce_all(&ToCome::PROCESS, task.is_process());
+        parts.announce_all(&[Part::Fs], task.has_fs());
+        parts.announce_all(&[Part::Files], task.has_files());
+        parts.announce_all(&ToCome::MM, task.has_mm());
+        Self {
+            parts,
+            has_actions: task.sighand == 0,
+            ..Self::NOTHING
         }
-
-        Ok(match *item {
-            Item::Head(head) => {
-                self.page_size = head.page_size;
-                self.pid = head.pid;
-                Place::Object
-            }
-            Item::Pipe(pipe) => {
-                self.objects = pipe.objref;
-                Place::Object
-            }
-            Item::Shm(shm) => {
-                self.objects = shm.objref;
-                match shm.name_len() {
-                    0 => Place::Object,
-                    name_len => Place::Shm { name_len },
-                }
-            }
-            Item::Inode(inode) => {
-                self.objects = inode.objref;
-                Place::Inode {
-                    path_len: inode.path_len(),
-                }
-            }
-            Item::File(file) => {
-                self.objects = file.objref;
-                Place::file(&file)
-            }
-            Item::Tty(_)
-            | Item::EventFd(_)
-            | Item::TimerFd(_)
-            | Item::SignalFd(_)
-            | Item::Inotify(_)
-            | Item::PidFd(_) => Place::Object,
-            Item::Text(text) => after_text(place, text)?,
-            Item::Task(task) => {
-                Reason::unless_equal("pid", task.pid, self.pid)?;
-                Place::Task {
-                    comm_len: task.comm_len(),
-                }
-            }
-            Item::TaskStats(_) => Place::TaskStats {
-                objects: self.objects > 0,
-            },
-            Item::Creds(creds) => {
-                for part in ToCome::ALWAYS {
-                    self.to_come.announce(part, 1);
-                }
-                self.to_come.announce(Part::Groups, creds.groups_len());
-                self.to_come.next()
-            }
-
-            Item::Pages(pages) => Place::Pages(pages),
-            Item::Extents(extents) => {
-                let Place::Pages(pages) = place else {
-                    return Err(Reason::Protocol);
-                };
-                self.extent_end = extents.check(&pages, self.extent_end, context)?;
-                self.announced(Bulk::of_pages(&pages, self.page_size), end)
-            }
-            Item::Data(data) => {
-                // Objects in their order, and in each from front to back.
-                let (objref, data_end) = self.data_end;
-                Reason::unless_in("objref", data.objref, objref, i64::MAX)?;
-                if data.objref == objref {
-                    Reason::unless_not_below("offset", data.offset, data_end)?;
-                }
-                self.data_end = (data.objref, data.offset.saturating_add(data.len));
-                self.announced(Bulk::of_data(&data), end)
-            }
-            Item::Pad(_) => match place {
-                Place::Gap { bulk, .. } => self.announced(bulk, end),
-                _ => return Err(Reason::Protocol),
-            },
-
-            Item::Tail(_) => Place::End,
-            _ => return Err(Reason::Protocol),
-        })
     }
 
-    /// Holds a record of a process against what was before it, remembers of it what is of importance
+    /// Holds a record of the task against what was before it, remembers of it what is of importance
     /// for those that come, and notes what it says of them.
     fn part(&mut self, item: &Item<'_>) -> Result<(), Reason> {
         let to_come = &mut self.to_come;
@@ -493,8 +447,16 @@ impl Before {
                 self.timer = timer.id.into();
             }
 
+            Item::Process(process) => {
+                let max = match self.has_actions {
+                    true => u32::MAX,
+                    false => 0,
+                };
+                Reason::unless_in("nr_actions", process.nr_actions, 0, max)?;
+                to_come.announce(Part::Action, process.nr_actions as usize);
+                to_come.announce(Part::Shared, process.nr_pending as usize);
+            }
             Item::Signals(signals) => {
-                to_come.announce(Part::Action, signals.nr_actions as usize);
                 to_come.announce(Part::Pending, signals.nr_pending as usize);
             }
             Item::SigAction(action) => {
@@ -593,6 +555,171 @@ impl Before {
         }
         self.lock = (lock.objref, lock.kind, lock.end);
         Ok(())
+    }
+}
+
+impl Before {
+    /// Nothing is before the first record.
+    const NOTHING: Self = Self {
+        page_size: 1,
+        pid: 0,
+        objects: 0,
+        nr_tasks: 0,
+        tasks: 0,
+        task: OfTask::NOTHING,
+        extent_end: (0, 0),
+        data_end: (0, 0),
+    };
+
+    /// Holds a task against those before it, and begins with it.
+    fn task(&mut self, task: &Task) -> Result<(), Reason> {
+        if self.tasks == 0 {
+            Reason::unless_equal("pid", task.pid, self.pid)?;
+            Reason::unless_equal("tgid", task.tgid, self.pid)?;
+            Reason::unless_equal("ppid", task.ppid, 0)?;
+            Reason::unless_in("mm", task.mm, 0, 0)?;
+        } else if task.is_leader() {
+            Reason::unless_in("ppid", task.ppid, 1, i32::MAX)?;
+        }
+        for (field, found) in [
+            ("mm", task.mm),
+            ("files", task.files),
+            ("fs", task.fs),
+            ("sighand", task.sighand),
+        ] {
+            Reason::unless_in(field, found, 0, self.tasks)?;
+        }
+        // A thread has those of its leader.
+        if !task.is_leader() {
+            Reason::unless_in("mm", task.mm, 1, self.tasks)?;
+            Reason::unless_in("sighand", task.sighand, 1, self.tasks)?;
+        }
+        // A thread may have signals of timers, which are those of its process.
+        let nr_timers = match task.is_leader() {
+            true => 0,
+            false => self.task.nr_timers,
+        };
+        self.tasks = self.tasks.saturating_add(1);
+        self.task = OfTask {
+            nr_timers,
+            ..OfTask::new(task)
+        };
+        Ok(())
+    }
+
+    /// Returns the place where the next record of the task is, or that behind the task.
+    fn next(&self) -> Place {
+        match self.task.to_come.next() {
+            Some(place) => place,
+            None if self.tasks < self.nr_tasks => Place::Tasks,
+            None => Place::Bulks,
+        }
+    }
+
+    /// Holds `item`, which may stand at `place`, against what was before it, and remembers of it
+    /// what is of importance for those that come. `end` is where the record ends.
+    ///
+    /// Returns the place after it.
+    fn follow(
+        &mut self,
+        place: Place,
+        item: &Item<'_>,
+        context: &Context<'_>,
+        end: u64,
+    ) -> Result<Place, Reason> {
+        if let Place::Part { part, len } = place {
+            self.task.to_come.came(part, len);
+            self.task.part(item)?;
+            return Ok(self.next());
+        }
+
+        Ok(match *item {
+            Item::Head(head) => {
+                self.page_size = head.page_size;
+                self.pid = head.pid;
+                self.nr_tasks = head.nr_tasks;
+                Place::Object
+            }
+            Item::Pipe(pipe) => {
+                self.objects = pipe.objref;
+                Place::Object
+            }
+            Item::Shm(shm) => {
+                self.objects = shm.objref;
+                match shm.name_len() {
+                    0 => Place::Object,
+                    name_len => Place::Shm { name_len },
+                }
+            }
+            Item::Inode(inode) => {
+                self.objects = inode.objref;
+                Place::Inode {
+                    path_len: inode.path_len(),
+                }
+            }
+            Item::File(file) => {
+                self.objects = file.objref;
+                Place::file(&file)
+            }
+            Item::Tty(_)
+            | Item::EventFd(_)
+            | Item::TimerFd(_)
+            | Item::SignalFd(_)
+            | Item::Inotify(_)
+            | Item::PidFd(_) => Place::Object,
+            Item::Text(text) => after_text(place, text)?,
+            Item::Task(task) => {
+                self.task(&task)?;
+                Place::Task {
+                    comm_len: task.comm_len(),
+                }
+            }
+            Item::TaskStats(_) => Place::TaskStats {
+                alone: self.objects == 0 && self.nr_tasks == 1,
+            },
+            Item::Creds(creds) => {
+                self.task.to_come = self.task.parts;
+                self.task
+                    .to_come
+                    .announce(Part::Groups, creds.groups_len());
+                self.next()
+            }
+
+            Item::Pages(pages) => {
+                // Address spaces in their order.
+                Reason::unless_in("task", pages.task, self.extent_end.0, self.tasks)?;
+                Place::Pages(pages)
+            }
+            Item::Extents(extents) => {
+                let Place::Pages(pages) = place else {
+                    return Err(Reason::Protocol);
+                };
+                // And in each from front to back.
+                let begin = match self.extent_end {
+                    (task, end) if task == pages.task => end,
+                    _ => 0,
+                };
+                self.extent_end = (pages.task, extents.check(&pages, begin, context)?);
+                self.announced(Bulk::of_pages(&pages, self.page_size), end)
+            }
+            Item::Data(data) => {
+                // Objects in their order, and in each from front to back.
+                let (objref, data_end) = self.data_end;
+                Reason::unless_in("objref", data.objref, objref, i64::MAX)?;
+                if data.objref == objref {
+                    Reason::unless_not_below("offset", data.offset, data_end)?;
+                }
+                self.data_end = (data.objref, data.offset.saturating_add(data.len));
+                self.announced(Bulk::of_data(&data), end)
+            }
+            Item::Pad(_) => match place {
+                Place::Gap { bulk, .. } => self.announced(bulk, end),
+                _ => return Err(Reason::Protocol),
+            },
+
+            Item::Tail(_) => Place::End,
+            _ => return Err(Reason::Protocol),
+        })
     }
 
     /// Returns the place at `offset` after what announces `bulk`.

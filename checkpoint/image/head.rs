@@ -67,18 +67,25 @@ pub struct Head {
     /// Bytes per page of the kernel.
     pub page_size: u32,
 
-    /// Pid of the first task, in the pid namespace of the checkpointer.
+    /// Pid of the first task, in its own pid namespace.
     pub pid: i32,
-    /// 0
-    pub reserved: u32,
+    /// How many tasks the image has.
+    pub nr_tasks: u32,
 }
 
 impl Head {
     /// Returns the head of an image that `kernel` writes.
     ///
     /// `time` is in seconds of `CLOCK_REALTIME`; `flags` are those of checkpoint(2), and `crid` is
-    /// what it is going to return; `pid` is that of the first task.
-    pub fn new(kernel: &Kernel<'_>, time: u64, flags: u64, crid: i32, pid: i32) -> Self {
+    /// what it is going to return; `pid` is that of the first of `nr_tasks` tasks.
+    pub fn new(
+        kernel: &Kernel<'_>,
+        time: u64,
+        flags: u64,
+        crid: i32,
+        pid: i32,
+        nr_tasks: u32,
+    ) -> Self {
         let (major, minor, patch) = kernel.version;
         Self {
             magic: uapi::CHECKPOINT_MAGIC_HEAD,
@@ -94,7 +101,7 @@ impl Head {
             crid,
             page_size: kernel.page_size,
             pid,
-            reserved: 0,
+            nr_tasks,
         }
     }
 
@@ -144,6 +151,7 @@ impl Validate for Head {
             });
         }
         Reason::unless_in("pid", self.pid, 1, i32::MAX)?;
+        Reason::unless_in("nr_tasks", self.nr_tasks, 1, uapi::CR_TASKS_MAX)?;
         for (field, text) in [
             ("release", &self.release),
             ("version", &self.version),

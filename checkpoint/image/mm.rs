@@ -178,6 +178,10 @@ pub struct MmContext {
     /// Entries of modify_ldt(2): `CR_HDR_LDT` have a `__u64` for each, `CR_WORDS_MAX` in each but
     /// the last.
     pub ldt_entries: u32,
+    /// Of the program that it is for, see personality(2).
+    pub personality: u32,
+    /// `CR_THREAD_IA32` if that is one of 32 bits.
+    pub flags: u32,
 }
 
 impl MmContext {
@@ -201,6 +205,7 @@ impl Validate for MmContext {
             USER_END.saturating_sub(self.vdso),
         )?;
         Reason::unless_bits("pkeys", self.pkeys, PKEYS)?;
+        Reason::unless_bits("flags", self.flags, uapi::CR_THREAD_IA32)?;
         Reason::unless_in("ldt_entries", self.ldt_entries, 0, uapi::CR_LDT_MAX)
     }
 }

@@ -145,6 +145,7 @@ pub use seccomp::{
     Seccomp, //
 };
 pub use signals::{
+    Process,
     SigAction,
     SigInfo,
     Signals, //
@@ -333,7 +334,9 @@ records! {
     Timers,
     /// A timer of timer_create(2).
     Timer,
-    /// Signal state; [`Kind::SigAction`] and [`Kind::SigInfo`] follow.
+    /// Signal state of a process; [`Kind::SigAction`] and [`Kind::SigInfo`] follow.
+    Process,
+    /// Signal state of a thread; [`Kind::SigInfo`] follow.
     Signals,
     /// Action of a signal.
     SigAction,

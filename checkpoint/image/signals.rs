@@ -35,8 +35,39 @@ const ACTIONS_MAX: u32 = SIGNAL_MAX - UNBLOCKABLE.count_ones();
 /// the kernel uses itself.
 const SA_FLAGS: u64 = 0xdc00_0807 | (uapi::CR_SA_X32 | uapi::CR_SA_IA32) as u64;
 
-/// Signal state; `nr_actions` `CR_HDR_SIGACTION` and then `nr_pending`
-/// `CR_HDR_SIGINFO` follow.
+/// Signal state that the threads of a process have in common; `nr_actions` `CR_HDR_SIGACTION` and then
+/// `nr_pending` `CR_HDR_SIGINFO` follow.
+///
+/// C: `struct cr_hdr_process`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_PROCESS, abi = cr_hdr_process)]
+pub struct Process {
+    /// `CR_PROCESS_*`
+    pub flags: u32,
+    /// The signal that stopped the process, 0 if it is not stopped.
+    pub stop_signal: u32,
+    /// Signals with an action that is not the default; 0 if another process has the same actions.
+    pub nr_actions: u32,
+    /// Signals that wait to be delivered to any thread.
+    pub nr_pending: u32,
+}
+
+impl Validate for Process {
+    fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
+        Reason::unless_bits("flags", self.flags, uapi::CR_PROCESS_STOPPED)?;
+        let max = match self.flags & uapi::CR_PROCESS_STOPPED {
+            0 => 0,
+            _ => SIGNAL_MAX,
+        };
+        Reason::unless_in("stop_signal", self.stop_signal, 0, max)?;
+        Reason::unless_in("nr_actions", self.nr_actions, 0, ACTIONS_MAX)?;
+        Reason::unless_in("nr_pending", self.nr_pending, 0, uapi::CR_PENDING_MAX)
+    }
+}
+
+/// Signal state of a thread; `nr_pending` `CR_HDR_SIGINFO` follow.
 ///
 /// C: `struct cr_hdr_signals`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,11 +81,7 @@ pub struct Signals {
     pub saved_blocked: u64,
     /// `CR_SIGNALS_*`
     pub flags: u32,
-    /// The signal that stopped the process, 0 if it is not stopped.
-    pub stop_signal: u32,
-    /// Signals with an action that is not the default.
-    pub nr_actions: u32,
-    /// Signals that wait to be delivered.
+    /// Signals that wait to be delivered to this thread.
     pub nr_pending: u32,
 }
 
@@ -62,17 +89,7 @@ impl Validate for Signals {
     fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
         Reason::unless_bits("blocked", self.blocked, !UNBLOCKABLE)?;
         Reason::unless_bits("saved_blocked", self.saved_blocked, !UNBLOCKABLE)?;
-        Reason::unless_bits(
-            "flags",
-            self.flags,
-            uapi::CR_SIGNALS_RESTORE_MASK | uapi::CR_SIGNALS_STOPPED,
-        )?;
-        let max = match self.flags & uapi::CR_SIGNALS_STOPPED {
-            0 => 0,
-            _ => SIGNAL_MAX,
-        };
-        Reason::unless_in("stop_signal", self.stop_signal, 0, max)?;
-        Reason::unless_in("nr_actions", self.nr_actions, 0, ACTIONS_MAX)?;
+        Reason::unless_bits("flags", self.flags, uapi::CR_SIGNALS_RESTORE_MASK)?;
         Reason::unless_in("nr_pending", self.nr_pending, 0, uapi::CR_PENDING_MAX)
     }
 }
@@ -119,8 +136,8 @@ impl Validate for SigAction {
 #[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[record(type = CR_HDR_SIGINFO, abi = cr_hdr_siginfo)]
 pub struct SigInfo {
-    /// 1 if any thread of the process may take it.
-    pub shared: u32,
+    /// 0
+    pub reserved: u32,
     /// Which `CR_HDR_TIMER` sent it, 1 is the first; 0 if none did.
     pub timer: u32,
     /// siginfo_t, of which this kernel writes all that is not padding.
@@ -129,9 +146,9 @@ pub struct SigInfo {
 
 impl SigInfo {
     /// Makes a record of a siginfo_t, which `timer` sent; 0 if none did.
-    pub fn new(shared: bool, timer: u32, info: [u64; 16]) -> Self {
+    pub fn new(timer: u32, info: [u64; 16]) -> Self {
         Self {
-            shared: shared.into(),
+            reserved: 0,
             timer,
             info,
         }
@@ -146,7 +163,6 @@ impl SigInfo {
 
 impl Validate for SigInfo {
     fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
-        Reason::unless_in("shared", self.shared, 0, 1)?;
         Reason::unless_in("si_signo", self.signo(), 1, SIGNAL_MAX)
     }
 }

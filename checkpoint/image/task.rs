@@ -28,9 +28,9 @@ use crate::{
 #[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[record(type = CR_HDR_TASK, abi = cr_hdr_task)]
 pub struct Task {
-    /// `TASK_*` state of the task, 0 is running.
+    /// 0
     pub state: u32,
-    /// `EXIT_*` state, 0 if the task lives.
+    /// `CR_EXIT_ZOMBIE`, 0 if the task lives.
     pub exit_state: u32,
     /// As wait4(2) reports it, 0 if the task lives.
     pub exit_code: i32,
@@ -40,12 +40,32 @@ pub struct Task {
 
     /// Bytes of the `CR_HDR_STRING` that follows: from 1 to `CR_COMM_LEN_MAX`.
     pub task_comm_len: i32,
-    /// Pid of the task, in the pid namespace of the checkpointer.
+    /// Pid of the task, in the pid namespace of the first task.
     pub pid: i32,
-    /// Process group of the task, likewise.
+    /// Process group of the task, likewise; 0 if it is of another namespace.
     pub pgid: i32,
-    /// Session of the task, likewise; 0 if its leader is of another namespace.
+    /// Session of the task, likewise.
     pub sid: i32,
+
+    /// Pid of the leader of its thread group, likewise.
+    pub tgid: i32,
+    /// Pid of the task that is its parent, which comes before it; 0 of the first task, and of
+    /// threads that are not the leader of their group.
+    pub ppid: i32,
+    /// `CR_TASK_*`
+    pub flags: u32,
+    /// Number of the task before this whose address space it has, 1 is the first; 0 if it has its
+    /// own, or none.
+    pub mm: u32,
+
+    /// Likewise for its descriptor table.
+    pub files: u32,
+    /// Likewise for the place where its paths begin.
+    pub fs: u32,
+    /// Likewise for the actions of its signals.
+    pub sighand: u32,
+    /// 0
+    pub reserved: u32,
 }
 
 impl Task {
@@ -53,14 +73,55 @@ impl Task {
     pub fn comm_len(&self) -> usize {
         usize::try_from(self.task_comm_len).unwrap_or(0)
     }
+
+    /// Tells whether the task lives.
+    pub const fn is_alive(&self) -> bool {
+        self.exit_state == 0
+    }
+
+    /// Tells whether the task leads its thread group.
+    pub const fn is_leader(&self) -> bool {
+        self.pid == self.tgid
+    }
+
+    /// Tells whether what its process has in common belongs to this task: it leads its thread
+    /// group, of which a thread lives.
+    pub const fn is_process(&self) -> bool {
+        self.is_leader() && (self.is_alive() || self.flags & uapi::CR_TASK_OUTLIVED != 0)
+    }
+
+    /// Tells whether an address space of its own belongs to this task.
+    pub const fn has_mm(&self) -> bool {
+        self.is_process() && self.mm == 0
+    }
+
+    /// Tells whether a descriptor table of its own belongs to this task.
+    pub const fn has_files(&self) -> bool {
+        self.is_alive() && self.files == 0
+    }
+
+    /// Tells whether a place where paths begin belongs to this task.
+    pub const fn has_fs(&self) -> bool {
+        self.is_alive() && self.fs == 0
+    }
 }
 
 impl Validate for Task {
     fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
-        // Nothing but a living, running task can be restored yet.
+        // A task that lives is at the edge of user mode.
         Reason::unless_equal("state", self.state, 0u32)?;
-        Reason::unless_equal("exit_state", self.exit_state, 0u32)?;
-        Reason::unless_equal("exit_code", self.exit_code, 0)?;
+        match self.exit_state {
+            0 => Reason::unless_equal("exit_code", self.exit_code, 0)?,
+            uapi::CR_EXIT_ZOMBIE => {
+                Reason::unless_in("exit_code", self.exit_code, 0, u32::from(u16::MAX))?
+            }
+            other => return Err(Reason::unknown("exit_state", other)),
+        }
+        let flags = match self.is_alive() {
+            true => 0,
+            false => uapi::CR_TASK_OUTLIVED,
+        };
+        Reason::unless_bits("flags", self.flags, flags)?;
         Reason::unless_in("exit_signal", self.exit_signal, -1, SIGNAL_MAX)?;
         Reason::unless_in(
             "task_comm_len",
@@ -70,7 +131,16 @@ impl Validate for Task {
         )?;
         Reason::unless_in("pid", self.pid, 1, i32::MAX)?;
         Reason::unless_in("pgid", self.pgid, 0, i32::MAX)?;
-        Reason::unless_in("sid", self.sid, 0, i32::MAX)
+        Reason::unless_in("sid", self.sid, 0, i32::MAX)?;
+        Reason::unless_in("tgid", self.tgid, 1, i32::MAX)?;
+        Reason::unless_in("ppid", self.ppid, 0, i32::MAX)?;
+        if self.is_leader() {
+            return Reason::unless_in("exit_signal", self.exit_signal, 0, SIGNAL_MAX);
+        }
+        // A thread that has ended is nobody's any more, unless it leads its group.
+        Reason::unless_equal("exit_state", self.exit_state, 0u32)?;
+        Reason::unless_equal("exit_signal", self.exit_signal, -1)?;
+        Reason::unless_equal("ppid", self.ppid, 0)
     }
 }
 

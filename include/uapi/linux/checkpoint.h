@@ -42,6 +42,13 @@
 #define CHECKPOINT_INHERIT	0x10
 
 /*
+ * CHECKPOINT_CONTAINER: nothing of the tree may be shared with a process outside
+ * of it, nor may anything be left to the restarter to hand in. The call fails, and
+ * the log names the object and who else has it.
+ */
+#define CHECKPOINT_CONTAINER	0x20
+
+/*
  * Flags of restart(2).
  *
  * RESTART_RELAXED_FILES: a file need not be the inode that it was, nor have
@@ -62,12 +69,20 @@
 #define RESTART_INHERIT		0x200
 #define RESTART_RELAXED_CLOCKS	0x400
 
+/*
+ * RESTART_NEW_PIDS: tasks get pids that are free, instead of those that they had,
+ * which takes CAP_CHECKPOINT_RESTORE. The first task has that of the caller anyway.
+ */
+#define RESTART_NEW_PIDS	0x800
+
 /* Every flag that checkpoint(2) takes; it answers EINVAL to any other bit. */
 #define CHECKPOINT_FLAGS	(CHECKPOINT_LOG | CHECKPOINT_KILL | CHECKPOINT_STOP | \
-				 CHECKPOINT_CHECK | CHECKPOINT_INHERIT)
+				 CHECKPOINT_CHECK | CHECKPOINT_INHERIT | \
+				 CHECKPOINT_CONTAINER)
 
 /* Every flag that restart(2) takes; it answers EINVAL to any other bit. */
 #define RESTART_FLAGS		(CHECKPOINT_LOG | RESTART_RELAXED_FILES | \
-				 RESTART_INHERIT | RESTART_RELAXED_CLOCKS)
+				 RESTART_INHERIT | RESTART_RELAXED_CLOCKS | \
+				 RESTART_NEW_PIDS)
 
 #endif /* _UAPI_LINUX_CHECKPOINT_H */

@@ -41,7 +41,7 @@
 #define CR_PAGES_MAX		1024
 #define CR_DATA_LEN_MAX		(1024 * 1024)
 
-/* Most objects, descriptors, locks, mappings, signals and groups that are read. */
+/* Most objects, descriptors, locks, mappings, signals, groups, tasks that are read. */
 #define CR_OBJECTS_MAX		1048576
 #define CR_FDS_MAX		1048576
 #define CR_LOCKS_MAX		65536
@@ -57,6 +57,7 @@
 #define CR_POLICIES_MAX		65536
 #define CR_GUARDS_MAX		1048576
 #define CR_AIO_MAX		1024
+#define CR_TASKS_MAX		65536
 #define CR_AFFINITY_LEN_MAX	8192
 #define CR_LABEL_LEN_MAX	4096
 
@@ -138,6 +139,7 @@ enum {
 	CR_HDR_SIGINFO,
 	CR_HDR_TIMERS,
 	CR_HDR_TIMER,
+	CR_HDR_PROCESS,
 
 	CR_HDR_TAIL = 5001
 };
@@ -156,8 +158,8 @@ enum {
  * @machine: utsname machine of the kernel
  * @crid: what checkpoint(2) returned, greater than 0
  * @page_size: bytes per page of the kernel
- * @pid: pid of the first task, in the pid namespace of the checkpointer
- * @reserved: 0
+ * @pid: pid of the first task, in its own pid namespace
+ * @nr_tasks: how many tasks the image has
  */
 struct cr_hdr_head {
 	__u64 magic;
@@ -178,20 +180,38 @@ struct cr_hdr_head {
 	__u32 page_size;
 
 	__s32 pid;
-	__u32 reserved;
+	__u32 nr_tasks;
 } __attribute__((aligned(8)));
+
+/* exit_state of struct cr_hdr_task */
+#define CR_EXIT_ZOMBIE		32
+
+/* flags of struct cr_hdr_task */
+#define CR_TASK_OUTLIVED	0x1	/* a zombie; threads of its process live on */
 
 /**
  * struct cr_hdr_task - a task; a CR_HDR_STRING with its comm follows
- * @state: TASK_* state of the task, 0 is running
- * @exit_state: EXIT_* state, 0 if the task lives
+ * @state: 0
+ * @exit_state: CR_EXIT_ZOMBIE, 0 if the task lives
  * @exit_code: as wait4(2) reports it, 0 if the task lives
  * @exit_signal: signal that the parent gets when the task ends, -1 if the task
  *	is a thread that is not the leader of its group
  * @task_comm_len: bytes of the CR_HDR_STRING that follows
- * @pid: pid of the task, in the pid namespace of the checkpointer
- * @pgid: process group of the task, likewise
- * @sid: session of the task, likewise; 0 if its leader is of another namespace
+ * @pid: pid of the task, in the pid namespace of the first task
+ * @pgid: process group of the task, likewise; 0 if it is of another namespace
+ * @sid: session of the task, likewise
+ * @tgid: pid of the leader of its thread group, likewise
+ * @ppid: pid of the task that is its parent, which comes before it; 0 of the
+ *	first task, and of threads that are not the leader of their group
+ * @flags: CR_TASK_*
+ * @mm: number of the task before this whose address space it has, 1 is the
+ *	first; 0 if it has its own, or none
+ * @files: likewise for its descriptor table
+ * @fs: likewise for the place where its paths begin
+ * @sighand: likewise for the actions of its signals
+ * @reserved: 0
+ *
+ * Tasks come after the leader of their group.
  */
 struct cr_hdr_task {
 	__u32 state;
@@ -203,6 +223,16 @@ struct cr_hdr_task {
 	__s32 pid;
 	__s32 pgid;
 	__s32 sid;
+
+	__s32 tgid;
+	__s32 ppid;
+	__u32 flags;
+	__u32 mm;
+
+	__u32 files;
+	__u32 fs;
+	__u32 sighand;
+	__u32 reserved;
 } __attribute__((aligned(8)));
 
 /**
@@ -484,26 +514,41 @@ struct cr_hdr_cpu {
 	__u64 tls[3];
 } __attribute__((aligned(8)));
 
-/* flags of struct cr_hdr_signals */
-#define CR_SIGNALS_RESTORE_MASK	0x1	/* @saved_blocked is what follows the call */
-#define CR_SIGNALS_STOPPED	0x2	/* stopped by job control */
+/* flags of struct cr_hdr_process */
+#define CR_PROCESS_STOPPED	0x1	/* by job control */
 
 /**
- * struct cr_hdr_signals - signal state; @nr_actions CR_HDR_SIGACTION and then
- *	@nr_pending CR_HDR_SIGINFO follow
+ * struct cr_hdr_process - signal state that the threads of a process have in
+ *	common; @nr_actions CR_HDR_SIGACTION and then @nr_pending CR_HDR_SIGINFO
+ *	follow
+ * @flags: CR_PROCESS_*
+ * @stop_signal: the signal that stopped the process, 0 if it is not stopped
+ * @nr_actions: signals with an action that is not the default; 0 if another
+ *	process has the same actions: @sighand of struct cr_hdr_task
+ * @nr_pending: signals that wait to be delivered to any thread
+ */
+struct cr_hdr_process {
+	__u32 flags;
+	__u32 stop_signal;
+	__u32 nr_actions;
+	__u32 nr_pending;
+} __attribute__((aligned(8)));
+
+/* flags of struct cr_hdr_signals */
+#define CR_SIGNALS_RESTORE_MASK	0x1	/* @saved_blocked is what follows the call */
+
+/**
+ * struct cr_hdr_signals - signal state of a thread; @nr_pending CR_HDR_SIGINFO
+ *	follow
  * @blocked: mask of blocked signals, bit 0 is signal 1
  * @saved_blocked: mask to put back when the interrupted call is over
  * @flags: CR_SIGNALS_*
- * @stop_signal: the signal that stopped the process, 0 if it is not stopped
- * @nr_actions: signals with an action that is not the default
- * @nr_pending: signals that wait to be delivered
+ * @nr_pending: signals that wait to be delivered to this thread
  */
 struct cr_hdr_signals {
 	__u64 blocked;
 	__u64 saved_blocked;
 	__u32 flags;
-	__u32 stop_signal;
-	__u32 nr_actions;
 	__u32 nr_pending;
 } __attribute__((aligned(8)));
 
@@ -531,12 +576,12 @@ struct cr_hdr_sigaction {
 
 /**
  * struct cr_hdr_siginfo - a pending signal, in the order of delivery
- * @shared: 1 if any thread of the process may take it
+ * @reserved: 0
  * @timer: which CR_HDR_TIMER sent it, 1 is the first; 0 if none did
  * @info: siginfo_t
  */
 struct cr_hdr_siginfo {
-	__u32 shared;
+	__u32 reserved;
 	__u32 timer;
 	__u64 info[16];
 } __attribute__((aligned(8)));
@@ -1046,6 +1091,8 @@ struct cr_hdr_mm {
  * @pkeys: protection keys that are allocated, bit 0 is key 0
  * @ldt_entries: entries of modify_ldt(2): CR_HDR_LDT have a __u64 for each,
  *	CR_WORDS_MAX in each but the last
+ * @personality: of the program that it is for, see personality(2)
+ * @flags: CR_THREAD_IA32 if that is one of 32 bits
  */
 struct cr_hdr_mm_context {
 	__u64 vdso;
@@ -1053,6 +1100,8 @@ struct cr_hdr_mm_context {
 	__u32 vdso_crc;
 	__u32 pkeys;
 	__u32 ldt_entries;
+	__u32 personality;
+	__u32 flags;
 } __attribute__((aligned(8)));
 
 /* flags of struct cr_hdr_vma */
@@ -1175,11 +1224,11 @@ struct cr_extent {
 } __attribute__((aligned(8)));
 
 /**
- * struct cr_hdr_pages - announces private pages of the address space
+ * struct cr_hdr_pages - announces private pages of an address space
  * @nr_extents: CR_HDR_EXTENTS, which follows, has a struct cr_extent for each
  * @nr_pages: pages in all of them
  * @crc: CRC-32C of the pages
- * @reserved: 0
+ * @task: number of the task that the address space came with, ascending
  *
  * Behind CR_HDR_EXTENTS the image is filled by CR_HDR_PAD up to a multiple of
  * the page size, unless it ends at one; then come the pages.
@@ -1188,7 +1237,7 @@ struct cr_hdr_pages {
 	__u32 nr_extents;
 	__u32 nr_pages;
 	__u32 crc;
-	__u32 reserved;
+	__u32 task;
 } __attribute__((aligned(8)));
 
 /**
