@@ -9,14 +9,14 @@
 //! object  = PIPE | SHM [STRING] | INODE STRING | FILE [STRING] [detail]
 //! detail  = TTY | EVENTFD | TIMERFD | SIGNALFD | INOTIFY | PIDFD
 //! task    = TASK STRING TASK_STATS [CREDS [GROUPS] seccomp [limits] sched cpu
-//!           [timers] [actions] signals [paths] [files] [mm]]
+//!           [timers] signals [actions] [paths] [files] [mm]]
 //! seccomp = SECCOMP (FILTER INSNS+){nr_filters}
 //! limits  = LIMITS
 //! sched   = SCHED [AFFINITY] TASK_ATTRS [STRING]
 //! cpu     = THREAD CPU XSTATE
 //! timers  = TIMERS TIMER{nr_timers}
-//! actions = PROCESS SIGACTION{nr_actions} SIGINFO{nr_pending}
 //! signals = SIGNALS SIGINFO{nr_pending}
+//! actions = PROCESS SIGACTION{nr_actions} SIGINFO{nr_pending}
 //! paths   = FS
 //! files   = FILES FD{count} LOCK{nr_locks} OWNER{nr_owners}
 //!           EPOLL_ITEM{nr_epoll_items} WATCH{nr_watches}
@@ -132,13 +132,13 @@ parts! {
     XState = XState,
     Timers = Timers,
     Timer = Timer,
+    Signals = Signals,
+    /// Those of the thread.
+    Pending = SigInfo,
     Process = Process,
     Action = SigAction,
     /// Those of the process.
     Shared = SigInfo,
-    Signals = Signals,
-    /// Those of the thread.
-    Pending = SigInfo,
     Fs = Fs,
     Files = Files,
     Fd = Fd,
