@@ -366,9 +366,7 @@ pub fn verify(mut input: impl io::Read, expect: Expect<'_>) -> Result<Summary, E
         read(&mut input, &mut checker, &mut buffer)?;
 
         let item = checker.payload(&buffer)?;
-        if let Err(reason) = references.take(&item) {
-            return Err(checker.refuse_last(reason).into());
-        }
+        references.take(&item, &mut checker)?;
         contents.take(&item);
     }
     contents.summary(checker.offset()).ok_or(Error::NotAnImage)
