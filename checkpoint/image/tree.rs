@@ -117,19 +117,17 @@ impl<'a> Tree<'a> {
         sort(by_pid, |index| (pid_at(tasks, index), index));
 
         let tree = Self { tasks, by_pid };
-        // The leader of the group that the tasks are in, and whether there were threads of it.
-        let (mut leader, mut threads) = (0, false);
+        // Where the leader is of the group that the tasks are in.
+        let mut leader = 0;
         for (index, task) in tasks.iter().enumerate() {
             if task.is_leader() {
-                tree.check_group(leader, threads)?;
-                (leader, threads) = (index, false);
-            } else {
-                threads = true;
+                tree.check_group(leader, index)?;
+                leader = index;
             }
             tree.check_task(index, task, leader)
                 .map_err(|reason| (index, reason))?;
         }
-        tree.check_group(leader, threads)?;
+        tree.check_group(leader, tasks.len())?;
         Ok(tree)
     }
 
@@ -248,10 +246,10 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// Checks a thread group that is complete.
-    fn check_group(&self, leader: usize, threads: bool) -> Result<(), (usize, Reason)> {
-        match self.tasks.get(leader) {
-            Some(task) if task.is_process() && !task.is_alive() && !threads => {
+    /// Checks a thread group that is complete: the tasks from `leader` up to `end`.
+    fn check_group(&self, leader: usize, end: usize) -> Result<(), (usize, Reason)> {
+        match self.tasks.get(leader..end) {
+            Some([task]) if task.is_process() && !task.is_alive() => {
                 Err((leader, Reason::NoThread))
             }
             _ => Ok(()),

@@ -1213,6 +1213,7 @@ fn sample_other_parts(task: &Task) -> Parts {
         timers: Timers {
             flags: 0,
             real_left: 0,
+            real_interval: 0,
             ..of.timers
         },
         fs: of.fs,

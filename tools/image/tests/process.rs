@@ -134,6 +134,9 @@ fn valid_image() {
         summary.totals,
         Totals {
             tasks: 1,
+            processes: 1,
+            zombies: 0,
+            spaces: 1,
             files: 15,
             pipes: 1,
             shms: 1,
