@@ -216,9 +216,11 @@ fn what_is_no_tree() {
             t[9].task.ppid = 412;
         }),
         (10, "TASK: threads live on, but none follows", |t| {
-            t[11].task.ppid = 412;
-            t.remove(10);
-            t[10].task.flags = 1;
+            drop(t.remove(10))
+        }),
+        // The last group, too.
+        (12, "TASK: threads live on, but none follows", |t| {
+            t[11].task.flags = uapi::CR_TASK_OUTLIVED
         }),
         // Whose child.
         (
