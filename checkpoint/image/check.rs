@@ -35,8 +35,9 @@
 //! its payload is read, so that a reader needs a buffer for one record only.
 //!
 //! What is left to the reader, because it takes memory of all that was before: whether a reference
-//! is to the right kind of object or task, whether data is within the object, and whether extents
-//! are within mappings.
+//! is to the right kind of object, whether data is within the object, whether pages are of an
+//! address space of their task, whether extents are within its mappings, and what `tree.rs` checks
+//! when the reader has all tasks.
 
 use core::slice;
 
@@ -679,9 +680,7 @@ impl Before {
             },
             Item::Creds(creds) => {
                 self.task.to_come = self.task.parts;
-                self.task
-                    .to_come
-                    .announce(Part::Groups, creds.groups_len());
+                self.task.to_come.announce(Part::Groups, creds.groups_len());
                 self.next()
             }
 
@@ -829,6 +828,11 @@ impl<'a> Checker<'a> {
         self.offset
     }
 
+    /// Returns where the record begins whose header was handed in last.
+    pub const fn record_offset(&self) -> u64 {
+        self.record
+    }
+
     /// Returns the bulk data that comes next, [`None`] if a record does.
     pub const fn bulk(&self) -> Option<Bulk> {
         match self.step {
@@ -943,6 +947,17 @@ impl<'a> Checker<'a> {
             // What announced the data, not the padding before it.
             Step::Header(Place::Bulk(_)) => self.refuse_bulk(reason),
             _ => self.refuse(self.kind, reason),
+        }
+    }
+
+    /// Likewise refuses a record before that: the one of this kind at `offset`.
+    pub fn refuse_at(&mut self, offset: u64, kind: Kind, reason: Reason) -> Refusal {
+        match self.step {
+            Step::Refused(refusal) => refusal,
+            _ => {
+                self.record = offset;
+                self.refuse(kind.number(), reason)
+            }
         }
     }
 

@@ -53,7 +53,8 @@ pub use build::{
     ImageBuilder,
     Mapping,
     Object,
-    Process,
+    Parts,
+    TaskRecords,
     SAMPLE_KERNEL, //
 };
 pub use ckpt_macros::Record;

@@ -366,9 +366,7 @@ pub fn verify(mut input: impl io::Read, expect: Expect<'_>) -> Result<Summary, E
         read(&mut input, &mut checker, &mut buffer)?;
 
         let item = checker.payload(&buffer)?;
-        if let Err(reason) = references.take(&item) {
-            return Err(checker.refuse_last(reason).into());
-        }
+        references.take(&item, &mut checker)?;
         contents.take(&item);
     }
     contents.summary(checker.offset()).ok_or(Error::NotAnImage)
@@ -461,6 +459,12 @@ pub struct Summary {
 pub struct Totals {
     /// Tasks.
     pub tasks: u64,
+    /// Of these, leaders of their thread group.
+    pub processes: u64,
+    /// Of these, those that have ended.
+    pub zombies: u64,
+    /// Address spaces.
+    pub spaces: u64,
     /// Open file descriptions.
     pub files: u64,
     /// Pipes.
@@ -491,7 +495,12 @@ impl Totals {
     /// Counts a record.
     pub fn take(&mut self, item: &Item<'_>) {
         match item {
-            Item::Task(_) => self.tasks += 1,
+            Item::Task(task) => {
+                self.tasks += 1;
+                self.processes += u64::from(task.is_leader());
+                self.zombies += u64::from(!task.is_alive());
+            }
+            Item::Mm(_) => self.spaces += 1,
             Item::File(_) => self.files += 1,
             Item::Pipe(_) => self.pipes += 1,
             Item::Shm(_) => self.shms += 1,
@@ -512,7 +521,7 @@ impl Totals {
 
     /// Returns whether there is a process, not only the name of a task.
     pub fn has_process(&self) -> bool {
-        self.mappings > 0
+        self.spaces > 0
     }
 }
 

@@ -240,9 +240,7 @@ impl Judge {
     fn judge(&mut self, record: &RawRecord) -> Result<(), Refusal> {
         self.checker.header(&header_bytes(record.header))?;
         let item = self.checker.payload(&record.padded)?;
-        if let Err(reason) = self.references.take(&item) {
-            return Err(self.checker.refuse_last(reason));
-        }
+        self.references.take(&item, &mut self.checker)?;
         self.totals.take(&item);
         match &record.bulk {
             Some(bulk) => self.checker.bulk_done(bulk.crc, &bulk.padding),
