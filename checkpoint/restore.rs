@@ -13,12 +13,9 @@
 //! Locks: none is held here.
 
 use kernel::{
-    fs::{
-        rw::{
-            Direction,
-            StreamFile, //
-        },
-        File, //
+    fs::rw::{
+        Direction,
+        StreamFile, //
     },
     prelude::*,
     task::{
@@ -40,13 +37,11 @@ use kernel::{
 use crate::{
     image::{
         self,
-        tree::{
-            Shared,
-            Tree, //
-        },
         BulkKind,
         Expect,
-        Item, //
+        Item,
+        Shared,
+        Tree, //
     },
     log::Log,
     resource::{
@@ -95,35 +90,34 @@ pub(crate) fn restart(crid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -> 
 }
 
 /// A task of the image.
-#[derive(Default)]
 struct Said {
     task: image::Task,
     comm: Option<Comm>,
     /// The next text is the comm.
     name_is_next: bool,
-    images: TaskImages,
+    images: KBox<TaskImages>,
 }
 
 /// What an image says.
-#[derive(Default)]
 struct Images {
     /// The image has more than the name of a task.
     is_process: bool,
-    common: CommonImages,
+    common: KBox<CommonImages>,
     tasks: KVVec<Said>,
 }
 
 impl Images {
     /// Reads all records up to the first bulk data. Has no side effects but the position of the file.
     fn read<T: Transport>(from: &mut ImageReader<'_, T>) -> Result<Self, Failure> {
-        let mut images = Self::default();
+        let mut images = Self {
+            is_process: false,
+            common: CommonImages::new()?,
+            tasks: KVVec::new(),
+        };
         let mut tasks = 0;
 
         // What is said of objects is shown to the first task as well.
-        images
-            .tasks
-            .push(Said::default(), GFP_KERNEL_ACCOUNT)
-            .map_err(Error::from)?;
+        images.begin()?;
         while !from.at_bulk() {
             let Some(item) = from.next()? else {
                 break;
@@ -132,10 +126,7 @@ impl Images {
             if let Item::Task(_) = item {
                 tasks += 1;
                 if tasks > images.tasks.len() {
-                    images
-                        .tasks
-                        .push(Said::default(), GFP_KERNEL_ACCOUNT)
-                        .map_err(Error::from)?;
+                    images.begin()?;
                 }
             }
             images.is_process |= matches!(item, Item::Creds(_));
@@ -145,6 +136,19 @@ impl Images {
             }
         }
         Ok(images)
+    }
+
+    /// Begins with another task.
+    fn begin(&mut self) -> Result {
+        Ok(self.tasks.push(
+            Said {
+                task: image::Task::default(),
+                comm: None,
+                name_is_next: false,
+                images: TaskImages::new()?,
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?)
     }
 }
 
@@ -275,7 +279,7 @@ fn check_jobs(
 
 /// What a task of the image is going to be committed from.
 #[derive(Default)]
-struct State(Option<TaskPrepared>);
+struct State(Option<KBox<TaskPrepared>>);
 
 impl crew::Member for State {
     fn commit(self, task: &CurrentTask) {
@@ -290,7 +294,7 @@ impl crew::Member for State {
 /// Workers are dropped before what the caller has, the last one first: each is made by one before it.
 struct Crew {
     workers: KVVec<Option<Worker<State>>>,
-    root: Option<(CommonPrepared, TaskPrepared)>,
+    root: Option<(KBox<CommonPrepared>, KBox<TaskPrepared>)>,
 }
 
 impl Drop for Crew {
@@ -308,7 +312,7 @@ impl Crew {
         cx: &mut Restart<'_>,
     ) -> Result<Self> {
         let mut tasks = images.tasks.into_iter();
-        let root = tasks.next().unwrap_or_default();
+        let root = tasks.next().ok_or(EINVAL)?;
         let mut own = Prepare::new(caller, 1, None, cx);
         let common = images.common.prepare(&mut own)?;
         let root = root.images.prepare(&mut own)?;
@@ -338,7 +342,7 @@ impl Crew {
     fn make(
         &mut self,
         number: u32,
-        images: TaskImages,
+        images: KBox<TaskImages>,
         plan: &Plan,
         cx: &mut Restart<'_>,
     ) -> Result<Worker<State>> {
@@ -377,7 +381,7 @@ impl Crew {
     }
 
     /// Hands a run of bulk data to the resource that it is for.
-    fn fill<T: Transport>(&mut self, mut bulk: BulkReader<'_, '_, T>) -> Result<(), Failure> {
+    fn fill<T: Transport + Sync>(&mut self, mut bulk: BulkReader<'_, '_, T>) -> Result<(), Failure> {
         let place = match bulk.bulk().kind {
             BulkKind::Pages { task, .. } => place_of(task),
             BulkKind::Data { .. } => None,
@@ -490,7 +494,7 @@ impl Crew {
 }
 
 /// Reads a whole image, makes the caller what it says of the first task, and all others.
-fn rebuild<T: Transport>(
+fn rebuild<T: Transport + Sync>(
     file: &T,
     crid: c_int,
     caller: &CurrentTask,

@@ -129,8 +129,8 @@ fn check_fate(flags: c_ulong, tree: &Tree, log: &mut Log) -> Result {
 
 /// What was found of all tasks.
 struct Found {
-    common: CommonFound,
-    tasks: KVVec<TaskFound>,
+    common: KBox<CommonFound>,
+    tasks: KVVec<KBox<TaskFound>>,
 }
 
 impl Found {
@@ -145,7 +145,7 @@ impl Found {
             cx.tolerate(surveyed)?;
         }
         cx.turn_to(0);
-        let common = CommonFound::collect(cx)?;
+        let mut common = CommonFound::collect(cx)?;
         for place in 0..members {
             cx.turn_to(place);
             tasks.push(TaskFound::collect(cx)?, GFP_KERNEL_ACCOUNT)?;
@@ -154,6 +154,8 @@ impl Found {
             cx.turn_to(place);
             task.finish(cx)?;
         }
+        cx.turn_to(0);
+        common.finish(cx)?;
         let unchanged = object::check(cx);
         cx.tolerate(unchanged)?;
         cx.verdict()?;

@@ -118,7 +118,7 @@ pub(crate) trait Resource {
     fn commit(prepared: Self::Prepared, caller: &CurrentTask);
 }
 
-/// Makes of a list of resources what the pipelines call.
+/// Makes of a list of resources what the pipelines call. All of it is too much for the stack.
 macro_rules! resources {
     (
         $found:ident $images:ident $prepared:ident:
@@ -127,6 +127,7 @@ macro_rules! resources {
         $($(#[$doc])* pub(crate) mod $module;)*
 
         /// What was found, by resource, of those that come with the task.
+        #[derive(Default)]
         pub(crate) struct $found {
             $($module: Option<<$module::$resource as Resource>::Found>,)*
         }
@@ -139,22 +140,24 @@ macro_rules! resources {
 
         /// What is ready to be committed, by resource. None depends on another, so they may be
         /// dropped in any order.
+        #[derive(Default)]
         pub(crate) struct $prepared {
-            $($module: <$module::$resource as Resource>::Prepared,)*
+            $($module: Option<<$module::$resource as Resource>::Prepared>,)*
         }
 
         impl $found {
             /// Looks at all resources of a task, in the order of the list.
-            pub(crate) fn collect(cx: &mut Collect<'_>) -> Result<Self> {
+            #[inline(never)]
+            pub(crate) fn collect(cx: &mut Collect<'_>) -> Result<KBox<Self>> {
+                let mut all = KBox::new(Self::default(), GFP_KERNEL_ACCOUNT)?;
+
                 $(
-                    let $module = if cx.has(<$module::$resource as Resource>::SCOPE) {
+                    if cx.has(<$module::$resource as Resource>::SCOPE) {
                         let found = $module::$resource::collect(cx);
-                        cx.tolerate(found)?
-                    } else {
-                        None
-                    };
+                        all.$module = cx.tolerate(found)?;
+                    }
                 )*
-                Ok(Self { $($module,)* })
+                Ok(all)
             }
 
             /// Looks at what shows only when all tasks have been looked at.
@@ -200,6 +203,12 @@ macro_rules! resources {
         }
 
         impl $images {
+            /// Nothing yet.
+            #[inline(never)]
+            pub(crate) fn new() -> Result<KBox<Self>> {
+                Ok(KBox::new(Self::default(), GFP_KERNEL_ACCOUNT)?)
+            }
+
             /// Shows a checked record to all resources.
             pub(crate) fn take(&mut self, item: &Item<'_>) -> Result {
                 $($module::$resource::take(&mut self.$module, item)?;)*
@@ -207,9 +216,18 @@ macro_rules! resources {
             }
 
             /// Gets all resources ready, in the order of the list.
-            pub(crate) fn prepare(self, cx: &mut Prepare<'_>) -> Result<$prepared> {
-                $(let $module = $module::$resource::prepare(self.$module, cx)?;)*
-                Ok($prepared { $($module,)* })
+            #[inline(never)]
+            pub(crate) fn prepare(
+                mut self: KBox<Self>,
+                cx: &mut Prepare<'_>,
+            ) -> Result<KBox<$prepared>> {
+                let mut all = KBox::new($prepared::default(), GFP_KERNEL_ACCOUNT)?;
+
+                $(
+                    let image = core::mem::take(&mut self.$module);
+                    all.$module = Some($module::$resource::prepare(image, cx)?);
+                )*
+                Ok(all)
             }
         }
 
@@ -219,18 +237,34 @@ macro_rules! resources {
                 &mut self,
                 bulk: &mut BulkReader<'_, '_, T>,
             ) -> Result<bool, Failure> {
-                Ok(false $(|| $module::$resource::fill(&mut self.$module, bulk)?)*)
+                $(
+                    if let Some(prepared) = &mut self.$module {
+                        if $module::$resource::fill(prepared, bulk)? {
+                            return Ok(true);
+                        }
+                    }
+                )*
+                Ok(false)
             }
 
             /// Does the last steps of all resources that may fail, in the order of the list.
             pub(crate) fn complete(&mut self, cx: &mut Prepare<'_>) -> Result {
-                $($module::$resource::complete(&mut self.$module, cx)?;)*
+                $(
+                    if let Some(prepared) = &mut self.$module {
+                        $module::$resource::complete(prepared, cx)?;
+                    }
+                )*
                 Ok(())
             }
 
             /// Commits all resources, in the order of the list.
-            pub(crate) fn commit(self, caller: &CurrentTask) {
-                $($module::$resource::commit(self.$module, caller);)*
+            #[inline(never)]
+            pub(crate) fn commit(mut self: KBox<Self>, caller: &CurrentTask) {
+                $(
+                    if let Some(prepared) = self.$module.take() {
+                        $module::$resource::commit(prepared, caller);
+                    }
+                )*
             }
         }
     };

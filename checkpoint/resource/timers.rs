@@ -246,12 +246,11 @@ mod tests {
         }
     }
 
-    fn pending(timer: i32, signal: u64, shared: bool) -> Pending {
+    fn pending(timer: i32, signal: u64) -> Pending {
         let mut info = [0; 16];
 
         info[0] = signal;
         Pending {
-            shared,
             timer: Some(timer),
             info,
         }
@@ -321,14 +320,15 @@ mod tests {
             ..sent(2)
         })?;
         timers.push(sent(3))?;
-        let mut queue = Queue::new(timers);
+        let mut queue = Queue::new(true);
+        let mut push = |id, signal| queue.push(&pending(id, signal), &timers);
 
-        assert!(queue.push(&pending(0, 10, true)) == Err(EINVAL));
+        assert!(push(0, 10) == Err(EINVAL));
         // Armed: it has sent none.
-        assert!(queue.push(&pending(2, 10, true)) == Err(EINVAL));
-        queue.push(&pending(1, 10, true))?;
-        assert!(queue.push(&pending(1, 10, true)) == Err(EINVAL));
-        assert!(queue.push(&pending(3, 12, true)) == Err(EINVAL));
+        assert!(push(2, 10) == Err(EINVAL));
+        push(1, 10)?;
+        assert!(push(1, 10) == Err(EINVAL));
+        assert!(push(3, 12) == Err(EINVAL));
         Ok(())
     }
 }
