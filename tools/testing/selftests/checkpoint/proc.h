@@ -775,6 +775,7 @@ static inline bool subject_start(struct subject *s, void (*fn)(void), enum manne
 	int in[2], out[2], err[2];
 
 	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	s->image = tmp_memfd();
 	s->logfd = tmp_memfd();
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
@@ -803,6 +804,50 @@ static inline bool subject_start(struct subject *s, void (*fn)(void), enum manne
 	s->out = out[0];
 	s->err = err[0];
 	return s->pid > 0;
+}
+
+/* Kills all children, of which there may be none. */
+static inline bool kill_children(void)
+{
+	char path[64], text[4096], *next = text;
+	bool some = false;
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[len > 0 ? len : 0] = 0;
+	for (;;) {
+		pid_t pid = strtol(next, &next, 10);
+
+		if (pid <= 0)
+			return some;
+		some |= !kill(pid, SIGKILL);
+	}
+}
+
+/*
+ * Reaps what has descended from the subject, which has ended: the test is who gets
+ * it. Of what does not end by itself, false is the answer, and it is killed.
+ */
+static inline bool subject_reap(void)
+{
+	unsigned int ms;
+	pid_t pid;
+
+	for (ms = 0; ms < PATIENCE; ms++) {
+		pid = waitpid(-1, NULL, WNOHANG | __WALL);
+		if (pid < 0)
+			return true;
+		if (!pid)
+			sleep_ms(1);
+	}
+	/* Each that ends may leave others. */
+	while (kill_children() && waitpid(-1, NULL, __WALL) > 0)
+		;
+	return false;
 }
 
 static inline void subject_failure(struct subject *s, const char *what)
@@ -838,7 +883,9 @@ static inline bool subject_finish(struct subject *s, const char *which)
 	}
 	close(s->in);
 	close(s->out);
-	if (!status && !strcmp(text, "ok\n"))
+	if (!subject_reap())
+		TH_LOG("%s: it leaves others behind", which);
+	else if (!status && !strcmp(text, "ok\n"))
 		return true;
 	TH_LOG("%s: status %#x, said '%s'", which, status, text);
 	show_log(_metadata, s->logfd);
@@ -925,7 +972,7 @@ static inline bool subject_checkpoint(struct subject *s, enum manner how,
 	if (!(flags & CHECKPOINT_KILL))
 		return true;
 	status = wait_ms(s->pid, PATIENCE);
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && subject_reap())
 		return true;
 	subject_failure(s, "was not killed");
 	return false;
@@ -951,6 +998,7 @@ static inline void run_subject_flags(struct __test_metadata *_metadata,
 	if (!subject_checkpoint(&s, how, how == KILLED ? CHECKPOINT_KILL : 0)) {
 		kill(s.pid, SIGKILL);
 		waitpid(s.pid, NULL, 0);
+		subject_reap();
 		return;
 	}
 	if (how == KILLED) {
