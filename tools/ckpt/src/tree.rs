@@ -105,9 +105,10 @@ impl Row {
             .into_iter()
             .filter_map(|(shared, number)| Some(format!("{} {}", shared.field(), number?)))
             .collect();
-        match words.is_empty() {
-            true => "-".into(),
-            false => words.join(", "),
+        if words.is_empty() {
+            "-".into()
+        } else {
+            words.join(", ")
         }
     }
 }
@@ -132,9 +133,10 @@ pub(crate) fn table(tasks: &[TaskSummary], out: &mut Out) -> Result<(), Error> {
             continue;
         };
         let or_dash = |number: Option<i32>| number.map_or("-".into(), |pid| pid.to_string());
-        let name = match row.leads() {
-            true => row.name.clone(),
-            false => format!("{{{}}}", row.name),
+        let name = if row.leads() {
+            row.name.clone()
+        } else {
+            format!("{{{}}}", row.name)
         };
         out.line(format_args!(
             "# {:>5} {:>8} {:>8} {:>8} {:>8} {:>8}  {:<8} {:>6} {:>5} {:>7}  {}{name}  {}",
@@ -166,9 +168,10 @@ fn order(tasks: &[TaskSummary]) -> Vec<(usize, usize)> {
     // Those below a leader: its threads, and then the children of all of them.
     let mut below = vec![Vec::new(); plain.len()];
     for (index, task) in plain.iter().enumerate() {
-        let above = match task.is_leader() {
-            true => tree.parent(index).and_then(|parent| tree.leader(parent)),
-            false => tree.leader(index),
+        let above = if task.is_leader() {
+            tree.parent(index).and_then(|parent| tree.leader(parent))
+        } else {
+            tree.leader(index)
         };
         if let Some(below) = above.and_then(|above| below.get_mut(above)) {
             below.push(index);
