@@ -35,6 +35,7 @@ use kernel::{
 use log::Log;
 
 pub mod image;
+mod jobs;
 mod log;
 mod resource;
 mod restore;

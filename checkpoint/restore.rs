@@ -21,8 +21,8 @@ use kernel::{
     task::{
         crew::{
             self,
+            End,
             Gate,
-            Job,
             Relation,
             Worker, //
         },
@@ -43,8 +43,10 @@ use crate::{
         Shared,
         Tree, //
     },
+    jobs::Jobs,
     log::Log,
     resource::{
+        task,
         CommonImages,
         CommonPrepared,
         Prepare,
@@ -95,6 +97,8 @@ struct Said {
     comm: Option<Comm>,
     /// The next text is the comm.
     name_is_next: bool,
+    /// What it had used up, if it has ended.
+    stats: Option<KBox<image::TaskStats>>,
     images: KBox<TaskImages>,
 }
 
@@ -145,6 +149,7 @@ impl Images {
                 task: image::Task::default(),
                 comm: None,
                 name_is_next: false,
+                stats: None,
                 images: TaskImages::new()?,
             },
             GFP_KERNEL_ACCOUNT,
@@ -162,6 +167,9 @@ impl Said {
             self.task = *task;
             self.name_is_next = true;
         }
+        if let (false, Item::TaskStats(stats)) = (self.task.is_alive(), item) {
+            self.stats = Some(KBox::new(*stats, GFP_KERNEL_ACCOUNT)?);
+        }
         self.images.take(item)
     }
 
@@ -178,6 +186,8 @@ struct Plan {
     relation: Relation,
     task: image::Task,
     name: Option<(Pid, Comm)>,
+    /// What it had used up, if it has ended.
+    stats: Option<KBox<image::TaskStats>>,
 }
 
 impl Plan {
@@ -193,7 +203,11 @@ fn place_of(number: u32) -> Option<usize> {
 }
 
 /// Finds out how all tasks are made; the first is not. Nothing is made yet.
-fn plan(cx: &mut Restart<'_>, images: &Images) -> Result<KVVec<Plan>> {
+fn plan(
+    cx: &mut Restart<'_>,
+    caller: &Task,
+    images: &mut Images,
+) -> Result<(KVVec<Plan>, Jobs)> {
     let mut plans = KVVec::<Plan>::with_capacity(images.tasks.len(), GFP_KERNEL_ACCOUNT)?;
     let mut tasks = KVVec::with_capacity(images.tasks.len(), GFP_KERNEL_ACCOUNT)?;
     let mut by_pid = KVVec::from_elem(0, images.tasks.len(), GFP_KERNEL_ACCOUNT)?;
@@ -204,7 +218,7 @@ fn plan(cx: &mut Restart<'_>, images: &Images) -> Result<KVVec<Plan>> {
     let tree = Tree::check(&tasks, &mut by_pid)
         .map_err(|(place, why)| cx.fail(EINVAL, format_args!("task {}: {why}", place + 1)))?;
 
-    for (place, (said, task)) in images.tasks.iter().zip(&tasks).enumerate() {
+    for (place, (said, task)) in images.tasks.iter_mut().zip(&tasks).enumerate() {
         let pid = task.pid;
         let maker = match task.is_leader() {
             true => tree.parent(place),
@@ -234,47 +248,19 @@ fn plan(cx: &mut Restart<'_>, images: &Images) -> Result<KVVec<Plan>> {
         if place != 0 && cx.flags & uapi::RESTART_NEW_PIDS == 0 && Task::is_taken(pid) {
             return Err(cx.fail(EEXIST, format_args!("task {pid}: the pid is taken")));
         }
-        check_jobs(cx, &tree, &tasks, task)?;
         plans.push(
             Plan {
                 maker: maker.and_then(|place| place.checked_sub(1)),
                 relation,
                 task: *task,
                 name: said.name(),
+                stats: said.stats.take(),
             },
             GFP_KERNEL_ACCOUNT,
         )?;
     }
-    Ok(plans)
-}
-
-/// Checks that a task of the image leads the process group and the session of a task, unless they are
-/// those of the first: the caller has some.
-fn check_jobs(
-    cx: &mut Restart<'_>,
-    tree: &Tree<'_>,
-    tasks: &[image::Task],
-    task: &image::Task,
-) -> Result {
-    let first = tasks.first().ok_or(EINVAL)?;
-
-    for (what, id, own) in [
-        ("process group", task.pgid, first.pgid),
-        ("session", task.sid, first.sid),
-    ] {
-        let leads = tree
-            .find(id)
-            .and_then(|place| tasks.get(place))
-            .is_some_and(image::Task::is_leader);
-
-        if id != own && !leads {
-            return Err(cx.fail(
-                EINVAL,
-                format_args!("task {}: nobody leads {what} {id}", task.pid),
-            ));
-        }
-    }
-    Ok(())
+    let jobs = Jobs::check(cx, caller, &tree, &tasks)?;
+    Ok((plans, jobs))
 }
 
 /// What a task of the image is going to be committed from.
@@ -294,6 +280,8 @@ impl crew::Member for State {
 /// Workers are dropped before what the caller has, the last one first: each is made by one before it.
 struct Crew {
     workers: KVVec<Option<Worker<State>>>,
+    /// Those that have the numbers of groups and sessions without a leader.
+    places: KVVec<Worker<State>>,
     root: Option<(KBox<CommonPrepared>, KBox<TaskPrepared>)>,
 }
 
@@ -309,6 +297,7 @@ impl Crew {
         caller: &CurrentTask,
         images: Images,
         plans: &[Plan],
+        jobs: &Jobs,
         cx: &mut Restart<'_>,
     ) -> Result<Self> {
         let mut tasks = images.tasks.into_iter();
@@ -318,6 +307,7 @@ impl Crew {
         let root = root.images.prepare(&mut own)?;
         let mut crew = Self {
             workers: KVVec::with_capacity(plans.len(), GFP_KERNEL_ACCOUNT)?,
+            places: jobs.places(cx)?,
             root: Some((common, root)),
         };
 
@@ -438,50 +428,31 @@ impl Crew {
         Ok(())
     }
 
-    /// Returns the process group or session with a number of the image. That of the first task is what
-    /// the caller has.
-    fn job<'a>(&'a self, caller: &'a Task, plans: &[Plan], id: Pid) -> Job<'a> {
-        let leader = plans
-            .iter()
-            .skip(1)
-            .position(|plan| plan.task.pid == id)
-            .and_then(|place| self.workers.get(place))
-            .and_then(Option::as_ref);
-
-        match leader {
-            Some(worker) => Job::Led(worker.task()),
-            None => Job::Of(caller),
-        }
-    }
-
     /// Makes every task what the image says. This cannot fail.
-    fn commit(mut self, caller: &CurrentTask, plans: &[Plan], gate: Gate) {
+    fn commit(mut self, caller: &CurrentTask, plans: &[Plan], jobs: &Jobs, gate: Gate) {
         if let Some((common, root)) = self.root.take() {
             common.commit(caller);
             root.commit(caller);
         }
 
-        let others = || plans.iter().skip(1);
-        for (worker, plan) in self.workers.iter().zip(others()) {
-            let Some(worker) = worker else {
+        for worker in self.workers.iter().flatten() {
+            worker.share_namespaces(caller);
+        }
+        let tasks = plans.iter().map(|plan| &plan.task);
+        jobs.join(caller, &self.places, tasks, &self.workers);
+        self.places.clear();
+        // Those that have ended, before anybody can wait for them.
+        for (worker, plan) in self.workers.iter_mut().zip(plans.iter().skip(1)) {
+            let Some(used) = &plan.stats else {
                 continue;
             };
-
-            worker.share_namespaces(caller);
-            if plan.task.is_leader() {
-                worker.join(
-                    self.job(caller, plans, plan.task.pgid),
-                    self.job(caller, plans, plan.task.sid),
-                );
-            }
-        }
-        // Those that have ended, before anybody can wait for them.
-        for (worker, plan) in self.workers.iter_mut().zip(others()) {
-            if plan.task.is_alive() {
-                continue;
-            }
             if let Some(worker) = worker.take() {
-                worker.exit(plan.task.exit_code, plan.task.exit_signal);
+                worker.exit(&End {
+                    code: plan.task.exit_code,
+                    signal: plan.task.exit_signal,
+                    flags: plan.task.flags,
+                    stats: &task::stats(used),
+                });
             }
         }
         for worker in self.workers.iter_mut() {
@@ -509,12 +480,12 @@ fn rebuild<T: Transport + Sync>(
             flags: u64::from(uapi::CHECKPOINT_FLAGS),
         },
     );
-    let images = Images::read(&mut from)?;
+    let mut images = Images::read(&mut from)?;
     let is_process = images.is_process;
-    let plans = plan(cx, &images).map_err(|e| cx.ended(e))?;
+    let (plans, jobs) = plan(cx, caller, &mut images).map_err(|e| cx.ended(e))?;
     let living = plans.iter().skip(1).filter(|plan| plan.task.is_alive());
     let gate = Gate::new(living.count())?;
-    let mut crew = Crew::prepare(caller, images, &plans, cx).map_err(|e| cx.ended(e))?;
+    let mut crew = Crew::prepare(caller, images, &plans, &jobs, cx).map_err(|e| cx.ended(e))?;
 
     loop {
         if let Some(bulk) = from.bulk() {
@@ -526,6 +497,6 @@ fn rebuild<T: Transport + Sync>(
     }
     crew.complete(caller, &plans, cx).map_err(|e| cx.ended(e))?;
 
-    crew.commit(caller, &plans, gate);
+    crew.commit(caller, &plans, &jobs, gate);
     Ok(if is_process { caller.return_value() } else { 0 })
 }

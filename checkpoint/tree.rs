@@ -69,9 +69,14 @@ impl Member {
         self.living.is_some()
     }
 
+    /// Tells whether what its process has in common comes with this task.
+    pub(crate) fn has_process(&self) -> bool {
+        self.is_leader() && (self.is_alive() || self.is_outlived())
+    }
+
     /// Tells whether what has a scope comes with this task.
     fn has(&self, scope: Scope) -> bool {
-        let is_process = self.is_leader() && (self.is_alive() || self.is_outlived());
+        let is_process = self.has_process();
 
         match scope {
             Scope::Task => true,

@@ -488,11 +488,46 @@ static bool checkpoint_is_dying(struct task_struct *task)
 	       task->signal->flags & SIGNAL_GROUP_EXIT;
 }
 
+/* What job control did to a process, and what its parent knows of that. */
+static void checkpoint_stop_get(struct task_struct *leader, struct cr_hdr_process *to)
+{
+	const struct signal_struct *signal = leader->signal;
+	struct task_struct *thread;
+
+	to->flags = 0;
+	to->stop_signal = 0;
+	for_each_thread(leader, thread) {
+		if (thread->exit_state || !(signal->flags & SIGNAL_STOP_STOPPED ||
+					    thread->jobctl & JOBCTL_STOP_PENDING))
+			continue;
+		to->flags = CR_PROCESS_STOPPED;
+		to->stop_signal = SIGSTOP;
+		if (thread->jobctl & JOBCTL_STOP_SIGMASK) {
+			to->stop_signal = thread->jobctl & JOBCTL_STOP_SIGMASK;
+			break;
+		}
+	}
+	if (to->flags && signal->flags & SIGNAL_STOP_STOPPED) {
+		to->flags |= CR_PROCESS_STOP_TOLD;
+		if (signal->group_exit_code)
+			to->stop_signal = signal->group_exit_code;
+		else
+			to->flags |= CR_PROCESS_STOP_SEEN;
+		return;
+	}
+	if (signal->flags & SIGNAL_STOP_CONTINUED)
+		to->flags |= CR_PROCESS_CONTINUED;
+	if (signal->flags & SIGNAL_CLD_CONTINUED)
+		to->flags |= CR_PROCESS_TELL_CONTINUED;
+	else if (signal->flags & SIGNAL_CLD_STOPPED)
+		to->flags |= CR_PROCESS_TELL_STOPPED;
+}
+
 /**
  * checkpoint_process_get - read the signal state that the threads of a process have
  *	in common
  * @leader: the leader of the process, of which no thread runs but the caller
- * @stop: gets the signal that stopped the process, or 0
+ * @to: gets what job control did to it: @flags and @stop_signal
  * @actions: gets _NSIG actions
  * @pending: gets the signals that wait for any thread, each behind
  *	CHECKPOINT_PENDING_*
@@ -503,13 +538,12 @@ static bool checkpoint_is_dying(struct task_struct *task)
  * Return: how many signals are pending, which may be more than @max; -ESRCH if
  * the process is about to die.
  */
-int checkpoint_process_get(struct task_struct *leader, u32 *stop,
+int checkpoint_process_get(struct task_struct *leader, struct cr_hdr_process *to,
 			   u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
 			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max,
 			   struct cr_hdr_timers *itimers)
 {
 	struct sighand_struct *sighand;
-	struct task_struct *thread;
 	unsigned long irq;
 	int nr, i;
 
@@ -525,17 +559,7 @@ int checkpoint_process_get(struct task_struct *leader, u32 *stop,
 	}
 
 	checkpoint_itimers_get(leader, itimers);
-	*stop = 0;
-	for_each_thread(leader, thread) {
-		if (!(leader->signal->flags & SIGNAL_STOP_STOPPED ||
-		      thread->jobctl & JOBCTL_STOP_PENDING))
-			continue;
-		*stop = SIGSTOP;
-		if (thread->jobctl & JOBCTL_STOP_SIGMASK) {
-			*stop = thread->jobctl & JOBCTL_STOP_SIGMASK;
-			break;
-		}
-	}
+	checkpoint_stop_get(leader, to);
 	for (i = 0; i < _NSIG; i++) {
 		const struct sigaction *sa = &sighand->action[i].sa;
 
@@ -631,23 +655,49 @@ static void checkpoint_set_action(struct k_sigaction *to, const u64 *from)
 
 /*
  * Stops the process before any thread of it is back in user mode: as
- * do_signal_stop().
+ * do_signal_stop(), or as task_join_group_stop() if the parent has been told.
  */
-static void checkpoint_stop(int sig)
+static void checkpoint_stop(const struct cr_hdr_process *from)
 {
+	const bool told = from->flags & CR_PROCESS_STOP_TOLD;
 	struct signal_struct *signal = current->signal;
+	unsigned long jobctl = from->stop_signal | JOBCTL_STOP_PENDING;
 	struct task_struct *thread;
 
-	lockdep_assert_held(&current->sighand->siglock);
-	signal->group_exit_code = sig;
+	signal->group_exit_code =
+		from->flags & CR_PROCESS_STOP_SEEN ? 0 : from->stop_signal;
 	signal->group_stop_count = 0;
+	if (told)
+		signal_set_stop_flags(signal, SIGNAL_STOP_STOPPED);
+	else
+		jobctl |= JOBCTL_STOP_CONSUME;
 	for_each_thread(current, thread) {
-		if (!task_set_jobctl_pending(thread, sig | JOBCTL_STOP_PENDING |
-						     JOBCTL_STOP_CONSUME))
+		if (!task_set_jobctl_pending(thread, jobctl))
 			continue;
-		signal->group_stop_count++;
+		if (!told)
+			signal->group_stop_count++;
 		signal_wake_up(thread, false);
 	}
+}
+
+/* Does what job control had done, unless the process is killed anyway. */
+static void checkpoint_jobs_set(const struct cr_hdr_process *from)
+{
+	struct signal_struct *signal = current->signal;
+	unsigned int flags = 0;
+
+	lockdep_assert_held(&current->sighand->siglock);
+	if (signal->flags & SIGNAL_GROUP_EXIT)
+		return;
+	if (from->flags & CR_PROCESS_CONTINUED)
+		flags |= SIGNAL_STOP_CONTINUED;
+	if (from->flags & CR_PROCESS_TELL_STOPPED)
+		flags |= SIGNAL_CLD_STOPPED;
+	if (from->flags & CR_PROCESS_TELL_CONTINUED)
+		flags |= SIGNAL_CLD_CONTINUED;
+	signal_set_stop_flags(signal, flags);
+	if (from->flags & CR_PROCESS_STOPPED)
+		checkpoint_stop(from);
 }
 
 static void checkpoint_queue(struct sigpending *pending, struct sigqueue **queue, int nr)
@@ -672,7 +722,7 @@ static void checkpoint_free_dropped(struct list_head *dropped)
 
 /**
  * checkpoint_process_set - give the current process a signal state
- * @stop: the signal that stopped the process, or 0
+ * @from: what job control did to it: @flags and @stop_signal
  * @actions: _NSIG actions, NULL if they stay what they are
  * @queue: signals that wait for any thread, in order, NULL if there are none
  * @nr: how many
@@ -680,7 +730,8 @@ static void checkpoint_free_dropped(struct list_head *dropped)
  * Signals that are pending are dropped, except SIGKILL. No other thread of the
  * process is in user mode.
  */
-void checkpoint_process_set(u32 stop, const u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
+void checkpoint_process_set(const struct cr_hdr_process *from,
+			    const u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
 			    struct sigqueue **queue, int nr)
 {
 	struct task_struct *t = current;
@@ -693,8 +744,7 @@ void checkpoint_process_set(u32 stop, const u64 (*actions)[CHECKPOINT_SIGACTION_
 		if (!sig_kernel_only(i + 1))
 			checkpoint_set_action(&t->sighand->action[i], actions[i]);
 	checkpoint_queue(&t->signal->shared_pending, queue, nr);
-	if (stop)
-		checkpoint_stop(stop);
+	checkpoint_jobs_set(from);
 	recalc_sigpending();
 	spin_unlock_irq(&t->sighand->siglock);
 	checkpoint_free_dropped(&dropped);

@@ -121,6 +121,8 @@ void checkpoint_kin_get(struct task_struct *task, struct checkpoint_kin *to)
 			READ_ONCE(task->signal->group_exit_code) :
 			READ_ONCE(task->exit_code);
 	rcu_read_unlock();
+	if (thread_group_leader(task))
+		to->flags = checkpoint_job_flags(task);
 
 	task_lock(task);
 	to->mm = (unsigned long)task->mm;
@@ -211,6 +213,9 @@ static void pass_gate(struct checkpoint_gate *gate)
 	/* Others have added signals that any thread may take. */
 	spin_lock_irq(&current->sighand->siglock);
 	recalc_sigpending();
+	/* The parent is yet to be told, by get_signal(). */
+	if (current->signal->flags & SIGNAL_CLD_MASK)
+		set_tsk_thread_flag(current, TIF_SIGPENDING);
 	spin_unlock_irq(&current->sighand->siglock);
 }
 
@@ -343,10 +348,13 @@ static void await_end(struct task_struct *task)
  * @arg: for @run
  * @code: as wait4(2) is going to report it
  * @exit_signal: which signal that is with; none is sent
+ * @flags: CR_TASK_*
+ * @stats: what a leader had used up, NULL if nothing of it stays
  */
 void checkpoint_worker_exit(struct checkpoint_worker *worker,
 			    void (*run)(void *arg), void *arg, int code,
-			    int exit_signal)
+			    int exit_signal, u32 flags,
+			    const struct cr_hdr_task_stats *stats)
 {
 	struct task_struct *task = worker->task;
 
@@ -356,10 +364,12 @@ void checkpoint_worker_exit(struct checkpoint_worker *worker,
 	worker->next = CHECKPOINT_WORKER_EXIT;
 	complete(&worker->ready);
 	await_end(task);
-	if (thread_group_leader(task)) {
-		write_lock_irq(&tasklist_lock);
-		task->exit_signal = exit_signal;
-		write_unlock_irq(&tasklist_lock);
+	if (stats) {
+		/* The last of its time is counted when it has left the processor. */
+		while (!wait_task_inactive(task, TASK_DEAD))
+			usleep_range(20, 50);
+		checkpoint_usage_set(task, stats);
+		checkpoint_end_set(task, exit_signal, flags);
 	}
 	put_worker(worker);
 }
@@ -377,7 +387,7 @@ void checkpoint_worker_abort(struct checkpoint_worker *worker,
 {
 	struct task_struct *task = get_task_struct(worker->task);
 
-	checkpoint_worker_exit(worker, run, arg, 0, 0);
+	checkpoint_worker_exit(worker, run, arg, 0, 0, 0, NULL);
 	/* As wait4(2): only one can do this. */
 	if (thread_group_leader(task) &&
 	    cmpxchg(&task->exit_state, EXIT_ZOMBIE, EXIT_DEAD) == EXIT_ZOMBIE)
@@ -429,14 +439,6 @@ void checkpoint_gate_pass(struct checkpoint_gate *gate)
 void checkpoint_gate_drop(struct checkpoint_gate *gate)
 {
 	put_gate(gate);
-}
-
-/* The signal that the current task sends its parent when it ends. */
-void checkpoint_exit_signal_set(int signal)
-{
-	write_lock_irq(&tasklist_lock);
-	current->exit_signal = signal;
-	write_unlock_irq(&tasklist_lock);
 }
 
 /* Gives @task, a worker, the namespaces of the caller. */

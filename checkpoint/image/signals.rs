@@ -54,9 +54,26 @@ pub struct Process {
     pub nr_pending: u32,
 }
 
+impl Process {
+    /// Returns the flags that may be, with some of those that are.
+    fn possible_flags(&self) -> u32 {
+        let has = |flag| self.flags & flag != 0;
+
+        if !has(uapi::CR_PROCESS_STOP_TOLD) || !has(uapi::CR_PROCESS_STOPPED) {
+            let tell = match has(uapi::CR_PROCESS_TELL_STOPPED) {
+                true => uapi::CR_PROCESS_TELL_STOPPED,
+                false => uapi::CR_PROCESS_TELL_CONTINUED,
+            };
+            return uapi::CR_PROCESS_STOPPED | uapi::CR_PROCESS_CONTINUED | tell;
+        }
+        // What was before the stop is nobody's concern any more.
+        uapi::CR_PROCESS_STOPPED | uapi::CR_PROCESS_STOP_TOLD | uapi::CR_PROCESS_STOP_SEEN
+    }
+}
+
 impl Validate for Process {
     fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
-        Reason::unless_bits("flags", self.flags, uapi::CR_PROCESS_STOPPED)?;
+        Reason::unless_bits("flags", self.flags, self.possible_flags())?;
         let max = match self.flags & uapi::CR_PROCESS_STOPPED {
             0 => 0,
             _ => SIGNAL_MAX,

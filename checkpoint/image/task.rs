@@ -117,10 +117,19 @@ impl Validate for Task {
             }
             other => return Err(Reason::unknown("exit_state", other)),
         }
-        let flags = match self.is_alive() {
+        let mut flags = match self.is_alive() {
             true => 0,
             false => uapi::CR_TASK_OUTLIVED,
         };
+        if self.is_leader() {
+            flags |= uapi::CR_TASK_AUTOREAP | uapi::CR_TASK_STRANGER;
+        }
+        if self.is_process() {
+            flags |= uapi::CR_TASK_TTY;
+        }
+        if self.flags & uapi::CR_TASK_TTY != 0 {
+            flags |= uapi::CR_TASK_FOREGROUND;
+        }
         Reason::unless_bits("flags", self.flags, flags)?;
         Reason::unless_in("exit_signal", self.exit_signal, -1, SIGNAL_MAX)?;
         Reason::unless_in(
@@ -143,6 +152,9 @@ impl Validate for Task {
         Reason::unless_equal("ppid", self.ppid, 0)
     }
 }
+
+/// How many `CR_USAGE_*` there are.
+const NR_USAGE: usize = uapi::CR_NR_USAGE as usize;
 
 /// What a task has used up.
 ///
@@ -178,6 +190,10 @@ pub struct TaskStats {
     pub min_flt: u64,
     /// Page faults that needed I/O.
     pub maj_flt: u64,
+    /// By `CR_USAGE_*`, of a leader: what threads of its process have used up that have ended.
+    pub threads: [u64; NR_USAGE],
+    /// Likewise what its children have used up that it has waited for.
+    pub children: [u64; NR_USAGE],
 }
 
 impl Validate for TaskStats {

@@ -9,6 +9,7 @@ use kernel::{
     task::{
         signals::{
             Action,
+            JobControl,
             Pending,
             ProcessSignals,
             Queue,
@@ -63,7 +64,7 @@ pub(crate) struct Image {
 
 /// What is committed.
 pub(crate) struct Prepared {
-    stop: Option<u32>,
+    control: JobControl,
     /// [`None`] if they are those of another process, which has them by now.
     actions: Option<RawActions>,
     queue: Queue,
@@ -92,14 +93,11 @@ impl Found {
 
     /// Makes a record of all but actions and pending signals.
     fn record(&self) -> image::Process {
-        let stop = self.signals.stop;
+        let control = self.signals.control;
 
         image::Process {
-            flags: match stop {
-                Some(_) => uapi::CR_PROCESS_STOPPED,
-                None => 0,
-            },
-            stop_signal: stop.unwrap_or(0),
+            flags: control.flags,
+            stop_signal: control.signal,
             nr_actions: self.actions().count() as u32,
             nr_pending: self.signals.pending.len() as u32,
         }
@@ -202,12 +200,19 @@ impl Resource for ProcessState {
                 format_args!("the caller shares its signal handlers with another process"),
             ));
         }
-        let stop = (process.flags & uapi::CR_PROCESS_STOPPED != 0).then_some(process.stop_signal);
-        if let Some(stop) = stop.filter(|stop| !STOP_SIGNALS.contains(stop)) {
+        let mut control = JobControl {
+            flags: process.flags,
+            signal: process.stop_signal,
+        };
+        if control.flags & uapi::CR_PROCESS_STOPPED != 0 && !STOP_SIGNALS.contains(&control.signal) {
             return Err(cx.fail(
                 EINVAL,
-                format_args!("signals: signal {stop} does not stop a process"),
+                format_args!("signals: signal {} does not stop a process", control.signal),
             ));
+        }
+        // The parent of the first is another one, which hears of a stop as of any.
+        if cx.is_root() {
+            control.flags &= uapi::CR_PROCESS_STOPPED;
         }
 
         let mut actions = RawActions::new()?;
@@ -234,7 +239,7 @@ impl Resource for ProcessState {
         }
 
         Ok(Some(Prepared {
-            stop,
+            control,
             actions: (!image.shares_actions).then_some(actions),
             queue: signals::prepare_queue(cx, &image.pending, true)?,
             timers: core::mem::take(&mut cx.timers),
@@ -244,7 +249,7 @@ impl Resource for ProcessState {
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
         if let Some(prepared) = prepared {
             caller.set_process_signals(
-                prepared.stop,
+                prepared.control,
                 prepared.actions.as_ref(),
                 prepared.queue,
                 prepared.timers,
@@ -285,14 +290,17 @@ mod tests {
     fn a_process_says_what_stopped_it() -> Result {
         let mut signals = current!().group().process_signals()?;
 
-        signals.stop = Some(20);
+        signals.control = JobControl {
+            flags: uapi::CR_PROCESS_STOPPED | uapi::CR_PROCESS_STOP_TOLD,
+            signal: 20,
+        };
         let record = Found {
             signals,
             timers: KVVec::new(),
             shares_actions: false,
         }
         .record();
-        assert!(record.flags == uapi::CR_PROCESS_STOPPED && record.stop_signal == 20);
+        assert!(record.flags == 3 && record.stop_signal == 20);
         Ok(())
     }
 }

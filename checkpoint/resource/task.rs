@@ -18,7 +18,10 @@ use kernel::{
             Life,
             Usage, //
         },
-        tree::Kin,
+        tree::{
+            JobKind,
+            Kin, //
+        },
         CurrentTask,
         Pid,
         Task, //
@@ -75,14 +78,39 @@ pub(crate) struct Image {
     comm: Option<Comm>,
     /// The record before was that of the task. Paths of files are texts, too.
     name_is_next: bool,
-    /// The signal that the parent gets when the task ends, if it leads its group.
-    exit_signal: Option<i32>,
+    /// What is said of the task, if it lives and is not a thread of another's process.
+    task: Option<image::Task>,
+    stats: Option<KBox<image::TaskStats>>,
 }
 
 /// What is committed.
 pub(crate) struct Prepared {
     comm: Option<Comm>,
-    exit_signal: Option<i32>,
+    /// Which signal the parent gets when the task ends, and `CR_TASK_*`.
+    end: Option<(i32, u32)>,
+    /// What it had used up.
+    stats: Option<KBox<image::TaskStats>>,
+}
+
+/// Makes of a record what the kernel takes.
+pub(crate) fn stats(record: &image::TaskStats) -> uapi::cr_hdr_task_stats {
+    uapi::cr_hdr_task_stats {
+        utime: record.utime,
+        stime: record.stime,
+        utimescaled: record.utimescaled,
+        stimescaled: record.stimescaled,
+        gtime: record.gtime,
+        prev_utime: record.prev_utime,
+        prev_stime: record.prev_stime,
+        nvcsw: record.nvcsw,
+        nivcsw: record.nivcsw,
+        start_time: record.start_time,
+        start_boottime: record.start_boottime,
+        min_flt: record.min_flt,
+        maj_flt: record.maj_flt,
+        threads: record.threads,
+        children: record.children,
+    }
 }
 
 impl Found {
@@ -146,6 +174,8 @@ impl Found {
             start_boottime: usage.start_boottime,
             min_flt: usage.min_flt,
             maj_flt: usage.maj_flt,
+            threads: usage.threads,
+            children: usage.children,
         }
     }
 }
@@ -155,8 +185,19 @@ fn place_of(number: u32) -> Option<usize> {
     usize::try_from(number).ok()?.checked_sub(1)
 }
 
-/// Refuses a process group or session that nobody of the tree leads, unless it is that of the first
-/// task, for which the restarter has one.
+/// Returns the `CR_TASK_*` of a task.
+fn flags(member: &Member) -> u32 {
+    let terminal = uapi::CR_TASK_TTY | uapi::CR_TASK_FOREGROUND;
+
+    match (member.has_process(), member.is_outlived()) {
+        (false, _) => member.kin.flags & !terminal,
+        (true, false) => member.kin.flags,
+        (true, true) => member.kin.flags | uapi::CR_TASK_OUTLIVED,
+    }
+}
+
+/// Refuses a process group or session that somebody leads outside of the tree, unless it is that of the
+/// first task, for which the restarter has one.
 fn check_jobs(cx: &mut Collect<'_>, member: &Member) -> Result {
     let tree = cx.tree;
     let Some(root) = tree.members().first() else {
@@ -167,13 +208,31 @@ fn check_jobs(cx: &mut Collect<'_>, member: &Member) -> Result {
     }
     let (own, first) = (&member.kin, &root.kin);
 
-    for (what, id, root) in [
-        ("process group", own.pgid, first.pgid),
-        ("session", own.sid, first.sid),
+    for (kind, what, id, root) in [
+        (JobKind::Group, "process group", own.pgid, first.pgid),
+        (JobKind::Session, "session", own.sid, first.sid),
     ] {
-        if id != root && tree.process(id).is_none() {
-            cx.refuse_further(format_args!("{what} {id}, of which the leader is not in the tree,"))?;
+        if id == root || tree.process(id).is_some() {
+            continue;
         }
+        // Its number is kept by those who are in it, if there is nobody.
+        match cx.task.job_leader(kind) {
+            Some(leader) => cx.refuse_further(format_args!(
+                "{what} {id}, led by task {} ({}), which is not in the tree,",
+                leader.vpid(),
+                leader.comm()
+            ))?,
+            None if id == 0 => {
+                cx.refuse_further(format_args!("a {what} of another pid namespace"))?
+            }
+            None => (),
+        }
+    }
+    if own.flags & uapi::CR_TASK_TTY != 0 && own.sid != first.sid && member.has_process() {
+        cx.refuse_further(format_args!(
+            "a controlling terminal of session {}, which is not that of the first task,",
+            own.sid
+        ))?;
     }
     Ok(())
 }
@@ -206,10 +265,7 @@ impl Resource for TaskState {
             task,
             Relations {
                 ppid: parent,
-                flags: match member.is_outlived() {
-                    true => uapi::CR_TASK_OUTLIVED,
-                    false => 0,
-                },
+                flags: flags(member),
                 mm: member.mm,
                 files: member.files,
                 fs: member.fs,
@@ -233,17 +289,26 @@ impl Resource for TaskState {
             image.comm = Some(Comm::new(name));
         }
         image.name_is_next = matches!(item, Item::Task(_));
-        if let Item::Task(task) = item {
-            image.exit_signal = task.is_leader().then_some(task.exit_signal);
+        match item {
+            Item::Task(task) => image.task = task.is_alive().then_some(*task),
+            Item::TaskStats(stats) if image.task.is_some() => {
+                image.stats = Some(KBox::new(*stats, GFP_KERNEL_ACCOUNT)?);
+            }
+            _ => (),
         }
         Ok(())
     }
 
     fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
+        // What the parent of the caller gets is what it asked for, and of a task that has ended it is
+        // told when it has: see `restore.rs`.
+        let task = image.task.filter(|_| !cx.is_root());
+        let leader = task.filter(image::Task::is_leader);
+
         Ok(Prepared {
             comm: image.comm,
-            // What the parent of the caller gets is what it asked for.
-            exit_signal: image.exit_signal.filter(|_| !cx.is_root()),
+            end: leader.map(|leader| (leader.exit_signal, leader.flags)),
+            stats: image.stats.filter(|_| task.is_some()),
         })
     }
 
@@ -251,8 +316,11 @@ impl Resource for TaskState {
         if let Some(comm) = prepared.comm {
             caller.set_comm(&comm);
         }
-        if let Some(signal) = prepared.exit_signal {
-            caller.set_exit_signal(signal);
+        if let Some((signal, flags)) = prepared.end {
+            caller.set_end(signal, flags);
+        }
+        if let Some(used) = prepared.stats {
+            caller.add_usage(&stats(&used));
         }
     }
 }

@@ -203,7 +203,7 @@ const char *checkpoint_thread_unfit(const struct cr_hdr_thread *from);
 void checkpoint_thread_set(const struct cr_hdr_thread *from);
 void checkpoint_reissue_interrupted(void);
 void checkpoint_finish_syscall(void);
-int checkpoint_process_get(struct task_struct *leader, u32 *stop,
+int checkpoint_process_get(struct task_struct *leader, struct cr_hdr_process *to,
 			   u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
 			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max,
 			   struct cr_hdr_timers *itimers);
@@ -211,7 +211,8 @@ int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
 			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max);
 struct sigqueue *checkpoint_sigqueue_alloc(const u64 *info);
 void checkpoint_sigqueue_free(struct sigqueue *q);
-void checkpoint_process_set(u32 stop, const u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
+void checkpoint_process_set(const struct cr_hdr_process *from,
+			    const u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
 			    struct sigqueue **queue, int nr);
 void checkpoint_signals_set(const u64 *masks, u32 flags, struct sigqueue **queue,
 			    int nr);
@@ -258,6 +259,7 @@ void futex_restart_set_op(struct restart_block *restart, unsigned int op);
  * @sid: likewise of its session
  * @exit_state: EXIT_*, 0 if it lives
  * @exit_code: of one that has ended, as wait4(2) reports it
+ * @flags: CR_TASK_*, but for CR_TASK_OUTLIVED
  */
 struct checkpoint_kin {
 	unsigned long leader;
@@ -272,6 +274,7 @@ struct checkpoint_kin {
 	pid_t sid;
 	u32 exit_state;
 	s32 exit_code;
+	u32 flags;
 };
 
 int checkpoint_tree_find(struct task_struct *root, struct task_struct **to,
@@ -346,7 +349,8 @@ void checkpoint_worker_run(struct checkpoint_worker *worker,
 			   void (*run)(void *arg), void *arg);
 void checkpoint_worker_exit(struct checkpoint_worker *worker,
 			    void (*run)(void *arg), void *arg, int code,
-			    int exit_signal);
+			    int exit_signal, u32 flags,
+			    const struct cr_hdr_task_stats *stats);
 void checkpoint_worker_abort(struct checkpoint_worker *worker,
 			     void (*run)(void *arg), void *arg);
 void checkpoint_worker_release(struct checkpoint_worker *worker,
@@ -355,11 +359,19 @@ void checkpoint_worker_release(struct checkpoint_worker *worker,
 struct checkpoint_gate *checkpoint_gate_create(unsigned int nr);
 void checkpoint_gate_pass(struct checkpoint_gate *gate);
 void checkpoint_gate_drop(struct checkpoint_gate *gate);
-void checkpoint_exit_signal_set(int signal);
 void checkpoint_share_namespaces(struct task_struct *task);
 void checkpoint_join_jobs(struct task_struct *task, struct task_struct *group,
 			  bool group_leads, struct task_struct *session,
 			  bool session_leads);
+
+/* What parents and shells know of processes: kernel/checkpoint_jobs.c. */
+u32 checkpoint_job_flags(struct task_struct *leader);
+struct task_struct *checkpoint_job_leader(struct task_struct *task, bool session);
+void checkpoint_tty_drop(struct task_struct *task);
+void checkpoint_foreground(struct task_struct *task);
+void checkpoint_end_set(struct task_struct *leader, int exit_signal, u32 flags);
+void checkpoint_usage_get(struct task_struct *task, u64 *threads, u64 *children);
+void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_stats *from);
 
 /* In arch/<arch>/kernel/checkpoint.c. */
 void checkpoint_set_syscall_result(unsigned long result);

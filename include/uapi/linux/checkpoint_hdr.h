@@ -188,6 +188,10 @@ struct cr_hdr_head {
 
 /* flags of struct cr_hdr_task */
 #define CR_TASK_OUTLIVED	0x1	/* a zombie; threads of its process live on */
+#define CR_TASK_AUTOREAP	0x2	/* nobody waits for it: CLONE_AUTOREAP */
+#define CR_TASK_TTY		0x4	/* it has a controlling terminal */
+#define CR_TASK_FOREGROUND	0x8	/* its process group is in the foreground there */
+#define CR_TASK_STRANGER	0x10	/* its parent gets SIGCHLD whatever @exit_signal is */
 
 /**
  * struct cr_hdr_task - a task; a CR_HDR_STRING with its comm follows
@@ -199,7 +203,9 @@ struct cr_hdr_head {
  * @task_comm_len: bytes of the CR_HDR_STRING that follows
  * @pid: pid of the task, in the pid namespace of the first task
  * @pgid: process group of the task, likewise; 0 if it is of another namespace
- * @sid: session of the task, likewise
+ * @sid: session of the task, likewise. Of both, that of the first task is the one
+ *	which the restarter has; any other that has the number of no task is one
+ *	whose leader is gone
  * @tgid: pid of the leader of its thread group, likewise
  * @ppid: pid of the task that is its parent, which comes before it; 0 of the
  *	first task, and of threads that are not the leader of their group
@@ -235,6 +241,20 @@ struct cr_hdr_task {
 	__u32 reserved;
 } __attribute__((aligned(8)));
 
+/* In what is said of other tasks than one: struct cr_hdr_task_stats */
+#define CR_USAGE_UTIME		0	/* nanoseconds in user mode */
+#define CR_USAGE_STIME		1	/* nanoseconds in the kernel */
+#define CR_USAGE_GTIME		2	/* nanoseconds in guest mode */
+#define CR_USAGE_NVCSW		3	/* voluntary context switches */
+#define CR_USAGE_NIVCSW		4	/* involuntary context switches */
+#define CR_USAGE_MIN_FLT	5	/* page faults that needed no I/O */
+#define CR_USAGE_MAJ_FLT	6	/* page faults that needed I/O */
+#define CR_USAGE_INBLOCK	7	/* blocks read, of 512 bytes */
+#define CR_USAGE_OUBLOCK	8	/* blocks written */
+#define CR_USAGE_MAXRSS		9	/* the most pages that one address space had */
+#define CR_USAGE_RUNTIME	10	/* nanoseconds on a processor */
+#define CR_NR_USAGE		11
+
 /**
  * struct cr_hdr_task_stats - what a task has used up
  * @utime: nanoseconds in user mode
@@ -251,6 +271,10 @@ struct cr_hdr_task {
  * @start_boottime: nanoseconds of CLOCK_BOOTTIME when the task started
  * @min_flt: page faults that needed no I/O
  * @maj_flt: page faults that needed I/O
+ * @threads: by CR_USAGE_*, of a leader: what threads of its process have used up
+ *	that have ended. Blocks, pages and time on a processor are with those of
+ *	the task itself
+ * @children: likewise what its children have used up that it has waited for
  */
 struct cr_hdr_task_stats {
 	__u64 utime;
@@ -266,6 +290,8 @@ struct cr_hdr_task_stats {
 	__u64 start_boottime;
 	__u64 min_flt;
 	__u64 maj_flt;
+	__u64 threads[CR_NR_USAGE];
+	__u64 children[CR_NR_USAGE];
 } __attribute__((aligned(8)));
 
 /**
@@ -515,7 +541,12 @@ struct cr_hdr_cpu {
 } __attribute__((aligned(8)));
 
 /* flags of struct cr_hdr_process */
-#define CR_PROCESS_STOPPED	0x1	/* by job control */
+#define CR_PROCESS_STOPPED	0x1	/* by job control, or about to be */
+#define CR_PROCESS_STOP_TOLD	0x2	/* all threads stopped, and the parent was told */
+#define CR_PROCESS_STOP_SEEN	0x4	/* and has waited for that */
+#define CR_PROCESS_CONTINUED	0x8	/* SIGCONT came, and nobody has waited for that */
+#define CR_PROCESS_TELL_STOPPED	0x10	/* the parent is to be told that it stopped */
+#define CR_PROCESS_TELL_CONTINUED 0x20	/* likewise that it was continued */
 
 /**
  * struct cr_hdr_process - signal state that the threads of a process have in

@@ -23,7 +23,8 @@ use super::{
 use crate::{
     bindings,
     error::from_err_ptr,
-    prelude::*, //
+    prelude::*,
+    uapi, //
 };
 use core::{
     cell::UnsafeCell,
@@ -57,6 +58,18 @@ impl Relation {
             Self::Child { sighand: false } => common,
         })
     }
+}
+
+/// How a task has ended.
+pub struct End<'a> {
+    /// What wait4(2) reports.
+    pub code: i32,
+    /// By which signal the parent was told.
+    pub signal: i32,
+    /// `CR_TASK_*`
+    pub flags: u32,
+    /// What it had used up.
+    pub stats: &'a uapi::cr_hdr_task_stats,
 }
 
 /// What a worker becomes in the end.
@@ -200,19 +213,21 @@ impl<T: Member> Worker<T> {
         };
     }
 
-    /// Lets the task become what its state says, and end after that. Its parent finds it as one that
-    /// has ended with `code`, which was told by `signal`.
-    pub fn exit(self, code: i32, signal: i32) {
+    /// Lets the task, which leads its process, become what its state says, and end after that. Its
+    /// parent finds it as one that has ended so.
+    pub fn exit(self, end: &End<'_>) {
         let (raw, state) = self.into_parts();
 
-        // SAFETY: As above.
+        // SAFETY: As above. Both types of the statistics are made of one declaration.
         unsafe {
             bindings::checkpoint_worker_exit(
                 raw.as_ptr(),
                 Some(commit::<T>),
                 KBox::into_raw(state).cast(),
-                code,
-                signal,
+                end.code,
+                end.signal,
+                end.flags,
+                core::ptr::from_ref(end.stats).cast(),
             )
         };
     }
@@ -345,10 +360,46 @@ impl<T: Member> Worker<T> {
     }
 }
 
+impl<T: Member> Worker<T> {
+    /// Takes its controlling terminal from the process of the worker.
+    pub fn drop_tty(&self) {
+        // SAFETY: The worker's is a valid task, which is not in user mode and has not ended. The
+        // function takes the lock that it needs.
+        unsafe { bindings::checkpoint_tty_drop(self.task().as_ptr()) };
+    }
+
+    /// Lets the process group of the worker be the one in the foreground of the terminal that is the
+    /// caller's, if it is the caller's group up to now.
+    pub fn foreground(&self, _caller: &CurrentTask) {
+        // SAFETY: The worker's is a valid task. The function takes the locks that it needs.
+        unsafe { bindings::checkpoint_foreground(self.task().as_ptr()) };
+    }
+}
+
 impl CurrentTask {
-    /// Sets the signal that the parent of the current process gets at its end.
-    pub fn set_exit_signal(&self, signal: i32) {
+    /// Sets the signal that the parent of the current process gets at its end. `flags` are
+    /// `CR_TASK_*`.
+    pub fn set_end(&self, signal: i32, flags: u32) {
         // SAFETY: The function changes the current task, and takes the lock that it needs.
-        unsafe { bindings::checkpoint_exit_signal_set(signal) };
+        unsafe { bindings::checkpoint_end_set(self.as_ptr(), signal, flags) };
+    }
+
+    /// Counts what the task of an image had used up to what the current process has.
+    pub fn add_usage(&self, stats: &uapi::cr_hdr_task_stats) {
+        // SAFETY: The task is the current one. Both types are made of one declaration.
+        unsafe {
+            bindings::checkpoint_usage_set(self.as_ptr(), core::ptr::from_ref(stats).cast())
+        };
+    }
+
+    /// Makes the current process one of a group.
+    pub fn join(&self, group: Job<'_>) {
+        let (group, leads) = group.parts();
+
+        // SAFETY: Both are valid tasks. The function takes the locks that it needs. The session stays
+        // what it is.
+        unsafe {
+            bindings::checkpoint_join_jobs(self.as_ptr(), group, leads, self.as_ptr(), false)
+        };
     }
 }

@@ -88,10 +88,19 @@ pub struct Signals {
     pub pending: KVVec<Pending>,
 }
 
+/// What job control did to a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobControl {
+    /// `CR_PROCESS_*`
+    pub flags: u32,
+    /// The signal that stopped the process; 0 if it is not stopped.
+    pub signal: u32,
+}
+
 /// All that signals are to a process.
 pub struct ProcessSignals {
-    /// The signal that stopped the process.
-    pub stop: Option<u32>,
+    /// What job control did to the process.
+    pub control: JobControl,
     /// What each signal does; that of signal 1 comes first.
     pub actions: KVec<Action>,
     /// The signals that wait for any thread, in the order of delivery.
@@ -186,13 +195,14 @@ impl Task {
     pub fn process_signals(&self) -> Result<ProcessSignals> {
         let mut words = KVec::from_elem([0u64; 4], NSIG, GFP_KERNEL_ACCOUNT)?;
         let mut itimers = timers::Process::default();
-        let mut stop = 0u32;
+        let mut control = uapi::cr_hdr_process::default();
         let pending = all_pending(|raw, len| {
-            // SAFETY: As in `signals()`. Both types of the last are made of one declaration.
+            // SAFETY: As in `signals()`. Both types of the second and of the last are made of one
+            // declaration.
             unsafe {
                 bindings::checkpoint_process_get(
                     self.as_ptr(),
-                    &mut stop,
+                    (&raw mut control).cast(),
                     words.as_mut_ptr(),
                     raw,
                     len,
@@ -206,7 +216,10 @@ impl Task {
             actions.push(Action::from_words(action), GFP_KERNEL_ACCOUNT)?;
         }
         Ok(ProcessSignals {
-            stop: (stop != 0).then_some(stop),
+            control: JobControl {
+                flags: control.flags,
+                signal: control.stop_signal,
+            },
             actions,
             pending,
             itimers,
@@ -350,27 +363,32 @@ impl CurrentTask {
     /// it is back in user mode.
     pub fn set_process_signals(
         &self,
-        stop: Option<u32>,
+        control: JobControl,
         actions: Option<&RawActions>,
         mut queue: Queue,
         timers: Timers,
     ) {
+        let mut control = uapi::cr_hdr_process {
+            flags: control.flags,
+            stop_signal: control.signal,
+            ..Default::default()
+        };
         // Other signals do not stop a process.
-        let stop = stop.filter(|stop| {
-            matches!(
-                *stop,
-                bindings::SIGSTOP | bindings::SIGTSTP | bindings::SIGTTIN | bindings::SIGTTOU
-            )
-        });
+        if !matches!(
+            control.stop_signal,
+            bindings::SIGSTOP | bindings::SIGTSTP | bindings::SIGTTIN | bindings::SIGTTOU
+        ) {
+            control.flags &= !uapi::CR_PROCESS_STOPPED;
+        }
         let (entries, nr) = queue.as_raw();
 
         timers.add();
-        // SAFETY: The array of actions has the length that the function expects by the invariant of
-        // its type. It takes over the entries of the queue, as many as it is told, which are owned
+        // SAFETY: Both types of the first are made of one declaration. The array of actions has the
+        // length that the function expects by the invariant of its type. It takes over the entries of the queue, as many as it is told, which are owned
         // and on no list. It changes the current task.
         unsafe {
             bindings::checkpoint_process_set(
-                stop.unwrap_or(0),
+                (&raw const control).cast(),
                 actions.map_or(core::ptr::null(), |actions| actions.0.as_ptr()),
                 entries,
                 nr,

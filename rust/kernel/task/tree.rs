@@ -49,6 +49,17 @@ pub struct Kin {
     pub exit_state: u32,
     /// What wait4(2) reports of a task that has ended.
     pub exit_code: i32,
+    /// `CR_TASK_*` of a leader, but for `CR_TASK_OUTLIVED`.
+    pub flags: u32,
+}
+
+/// What a process is one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    /// A process group.
+    Group,
+    /// A session.
+    Session,
 }
 
 impl Task {
@@ -77,7 +88,20 @@ impl Task {
             sid: kin.sid,
             exit_state: kin.exit_state,
             exit_code: kin.exit_code,
+            flags: kin.flags,
         }
+    }
+
+    /// Returns the process that leads the group or the session of the task, [`None`] if it is gone.
+    pub fn job_leader(&self, kind: JobKind) -> Option<ARef<Task>> {
+        // SAFETY: `self` is a valid task. The function takes the RCU lock that it needs.
+        let leader = NonNull::new(unsafe {
+            bindings::checkpoint_job_leader(self.as_ptr(), kind == JobKind::Session)
+        })?;
+
+        // SAFETY: The reference that the function took is handed over. `Task` is a transparent wrapper
+        // of `struct task_struct`.
+        Some(unsafe { ARef::from_raw(leader.cast()) })
     }
 
     /// Tells whether the task has ended, so far that nothing of it changes any more.

@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Those that have ended: how, what they had used up, whose they were; and
+ * processes of which only the leader has.
+ */
+#include <linux/sched.h>
+#include <pthread.h>
+#include <sys/time.h>
+
+#include "subject.h"
+
+/* All that waitid(2) says of a zombie, which stays. */
+struct end {
+	siginfo_t info;
+	struct rusage used;
+};
+
+static void look(pid_t pid, struct end *end)
+{
+	memset(end, 0, sizeof(*end));
+	CHECK(!syscall(SYS_waitid, P_PID, pid, &end->info,
+		       WEXITED | WNOWAIT | __WALL, &end->used));
+	CHECK(end->info.si_pid == pid);
+}
+
+static void check_same(const struct end *before, pid_t pid)
+{
+	struct end now;
+
+	look(pid, &now);
+	CHECK(now.info.si_code == before->info.si_code);
+	CHECK(now.info.si_status == before->info.si_status);
+	CHECK(now.info.si_uid == before->info.si_uid);
+	CHECK(!memcmp(&now.used, &before->used, sizeof(now.used)));
+}
+
+static void burn(unsigned int ms)
+{
+	struct rusage used;
+	long now;
+
+	do {
+		getrusage(RUSAGE_THREAD, &used);
+		now = used.ru_utime.tv_sec * 1000 + used.ru_utime.tv_usec / 1000;
+	} while (now < ms);
+}
+
+static void touch(size_t size)
+{
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t i;
+
+	CHECK(p != MAP_FAILED);
+	for (i = 0; i < size; i += 4096)
+		p[i] = 1;
+	munmap(p, size);
+}
+
+SUBJECT_TEST(ended_by_signals)
+{
+	static const int signals[] = { SIGTERM, SIGKILL, SIGSEGV, SIGRTMIN };
+	struct end before[4];
+	pid_t pids[4];
+	int status, i;
+
+	for (i = 0; i < 4; i++) {
+		pids[i] = fork();
+		CHECK(pids[i] >= 0);
+		if (!pids[i])
+			for (;;)
+				pause();
+		CHECK(!kill(pids[i], signals[i]));
+		look(pids[i], &before[i]);
+	}
+	checkpoint_here();
+	for (i = 0; i < 4; i++) {
+		check_same(&before[i], pids[i]);
+		CHECK(waitpid(pids[i], &status, 0) == pids[i]);
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == signals[i]);
+	}
+}
+
+/* With a core, if the machine makes one. */
+SUBJECT_TEST(dumped)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	struct end before;
+	int status;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid) {
+		CHECK(!chdir(subject_dir) && !setrlimit(RLIMIT_CORE, &limit));
+		abort();
+	}
+	look(pid, &before);
+	checkpoint_here();
+	check_same(&before, pid);
+	CHECK(waitpid(pid, &status, 0) == pid && WTERMSIG(status) == SIGABRT);
+	CHECK(!!WCOREDUMP(status) == (before.info.si_code == CLD_DUMPED));
+}
+
+static void *burner(void *arg)
+{
+	(void)arg;
+	burn(30);
+	return NULL;
+}
+
+static bool same_ms(struct timeval total, struct timeval before, struct timeval of)
+{
+	struct timeval sum, diff;
+
+	timeradd(&before, &of, &sum);
+	timersub(&total, &sum, &diff);
+	/* Each is cut to microseconds. */
+	return !diff.tv_sec && diff.tv_usec <= 2;
+}
+
+/* Itself, a thread, and children that it has waited for. */
+SUBJECT_TEST(usage)
+{
+	struct rusage before, after, used;
+	pthread_t thread;
+	struct end end;
+	int status;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid) {
+		if (!fork()) {
+			touch(24 << 20);
+			burn(40);
+			_exit(0);
+		}
+		wait(NULL);
+		pthread_create(&thread, NULL, burner, NULL);
+		pthread_join(thread, NULL);
+		touch(8 << 20);
+		burn(50);
+		sleep_ms(1);
+		_exit(3);
+	}
+	look(pid, &end);
+	CHECK(end.used.ru_utime.tv_usec >= 100000 || end.used.ru_utime.tv_sec);
+	CHECK(end.used.ru_maxrss >= 24 << 10 && end.used.ru_minflt >= 8192);
+	checkpoint_here();
+	check_same(&end, pid);
+
+	CHECK(!getrusage(RUSAGE_CHILDREN, &before));
+	CHECK(wait4(pid, &status, 0, &used) == pid && WEXITSTATUS(status) == 3);
+	CHECK(!memcmp(&used, &end.used, sizeof(used)));
+	CHECK(!getrusage(RUSAGE_CHILDREN, &after));
+	CHECK(same_ms(after.ru_utime, before.ru_utime, used.ru_utime));
+	CHECK(same_ms(after.ru_stime, before.ru_stime, used.ru_stime));
+	CHECK(after.ru_minflt == before.ru_minflt + used.ru_minflt);
+	CHECK(after.ru_nvcsw == before.ru_nvcsw + used.ru_nvcsw);
+	CHECK(after.ru_maxrss >= used.ru_maxrss);
+}
+
+/* One that lives has used up something before, too. */
+SUBJECT_TEST(usage_so_far)
+{
+	int gate[2], ready[2], status;
+	struct rusage used;
+	pid_t pid;
+	char c;
+
+	CHECK(!pipe(gate) && !pipe(ready));
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		if (!fork()) {
+			burn(100);
+			_exit(0);
+		}
+		wait(NULL);
+		burn(100);
+		close(gate[1]);
+		if (write(ready[1], "r", 1) != 1 || read(gate[0], &c, 1))
+			_exit(99);
+		_exit(0);
+	}
+	CHECK(read(ready[0], &c, 1) == 1);
+	checkpoint_here();
+	close(gate[1]);
+	CHECK(wait4(pid, &status, 0, &used) == pid && !status);
+	CHECK(used.ru_utime.tv_sec || used.ru_utime.tv_usec >= 190000);
+}
+
+static void text_of(pid_t pid, const char *name, char *to, size_t size, uid_t *owner)
+{
+	char path[64];
+	struct stat st;
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_RDONLY);
+	CHECK(fd >= 0 && !fstat(fd, &st));
+	len = read(fd, to, size - 1);
+	CHECK(len > 0);
+	to[len] = 0;
+	*owner = st.st_uid;
+	close(fd);
+}
+
+SUBJECT_TEST(credentials_and_name)
+{
+	char name[2][32], groups[2][4096];
+	struct end before;
+	uid_t owner[2];
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid) {
+		CHECK(!setresgid(101, 102, 103) && !setresuid(1001, 1002, 1003));
+		set_comm("was it");
+		_exit(1);
+	}
+	look(pid, &before);
+	CHECK(before.info.si_uid == 1001);
+	text_of(pid, "comm", name[0], sizeof(name[0]), &owner[0]);
+	checkpoint_here();
+	check_same(&before, pid);
+	text_of(pid, "comm", name[1], sizeof(name[1]), &owner[1]);
+	CHECK(!strcmp(name[1], "was it\n") && !strcmp(name[0], name[1]));
+	CHECK(owner[0] == owner[1]);
+	text_of(pid, "status", groups[0], sizeof(groups[0]), &owner[0]);
+	CHECK(strstr(groups[0], "Uid:\t1001\t1002\t1003\t1002\n"));
+	CHECK(strstr(groups[0], "Gid:\t101\t102\t103\t102\n"));
+	CHECK(strstr(groups[0], "State:\tZ"));
+	CHECK(waitpid(pid, NULL, 0) == pid);
+}
+
+/* Only those wait for them who ask for such children. */
+SUBJECT_TEST(other_exit_signals)
+{
+	static const int signals[] = { SIGUSR2, 0, SIGRTMIN };
+	struct end before;
+	int status, i;
+	pid_t pids[3];
+
+	for (i = 0; i < 3; i++) {
+		signal(signals[i], SIG_IGN);
+		pids[i] = syscall(SYS_clone, signals[i], 0, 0, 0, 0);
+		CHECK(pids[i] >= 0);
+		if (!pids[i])
+			_exit(10 + i);
+		look(pids[i], &before);
+	}
+	checkpoint_here();
+	check_same(&before, pids[2]);
+	CHECK(waitpid(-1, &status, WNOHANG) == -1 && errno == ECHILD);
+	for (i = 0; i < 3; i++) {
+		CHECK(waitpid(pids[i], &status, i % 2 ? __WALL : __WCLONE) == pids[i]);
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 10 + i);
+	}
+}
+
+/* The signal comes when one ends that lived. */
+SUBJECT_TEST(exit_signal_to_come)
+{
+	int gate[2], status;
+	char c;
+	pid_t pid;
+
+	CHECK(!pipe(gate));
+	block_signal(SIGUSR2);
+	block_signal(SIGCHLD);
+	pid = syscall(SYS_clone, SIGUSR2, 0, 0, 0, 0);
+	CHECK(pid >= 0);
+	if (!pid) {
+		close(gate[1]);
+		_exit(read(gate[0], &c, 1) ? 99 : 12);
+	}
+	checkpoint_here();
+	CHECK(!took_signal(SIGUSR2));
+	close(gate[1]);
+	CHECK(waitpid(pid, &status, __WCLONE) == pid && WEXITSTATUS(status) == 12);
+	CHECK(took_signal(SIGUSR2) && !took_signal(SIGCHLD));
+}
+
+/* Ignored since: a zombie that there is has to be waited for. */
+SUBJECT_TEST(parent_ignores_sigchld)
+{
+	struct end before;
+	int status;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid)
+		_exit(4);
+	look(pid, &before);
+	signal(SIGCHLD, SIG_IGN);
+	checkpoint_here();
+	check_same(&before, pid);
+	CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 4);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid)
+		_exit(5);
+	CHECK(waitpid(pid, &status, 0) == -1 && errno == ECHILD);
+}
+
+static int told;
+
+static void count(int sig)
+{
+	(void)sig;
+	told++;
+}
+
+/* Who was told is not told again, who was not is told once. */
+SUBJECT_TEST(told_once)
+{
+	struct timespec now = { 0 };
+	struct end before;
+	siginfo_t info;
+	sigset_t set;
+	int i;
+	pid_t pid[2];
+
+	signal(SIGCHLD, count);
+	for (i = 0; i < 2; i++) {
+		if (i)
+			block_signal(SIGCHLD);
+		pid[i] = fork();
+		CHECK(pid[i] >= 0);
+		if (!pid[i])
+			_exit(20 + i);
+		look(pid[i], &before);
+	}
+	CHECK(told == 1);
+	checkpoint_here();
+	CHECK(told == 1);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	CHECK(sigtimedwait(&set, &info, &now) == SIGCHLD);
+	CHECK(info.si_pid == pid[1] && info.si_status == 21 && info.si_code == CLD_EXITED);
+	CHECK(sigtimedwait(&set, &info, &now) == -1 && errno == EAGAIN);
+	CHECK(waitpid(pid[0], NULL, 0) == pid[0] && waitpid(pid[1], NULL, 0) == pid[1]);
+}
+
+/* Ends when the gate is closed: the whole process, or the thread. */
+struct outliver {
+	int gate[2];
+	int ready[2];
+	bool alone;
+};
+
+static struct outliver out;
+
+static void *outlive(void *arg)
+{
+	char c;
+
+	(void)arg;
+	while (proc_state(getpid()) != 'Z')
+		sleep_ms(1);
+	if (write(out.ready[1], "r", 1) != 1 || read(out.gate[0], &c, 1))
+		_exit(99);
+	if (out.alone)
+		syscall(SYS_exit, 0);
+	_exit(getsid(0) > 0 ? 7 : 98);
+}
+
+/* A process of which the leader ends, with 5, and the other thread lives. */
+static pid_t outlived(bool alone, bool session)
+{
+	pthread_t thread;
+	pid_t pid;
+	char c;
+
+	CHECK(!pipe(out.gate) && !pipe(out.ready));
+	out.alone = alone;
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		close(out.gate[1]);
+		if (session)
+			setsid();
+		if (pthread_create(&thread, NULL, outlive, NULL))
+			_exit(97);
+		syscall(SYS_exit, 5);
+	}
+	CHECK(read(out.ready[0], &c, 1) == 1);
+	return pid;
+}
+
+static void check_outlived(pid_t pid, int code)
+{
+	char path[64], text[2048];
+	struct end end;
+	int status;
+	uid_t uid;
+
+	CHECK(proc_state(pid) == 'Z');
+	text_of(pid, "status", text, sizeof(text), &uid);
+	CHECK(strstr(text, "Threads:\t2\n"));
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	CHECK(!access(path, F_OK));
+	CHECK(!waitpid(pid, &status, WNOHANG));
+	close(out.gate[1]);
+	look(pid, &end);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == code);
+	close(out.gate[0]);
+	close(out.ready[0]);
+	close(out.ready[1]);
+}
+
+SUBJECT_TEST(outlived_then_exit_group)
+{
+	pid_t pid = outlived(false, false);
+
+	checkpoint_here();
+	check_outlived(pid, 7);
+}
+
+SUBJECT_TEST(outlived_then_exit)
+{
+	pid_t pid = outlived(true, false);
+
+	checkpoint_here();
+	check_outlived(pid, 5);
+}
+
+SUBJECT_TEST(outlived_session_leader)
+{
+	pid_t pid = outlived(false, true);
+
+	checkpoint_here();
+	CHECK(getsid(pid) == pid && getpgid(pid) == pid);
+	check_outlived(pid, 7);
+}
+
+/* Signals reach the thread that lives. */
+SUBJECT_TEST(outlived_then_killed)
+{
+	pid_t pid = outlived(false, false);
+	int status;
+
+	checkpoint_here();
+	CHECK(!kill(pid, SIGTERM));
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
+/* Dead, and leader of a session and a group in which somebody lives. */
+SUBJECT_TEST(leads_others)
+{
+	int gate[2], ready[2], status;
+	pid_t leader, member;
+	struct end before;
+	char c;
+
+	CHECK(!pipe(gate) && !pipe(ready) && !prctl(PR_SET_CHILD_SUBREAPER, 1));
+	leader = fork();
+	CHECK(leader >= 0);
+	if (!leader) {
+		setsid();
+		member = fork();
+		if (member) {
+			if (write(ready[1], &member, sizeof(member)) != sizeof(member))
+				_exit(99);
+			_exit(0);
+		}
+		close(gate[1]);
+		_exit(read(gate[0], &c, 1) ? 99 : 0);
+	}
+	CHECK(read(ready[0], &member, sizeof(member)) == sizeof(member));
+	look(leader, &before);
+	checkpoint_here();
+	check_same(&before, leader);
+	CHECK(getsid(member) == leader && getpgid(member) == leader);
+	CHECK(getsid(leader) == leader && getpgid(leader) == leader);
+	/* What is left of it has the number. */
+	CHECK(waitpid(leader, NULL, 0) == leader);
+	CHECK(getsid(member) == leader && !kill(-leader, 0));
+	close(gate[1]);
+	CHECK(waitpid(member, &status, 0) == member && !status);
+	CHECK(kill(-leader, 0) == -1 && errno == ESRCH);
+}
+
+TEST_HARNESS_MAIN
