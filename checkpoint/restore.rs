@@ -245,6 +245,13 @@ fn plan(
             }
         };
 
+        // The caller lives, and goes on as it.
+        if place == 0 && !task.is_alive() && task.is_process() {
+            return Err(cx.fail(
+                EOPNOTSUPP,
+                format_args!("task {pid}: the first task has ended before its threads"),
+            ));
+        }
         if place != 0 && cx.flags & uapi::RESTART_NEW_PIDS == 0 && Task::is_taken(pid) {
             return Err(cx.fail(EEXIST, format_args!("task {pid}: the pid is taken")));
         }

@@ -260,6 +260,11 @@ impl Resource for TaskState {
                 cx.refuse_further(format_args!("{what}"))?;
             }
         }
+        if cx.is_root() && member.is_outlived() {
+            cx.refuse_further(format_args!(
+                "the first task of a tree, which has ended before its threads,"
+            ))?;
+        }
         check_jobs(cx, member)?;
         Ok(Found::of(
             task,

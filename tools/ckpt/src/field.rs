@@ -103,9 +103,22 @@ const SIGACTION: Bits = &[
 
 const ALTSTACK: Bits = &[(1, "ONSTACK"), (2, "DISABLE"), (1 << 31, "AUTODISARM")];
 
-const TASK: Bits = &[(uapi::CR_TASK_OUTLIVED as u64, "OUTLIVED")];
+const TASK: Bits = &[
+    (uapi::CR_TASK_OUTLIVED as u64, "OUTLIVED"),
+    (uapi::CR_TASK_AUTOREAP as u64, "AUTOREAP"),
+    (uapi::CR_TASK_TTY as u64, "TTY"),
+    (uapi::CR_TASK_FOREGROUND as u64, "FOREGROUND"),
+    (uapi::CR_TASK_STRANGER as u64, "STRANGER"),
+];
 
-const PROCESS: Bits = &[(uapi::CR_PROCESS_STOPPED as u64, "STOPPED")];
+const PROCESS: Bits = &[
+    (uapi::CR_PROCESS_STOPPED as u64, "STOPPED"),
+    (uapi::CR_PROCESS_STOP_TOLD as u64, "STOP_TOLD"),
+    (uapi::CR_PROCESS_STOP_SEEN as u64, "STOP_SEEN"),
+    (uapi::CR_PROCESS_CONTINUED as u64, "CONTINUED"),
+    (uapi::CR_PROCESS_TELL_STOPPED as u64, "TELL_STOPPED"),
+    (uapi::CR_PROCESS_TELL_CONTINUED as u64, "TELL_CONTINUED"),
+];
 
 const SIGNALS: Bits = &[(uapi::CR_SIGNALS_RESTORE_MASK as u64, "RESTORE_MASK")];
 

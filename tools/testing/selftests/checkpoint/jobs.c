@@ -296,40 +296,6 @@ TEST_F(subject, group_led_from_outside)
 	waitpid(outsider, NULL, 0);
 }
 
-/* A child leads the group that the first task is of. */
-SUBJECT_TEST(first_in_group_of_child)
-{
-	pid_t child, other;
-
-	prepare();
-	child = member(0, 1);
-	other = member(child, 2);
-	CHECK(!setpgid(0, child));
-	checkpoint_here();
-	CHECK(getpgid(0) == child && getpgid(child) == child && getpgid(other) == child);
-	close(gate[1]);
-	check_end(child, 1);
-	check_end(other, 2);
-	CHECK(getpgid(0) == child);
-}
-
-/* Nor is it of the group that it led, in which others are. */
-SUBJECT_TEST(first_left_its_group)
-{
-	pid_t child, other;
-
-	prepare();
-	CHECK(!setpgid(0, 0));
-	other = member(getpid(), 2);
-	child = member(0, 1);
-	CHECK(!setpgid(0, child));
-	checkpoint_here();
-	CHECK(getpgid(0) == child && getpgid(other) == getpid());
-	close(gate[1]);
-	check_end(child, 1);
-	check_end(other, 2);
-}
-
 /* Stopped */
 
 static bool all_threads_are(pid_t pid, char state)
@@ -383,6 +349,8 @@ static pid_t stoppable(int threads)
 
 	CHECK(pid >= 0);
 	if (!pid) {
+		/* Some signals do not stop who is in an orphaned group. */
+		setpgid(0, 0);
 		for (i = 0; i < threads; i++)
 			pthread_create(&thread, NULL, sleeper, NULL);
 		here();
@@ -737,6 +705,304 @@ static int open_slave(void)
 }
 
 static int slave;
+
+/*
+ * What a shell does: it runs a job, which is saved and killed, and then one that
+ * restarts it. The job is no session leader; 0 is the terminal, 1 and 2 are pipes.
+ */
+struct shell {
+	void (*fn)(void);
+	bool tty;
+	bool background;	/* the restarter is */
+	bool session;		/* the restarter leads one */
+	const char *refused;	/* what the log says then */
+};
+
+#define SHELL(cond) do { \
+	if (!(cond)) \
+		_exit(__LINE__ % 255 + 1); \
+} while (0)
+
+static void say_ready(void)
+{
+	char c;
+
+	CHECK(write(1, SAY_READY, 1) == 1);
+	CHECK(read(2, &c, 1) == 1 && c == 'g');
+}
+
+static pid_t run_job(const struct shell *shell, pid_t pid, int image, int logfd,
+		     int out, int in)
+{
+	struct clone_args args = {
+		.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid,
+		.set_tid_size = pid ? 1 : 0,
+	};
+	bool restart = pid, front = shell->tty && !(restart && shell->background);
+
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid)
+		return pid;
+	if (restart && shell->session)
+		setsid();
+	else
+		setpgid(0, 0);
+	if (front)
+		SHELL(!tcsetpgrp(0, getpid()));
+	signal(SIGTTOU, SIG_DFL);
+	dup2(out, 1);
+	dup2(in, 2);
+	image = fcntl(image, F_DUPFD, 100);
+	logfd = fcntl(logfd, F_DUPFD, 101);
+	syscall(SYS_close_range, 3, 99, 0);
+	if (restart) {
+		errno = 0;
+		sys_restart(0, image, CHECKPOINT_LOG, logfd);
+		_exit(100 + errno);
+	}
+	syscall(SYS_close_range, 3, ~0U, 0);
+	shell->fn();
+	say("ok");
+	_exit(0);
+}
+
+/* In a child of the test. */
+static void run_shell(const struct shell *shell, int tty)
+{
+	int out[2], in[2], image = tmp_memfd(), logfd = tmp_memfd(), status, i;
+	char text[1024] = { 0 };
+	pid_t pid = 0, same;
+
+	SHELL(setsid() == getpid() && !prctl(PR_SET_CHILD_SUBREAPER, 1));
+	signal(SIGTTOU, SIG_IGN);
+	dup2(shell->tty ? tty : open("/dev/null", O_RDWR), 0);
+	if (shell->tty)
+		SHELL(!ioctl(0, TIOCSCTTY, 0));
+	for (i = 0; i < 2; i++) {
+		SHELL(!pipe(out) && !pipe(in) && !lseek(image, 0, SEEK_SET));
+		same = run_job(shell, pid, image, logfd, out[1], in[0]);
+		SHELL(same > 0 && (!pid || same == pid));
+		pid = same;
+		close(out[1]);
+		close(in[0]);
+		if (i)
+			break;
+		SHELL(read_byte(out[0]) == SAY_READY[0]);
+		sleep_ms(50);
+		if (sys_checkpoint(pid, image, CHECKPOINT_LOG | CHECKPOINT_KILL,
+				   logfd) <= 0) {
+			pread(logfd, text, sizeof(text) - 1, 0);
+			dprintf(4, "# %s", text);
+			SHELL(false);
+		}
+		SHELL(waitpid(pid, &status, 0) == pid && WTERMSIG(status) == SIGKILL);
+		SHELL(subject_reap());
+		close(out[0]);
+		close(in[1]);
+		if (shell->tty)
+			SHELL(!tcsetpgrp(0, getpid()));
+	}
+	if (shell->refused) {
+		SHELL(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+		SHELL(WEXITSTATUS(status) == 100 + EPERM);
+		pread(logfd, text, sizeof(text) - 1, 0);
+		SHELL(strstr(text, shell->refused));
+		SHELL(subject_reap());
+		_exit(0);
+	}
+	SHELL(write(in[1], "g", 1) == 1);
+	SHELL(read_all(out[0], text, sizeof(text)) >= 0);
+	if (strcmp(text, "ok")) {
+		pread(logfd, text + strlen(text), 512, 0);
+		dprintf(4, "# it said '%s'\n", text);
+	}
+	SHELL(!strcmp(text, "ok"));
+	SHELL(waitpid(pid, &status, 0) == pid && !status && subject_reap());
+	_exit(0);
+}
+
+static void check_shell(struct __test_metadata *_metadata, struct shell shell)
+{
+	int tty = -1, status;
+	pid_t pid;
+
+	if (shell.tty) {
+		tty = open_slave();
+		ASSERT_LE(0, tty);
+	}
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		dup2(tty, 3);
+		dup2(1, 4);
+		run_shell(&shell, 3);
+	}
+	status = wait_ms(pid, 60000);
+	if (status == -1) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	EXPECT_EQ(0, status)
+		TH_LOG("status %#x", status);
+	EXPECT_TRUE(subject_reap());
+	close(tty);
+	close(master);
+}
+
+FIXTURE(shell)
+{
+	char none;
+};
+
+FIXTURE_SETUP(shell)
+{
+	if (ckpt_missing())
+		SKIP(return, "kernel has no checkpoint(2)");
+	if (geteuid())
+		SKIP(return, "needs root, to give pids");
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+FIXTURE_TEARDOWN(shell)
+{
+}
+
+/* A child leads the group that the first task is of. */
+static void in_group_of_child(void)
+{
+	pid_t child, other;
+
+	prepare();
+	child = member(0, 1);
+	other = member(child, 2);
+	CHECK(!setpgid(0, child));
+	say_ready();
+	CHECK(getpgid(0) == child && getpgid(child) == child && getpgid(other) == child);
+	close(gate[1]);
+	check_end(child, 1);
+	check_end(other, 2);
+	CHECK(getpgid(0) == child);
+}
+
+TEST_F(shell, first_in_group_of_child)
+{
+	check_shell(_metadata, (struct shell){ .fn = in_group_of_child });
+}
+
+TEST_F(shell, a_session_leader_is_in_no_group_of_a_child)
+{
+	check_shell(_metadata, (struct shell){
+		.fn = in_group_of_child, .session = true,
+		.refused = ": the caller leads a session, and cannot be of another's group\n",
+	});
+}
+
+/* Nor is it of the group that it led, in which others are. */
+static void left_its_group(void)
+{
+	pid_t child, other;
+
+	prepare();
+	other = member(getpid(), 2);
+	child = member(0, 1);
+	CHECK(!setpgid(0, child));
+	say_ready();
+	CHECK(getpgid(0) == child && getpgid(other) == getpid());
+	close(gate[1]);
+	check_end(child, 1);
+	check_end(other, 2);
+}
+
+TEST_F(shell, first_left_its_group)
+{
+	check_shell(_metadata, (struct shell){ .fn = left_its_group });
+}
+
+/* A shell itself, with a job in the foreground and one in the background. */
+static void with_jobs(pid_t in_front)
+{
+	int status, i;
+	pid_t jobs[2];
+	char c;
+
+	prepare();
+	signal(SIGTTOU, SIG_IGN);
+	for (i = 0; i < 2; i++) {
+		jobs[i] = fork();
+		CHECK(jobs[i] >= 0);
+		if (jobs[i]) {
+			await_one();
+			continue;
+		}
+		setpgid(0, 0);
+		here();
+		at_gate();
+		/* The terminal is for one of them. */
+		_exit(tcgetpgrp(0) == getpid() ? 30 : read(0, &c, 1) == -1 ? 31 : 32);
+	}
+	CHECK(!tcsetpgrp(0, jobs[0]));
+	say_ready();
+	CHECK(tcgetpgrp(0) == (in_front ? in_front : jobs[0]));
+	close(gate[1]);
+	if (!in_front)
+		check_end(jobs[0], 30);
+	/* Who reads in the background is stopped. */
+	for (i = in_front ? 0 : 1; i < 2; i++) {
+		CHECK(waitpid(jobs[i], &status, WUNTRACED) == jobs[i]);
+		CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTTIN);
+		CHECK(!kill(jobs[i], SIGKILL) && waitpid(jobs[i], NULL, 0) == jobs[i]);
+	}
+}
+
+static void job_in_front(void)
+{
+	with_jobs(0);
+}
+
+TEST_F(shell, foreground)
+{
+	check_shell(_metadata, (struct shell){ .fn = job_in_front, .tty = true });
+}
+
+/* Whoever restarts it in the background keeps the terminal. */
+static void shell_in_front(void)
+{
+	with_jobs(getppid());
+}
+
+TEST_F(shell, restarted_in_the_background)
+{
+	check_shell(_metadata, (struct shell){
+		.fn = shell_in_front, .tty = true, .background = true,
+	});
+}
+
+/* One that has given its terminal up does not get it back. */
+static void without_terminal(void)
+{
+	pid_t pid;
+
+	prepare();
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		if (ioctl(0, TIOCNOTTY))
+			_exit(33);
+		here();
+		at_gate();
+		_exit(open("/dev/tty", O_RDWR) < 0 && errno == ENXIO ? 34 : 35);
+	}
+	await_one();
+	say_ready();
+	close(gate[1]);
+	check_end(pid, 34);
+	CHECK(open("/dev/tty", O_RDWR | O_CLOEXEC) >= 0);
+}
+
+TEST_F(shell, without_terminal)
+{
+	check_shell(_metadata, (struct shell){ .fn = without_terminal, .tty = true });
+}
 
 static void terminal_inside_subject(void)
 {

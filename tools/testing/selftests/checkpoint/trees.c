@@ -98,4 +98,62 @@ SUBJECT_TEST(sessions_and_groups)
 	}
 }
 
+/* As many as a build has. */
+SUBJECT_TEST(many)
+{
+	enum { MANY = 500 };
+	static pid_t pids[MANY];
+	int gate[2], status, i;
+
+	CHECK(!pipe(gate));
+	for (i = 0; i < MANY; i++)
+		pids[i] = child(gate, i % 90);
+	checkpoint_here();
+	close(gate[0]);
+	close(gate[1]);
+	for (i = 0; i < MANY; i++) {
+		CHECK(waitpid(pids[i], &status, 0) == pids[i]);
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == i % 90);
+	}
+}
+
+/* Processes, each the child of the one before; the last says that it is there. */
+static void levels(int gate[2], int ready, int left)
+{
+	int status;
+	pid_t pid;
+	char c;
+
+	do {
+		pid = fork();
+	} while (!pid && --left);
+	close(gate[1]);
+	if (!pid) {
+		if (write(ready, "r", 1) != 1 || read(gate[0], &c, 1))
+			_exit(199);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		_exit(198);
+	_exit(WEXITSTATUS(status) + 1);
+}
+
+SUBJECT_TEST(deep)
+{
+	int gate[2], ready[2], status;
+	pid_t pid;
+	char c;
+
+	CHECK(!pipe(gate) && !pipe(ready));
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid)
+		levels(gate, ready[1], 49);
+	CHECK(read(ready[0], &c, 1) == 1);
+	checkpoint_here();
+	close(gate[1]);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 49);
+}
+
 TEST_HARNESS_MAIN
