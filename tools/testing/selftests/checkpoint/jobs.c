@@ -467,16 +467,25 @@ SUBJECT_TEST(continuation_that_was_seen)
 	check_end(pid, 6);
 }
 
-/* Nobody is left who could continue it: it is, with SIGHUP. */
+/*
+ * Nobody is left who could continue it when its parent ends: the subject, who adopts
+ * it, is of another session. So the kernel does, with SIGHUP.
+ */
 SUBJECT_TEST(stopped_in_a_group_that_becomes_orphaned)
 {
-	pid_t parent, child;
+	pid_t session, parent, child;
 	int status;
 
 	prepare();
-	parent = fork();
-	CHECK(parent >= 0);
-	if (!parent) {
+	session = fork();
+	CHECK(session >= 0);
+	if (!session) {
+		setsid();
+		parent = fork();
+		if (parent) {
+			waitpid(parent, NULL, 0);
+			_exit(3);
+		}
 		setpgid(0, 0);
 		child = fork();
 		if (!child) {
@@ -493,10 +502,9 @@ SUBJECT_TEST(stopped_in_a_group_that_becomes_orphaned)
 	CHECK(read(ready[0], &child, sizeof(child)) == sizeof(child));
 	checkpoint_here();
 	await_state(child, 'T');
-	/* The subject is going to adopt it, and is not of its session then. */
-	CHECK(setsid() == getpid());
+	close(gate[0]);
 	close(gate[1]);
-	check_end(parent, 0);
+	check_end(session, 3);
 	CHECK(waitpid(child, &status, 0) == child);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP);
 }
@@ -662,6 +670,44 @@ SUBJECT_TEST(order_of_children)
 	close(gate[1]);
 	for (i = 0; i < 6; i += 2)
 		check_end(pids[i], i);
+}
+
+/* Who has executed something since gets SIGCHLD, whatever it asked for before. */
+SUBJECT_TEST(parent_has_called_execve)
+{
+	int own_gate[2];
+	pid_t parent;
+
+	prepare();
+	CHECK(!pipe(own_gate));
+	parent = fork();
+	CHECK(parent >= 0);
+	if (!parent) {
+		pid_t pid = syscall(SYS_clone, SIGUSR2, 0, 0, 0, 0);
+
+		if (pid < 0)
+			_exit(93);
+		if (!pid) {
+			close(own_gate[1]);
+			if (!proc_wait_comm(getppid(), "sh"))
+				_exit(91);
+			here();
+			at_gate();
+			_exit(0);
+		}
+		dup2(own_gate[0], 0);
+		syscall(SYS_close_range, 3, ~0U, 0);
+		execl("/bin/sh", "sh", "-c", "read x; exit 36", NULL);
+		_exit(92);
+	}
+	await_one();
+	checkpoint_here();
+	close(gate[0]);
+	close(gate[1]);
+	sleep_ms(100);
+	close(own_gate[1]);
+	/* Not killed by the signal that it gets. */
+	check_end(parent, 36);
 }
 
 /* Nobody waits for such a child: it is gone when it ends. */
