@@ -94,6 +94,8 @@ pub(crate) fn restart(crid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -> 
 /// A task of the image.
 struct Said {
     task: image::Task,
+    /// Where its record begins.
+    offset: u64,
     comm: Option<Comm>,
     /// The next text is the comm.
     name_is_next: bool,
@@ -123,6 +125,7 @@ impl Images {
         // What is said of objects is shown to the first task as well.
         images.begin()?;
         while !from.at_bulk() {
+            let offset = from.offset();
             let Some(item) = from.next()? else {
                 break;
             };
@@ -136,6 +139,9 @@ impl Images {
             images.is_process |= matches!(item, Item::Creds(_));
             images.common.take(&item)?;
             if let Some(said) = images.tasks.last_mut() {
+                if let Item::Task(_) = item {
+                    said.offset = offset;
+                }
                 said.take(&item)?;
             }
         }
@@ -147,6 +153,7 @@ impl Images {
         Ok(self.tasks.push(
             Said {
                 task: image::Task::default(),
+                offset: 0,
                 comm: None,
                 name_is_next: false,
                 stats: None,
@@ -203,22 +210,39 @@ fn place_of(number: u32) -> Option<usize> {
 }
 
 /// Finds out how all tasks are made; the first is not. Nothing is made yet.
-fn plan(
+fn plan<T: Transport>(
     cx: &mut Restart<'_>,
     caller: &Task,
     images: &mut Images,
-) -> Result<(KVVec<Plan>, Jobs)> {
-    let mut plans = KVVec::<Plan>::with_capacity(images.tasks.len(), GFP_KERNEL_ACCOUNT)?;
-    let mut tasks = KVVec::with_capacity(images.tasks.len(), GFP_KERNEL_ACCOUNT)?;
-    let mut by_pid = KVVec::from_elem(0, images.tasks.len(), GFP_KERNEL_ACCOUNT)?;
+    from: &mut ImageReader<'_, T>,
+) -> Result<(KVVec<Plan>, Jobs), Failure> {
+    let nr = images.tasks.len();
+    let mut tasks = KVVec::with_capacity(nr, GFP_KERNEL_ACCOUNT).map_err(Error::from)?;
+    let mut by_pid = KVVec::from_elem(0, nr, GFP_KERNEL_ACCOUNT).map_err(Error::from)?;
 
     for said in &images.tasks {
-        tasks.push(said.task, GFP_KERNEL_ACCOUNT)?;
+        tasks
+            .push(said.task, GFP_KERNEL_ACCOUNT)
+            .map_err(Error::from)?;
     }
-    let tree = Tree::check(&tasks, &mut by_pid)
-        .map_err(|(place, why)| cx.fail(EINVAL, format_args!("task {}: {why}", place + 1)))?;
+    let tree = Tree::check(&tasks, &mut by_pid).map_err(|(place, why)| {
+        from.refuse_task(images.tasks.get(place).map_or(0, |said| said.offset), why)
+    })?;
 
-    for (place, (said, task)) in images.tasks.iter_mut().zip(&tasks).enumerate() {
+    plan_all(cx, caller, images, &tree, &tasks).map_err(|e| cx.ended(e))
+}
+
+/// As [`plan`], of tasks that are a tree.
+fn plan_all(
+    cx: &mut Restart<'_>,
+    caller: &Task,
+    images: &mut Images,
+    tree: &Tree<'_>,
+    tasks: &[image::Task],
+) -> Result<(KVVec<Plan>, Jobs)> {
+    let mut plans = KVVec::<Plan>::with_capacity(tasks.len(), GFP_KERNEL_ACCOUNT)?;
+
+    for (place, (said, task)) in images.tasks.iter_mut().zip(tasks).enumerate() {
         let pid = task.pid;
         let maker = match task.is_leader() {
             true => tree.parent(place),
@@ -266,7 +290,7 @@ fn plan(
             GFP_KERNEL_ACCOUNT,
         )?;
     }
-    let jobs = Jobs::check(cx, caller, &tree, &tasks)?;
+    let jobs = Jobs::check(cx, caller, tree, tasks)?;
     Ok((plans, jobs))
 }
 
@@ -489,7 +513,7 @@ fn rebuild<T: Transport + Sync>(
     );
     let mut images = Images::read(&mut from)?;
     let is_process = images.is_process;
-    let (plans, jobs) = plan(cx, caller, &mut images).map_err(|e| cx.ended(e))?;
+    let (plans, jobs) = plan(cx, caller, &mut images, &mut from)?;
     let living = plans.iter().skip(1).filter(|plan| plan.task.is_alive());
     let gate = Gate::new(living.count())?;
     let mut crew = Crew::prepare(caller, images, &plans, &jobs, cx).map_err(|e| cx.ended(e))?;
@@ -504,6 +528,7 @@ fn rebuild<T: Transport + Sync>(
     }
     crew.complete(caller, &plans, cx).map_err(|e| cx.ended(e))?;
 
+    cx.let_go();
     crew.commit(caller, &plans, &jobs, gate);
     Ok(if is_process { caller.return_value() } else { 0 })
 }
