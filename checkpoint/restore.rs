@@ -21,6 +21,7 @@ use kernel::{
     task::{
         crew::{
             self,
+            Claim,
             End,
             Gate,
             Relation,
@@ -80,6 +81,8 @@ pub(crate) fn restart(crid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -> 
         return Err(EINVAL);
     }
 
+    // Whoever saves the caller already gets it as it is now.
+    let _claim = Claim::new(caller)?;
     let mut cx = Restart::new(flags as u32, file.file(), log);
     let result = rebuild(&file, crid, caller, &mut cx);
     drop(cx);

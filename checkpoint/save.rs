@@ -17,10 +17,9 @@ use kernel::{
         StreamFile, //
     },
     prelude::*,
-    sync::aref::ARef,
     task::{
         park::Park,
-        Task, //
+        tree::Process, //
     },
     time::{
         ClockSource,
@@ -71,21 +70,19 @@ fn new_id() -> i32 {
 }
 
 /// Finds the process that `pid` names.
-fn resolve(pid: c_int, log: &mut Log) -> Result<ARef<Task>> {
+fn resolve(pid: c_int, log: &mut Log) -> Result<Process> {
     if pid < 0 {
         log.line(format_args!("pid {pid}: negative"));
         return Err(EINVAL);
     }
-    if pid == 0 {
-        return Ok(current!().group());
-    }
-    match Task::find(pid) {
-        Some(task) => Ok(task.group()),
-        None => {
-            log.line(format_args!("pid {pid}: no such task"));
-            Err(ESRCH)
-        }
-    }
+    let found = match pid {
+        0 => Process::of(current!()),
+        _ => Process::find(pid),
+    };
+    found.ok_or_else(|| {
+        log.line(format_args!("pid {pid}: no such task"));
+        ESRCH
+    })
 }
 
 /// Checks that the flags fit each other.
@@ -195,18 +192,23 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
         _ => None,
     };
     check_flags(flags, log)?;
-    let root = resolve(pid, log)?;
-    let (park, tree) = tree::stop(&root, log)?;
+    let process = resolve(pid, log)?;
+    let (park, tree) = tree::stop(&process, pid, log)?;
+    let root = tree.members().first().ok_or(ESRCH)?.task.clone();
     check_fate(flags, &tree, log)?;
 
     let image = file.as_ref().map(StreamFile::file);
     let inherit = flags & uapi::CHECKPOINT_INHERIT as c_ulong != 0;
     let mut cx = Collect::new(&tree, &root, inherit, image, log);
     let found = Found::collect(&mut cx).map_err(|e| cx.ended(e))?;
+    let objects = cx.objects;
+    if let Some(task) = park.traced() {
+        log.task(task, format_args!("a traced task is not supported"));
+        return Err(EOPNOTSUPP);
+    }
     let Some(file) = &file else {
         return Ok(0);
     };
-    let objects = cx.objects;
     let id = new_id();
     park.let_die();
 

@@ -17,10 +17,18 @@ use kernel::{
             Park,
             Unparked, //
         },
-        tree::Kin,
+        tree::{
+            Kin,
+            Process, //
+        },
+        Pid,
         Task, //
     },
-    time::Msecs,
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    },
     uapi, //
 };
 
@@ -29,8 +37,8 @@ use crate::{
     resource::Scope, //
 };
 
-/// How long the tasks may take to come to the edge of user mode, in milliseconds.
-const PARK_LIMIT: Msecs = 5000;
+/// How long the tasks may take to come to the edge of user mode.
+const PARK_LIMIT: Delta = Delta::from_millis(5000);
 
 /// A task of the tree.
 pub(crate) struct Member {
@@ -92,6 +100,8 @@ impl Member {
 /// All tasks that a checkpoint saves, in the order that the image has them.
 pub(crate) struct Tree {
     members: KVVec<Member>,
+    /// Of what is shared: how many tasks live that have it.
+    users: RBTree<usize, usize>,
 }
 
 impl Tree {
@@ -113,10 +123,7 @@ impl Tree {
 
     /// Returns how many tasks live that `shared` is the same of.
     pub(crate) fn users(&self, of: &Kin, shared: impl Fn(&Kin) -> usize) -> usize {
-        self.members
-            .iter()
-            .filter(|member| member.is_alive() && shared(&member.kin) == shared(of))
-            .count()
+        self.users.get(&shared(of)).copied().unwrap_or(0)
     }
 
     /// Returns the place of the process with a number, if it is in the tree.
@@ -130,6 +137,7 @@ impl Tree {
     fn new(tasks: KVVec<ARef<Task>>) -> Result<Self> {
         let mut members = KVVec::<Member>::with_capacity(tasks.len(), GFP_KERNEL_ACCOUNT)?;
         let mut places = RBTree::<usize, u32>::new();
+        let mut users = RBTree::<usize, usize>::new();
         // Of each kind: what it is, and the number of the first task that has it.
         let mut shared: [RBTree<usize, u32>; 4] = core::array::from_fn(|_| RBTree::new());
 
@@ -139,6 +147,18 @@ impl Tree {
             // At most CR_TASKS_MAX.
             let number = members.len() as u32 + 1;
 
+            // All of them are different objects in memory.
+            for id in [kin.mm, kin.files, kin.fs, kin.sighand] {
+                if id == 0 || kin.exit_state != 0 {
+                    continue;
+                }
+                match users.get_mut(&id) {
+                    Some(nr) => *nr += 1,
+                    None => {
+                        users.try_create_and_insert(id, 1, GFP_KERNEL_ACCOUNT)?;
+                    }
+                }
+            }
             places.try_create_and_insert(task.id(), number, GFP_KERNEL_ACCOUNT)?;
             let parent = match kin.leader == task.id() {
                 true => places.get(&kin.parent).copied().unwrap_or(0),
@@ -204,7 +224,7 @@ impl Tree {
                 [member.mm, member.files, member.fs, member.sighand] = refs;
             }
         }
-        Ok(Self { members })
+        Ok(Self { members, users })
     }
 }
 
@@ -241,7 +261,8 @@ fn reason(why: Unparked) -> &'static str {
     match why {
         Unparked::Gone => "is about to exit",
         Unparked::Late => "does not come to rest: it sleeps uninterruptibly",
-        Unparked::Taken => "another checkpoint of it is under way",
+        Unparked::Frozen => "is frozen in the middle of a system call",
+        Unparked::Taken => "another checkpoint of it, or its restart, is under way",
         Unparked::Interrupted => "interrupted by a signal",
         Unparked::NoMemory => "no memory",
     }
@@ -253,17 +274,24 @@ fn unparked(task: &Task, why: Unparked, log: &mut Log) -> Error {
     why.into()
 }
 
-/// Makes a process and all its descendants stand still, as far as they live.
+/// Makes a process and all its descendants stand still, as far as they live. `pid` is what the caller
+/// called it.
 ///
 /// No task may die before [`Park::let_die`]. The caller may be one of them, and goes on.
-pub(crate) fn stop(root: &Task, log: &mut Log) -> Result<(Park, Tree)> {
+pub(crate) fn stop(process: &Process, pid: Pid, log: &mut Log) -> Result<(Park, Tree)> {
     let mut park = Park::new()?;
     let mut asked = RBTree::<usize, ()>::new();
-    let mut left = PARK_LIMIT;
+    let since = Instant::<Monotonic>::now();
+    let mut micros = 0;
 
     loop {
-        let tasks = root.tree()?;
+        let tasks = process
+            .tree()
+            .inspect_err(|_| log.line(format_args!("pid {pid}: is about to exit")))?;
+        let root = tasks.first().ok_or(ESRCH)?;
         let mut new = false;
+        // That it has died is known when it has come to its end, which a core dump delays.
+        let mut dying = None;
 
         if tasks.len() > uapi::CR_TASKS_MAX as usize {
             log.task(
@@ -285,18 +313,36 @@ pub(crate) fn stop(root: &Task, log: &mut Log) -> Result<(Park, Tree)> {
             if asked.get(&task.id()).is_some() || task.has_ended() {
                 continue;
             }
-            new = true;
+            if task.is_killed() {
+                dying = Some(task);
+                continue;
+            }
             match park.add(task.clone()) {
                 Ok(()) => {
+                    new = true;
                     asked.try_create_and_insert(task.id(), (), GFP_KERNEL_ACCOUNT)?;
                 }
                 // The next walk finds it as one that has ended, or not at all.
-                Err(Unparked::Gone) if left > 0 => left -= 1,
+                Err(Unparked::Gone) => dying = Some(task),
                 Err(why) => return Err(unparked(task, why, log)),
             }
         }
-        park.settle(&mut left)
+        park.settle(since, PARK_LIMIT)
             .map_err(|(task, why)| unparked(task.as_deref().unwrap_or(root), why, log))?;
+
+        if since.elapsed() > PARK_LIMIT {
+            let task = dying.unwrap_or(root);
+
+            log.task(
+                task,
+                format_args!("does not come to rest: its tree changes all the time"),
+            );
+            return Err(EBUSY);
+        }
+        if dying.is_some() {
+            Park::pause(&mut micros).map_err(|why| unparked(root, why, log))?;
+            continue;
+        }
         if new {
             continue;
         }
@@ -309,7 +355,7 @@ pub(crate) fn stop(root: &Task, log: &mut Log) -> Result<(Park, Tree)> {
         }
         if park.hold() {
             // What has ended in the meantime is known now.
-            let tasks = root.tree()?;
+            let tasks = process.tree()?;
             if tasks
                 .iter()
                 .all(|task| task.has_ended() || asked.get(&task.id()).is_some())

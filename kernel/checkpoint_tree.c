@@ -14,6 +14,7 @@
 #include <linux/checkpoint.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
+#include <linux/freezer.h>
 #include <linux/hashtable.h>
 #include <linux/nsproxy.h>
 #include <linux/pid_namespace.h>
@@ -62,23 +63,48 @@ static bool found_process(struct task_struct *leader, struct task_struct **to,
 }
 
 /**
+ * checkpoint_process_of - get the process of a task
+ * @task: the task
+ *
+ * An execve(2) of another thread gives the process another leader; this stays.
+ *
+ * Return: a reference; NULL if the process is gone.
+ */
+struct pid *checkpoint_process_of(struct task_struct *task)
+{
+	return get_task_pid(task, PIDTYPE_TGID);
+}
+
+/* The process that has a task with a number in the pid namespace of the caller. */
+struct pid *checkpoint_process_find(pid_t nr)
+{
+	struct task_struct *task;
+
+	guard(rcu)();
+	task = find_task_by_vpid(nr);
+	return task ? get_task_pid(task, PIDTYPE_TGID) : NULL;
+}
+
+/**
  * checkpoint_tree_find - find a process and all that it has descended to
- * @root: the leader of the process
+ * @process: the process
  * @to: gets the tasks, with references: each after its parent, the threads of a
  *	process behind its leader, and children of one task in their order
  * @max: places in @to
  *
- * Return: how many there are; -ENOSPC if there are more than @max.
+ * Return: how many there are; -ENOSPC if there are more than @max, -ESRCH if the
+ * process is gone.
  */
-int checkpoint_tree_find(struct task_struct *root, struct task_struct **to,
+int checkpoint_tree_find(struct pid *process, struct task_struct **to,
 			 unsigned int max)
 {
-	struct task_struct *child;
+	struct task_struct *root, *child;
 	unsigned int nr = 0, i;
 	bool fits;
 
 	read_lock(&tasklist_lock);
-	fits = found_process(root, to, max, &nr);
+	root = pid_task(process, PIDTYPE_TGID);
+	fits = !root || found_process(root, to, max, &nr);
 	for (i = 0; fits && i < nr; i++) {
 		list_for_each_entry(child, &to[i]->children, sibling) {
 			fits = found_process(child, to, max, &nr);
@@ -88,7 +114,7 @@ int checkpoint_tree_find(struct task_struct *root, struct task_struct **to,
 	}
 	read_unlock(&tasklist_lock);
 	if (fits)
-		return nr;
+		return nr ?: -ESRCH;
 	while (nr)
 		put_task_struct(to[--nr]);
 	return -ENOSPC;
@@ -137,6 +163,56 @@ bool checkpoint_has_ended(struct task_struct *task)
 	return smp_load_acquire(&task->exit_state);
 }
 
+/*
+ * Tells whether @task has been killed: it is going to end without coming to user
+ * mode again, even if that takes a while, as a core dump does.
+ */
+bool checkpoint_is_killed(struct task_struct *task)
+{
+	return READ_ONCE(task->signal->flags) & SIGNAL_GROUP_EXIT ||
+	       __fatal_signal_pending(task);
+}
+
+/**
+ * checkpoint_rest_of - tell whether a task stands still at the edge of user mode
+ * @task: the task, which has been asked to
+ * @arrived: whether it has come
+ *
+ * Return: CHECKPOINT_REST_*.
+ */
+int checkpoint_rest_of(struct task_struct *task, bool arrived)
+{
+	unsigned int state = arrived ? TASK_UNINTERRUPTIBLE : __TASK_STOPPED;
+
+	/*
+	 * A state that does not match, as that of a task which has not come to
+	 * its sleep yet, is an answer at once; for one that is frozen this would
+	 * wait until it thaws, were that not asked for, too.
+	 */
+	if (!wait_task_inactive(task, state | TASK_FROZEN))
+		return CHECKPOINT_REST_NONE;
+	/* Stopped by job control, or at the place for the frozen in get_signal(). */
+	if (arrived || READ_ONCE(task->jobctl) & (JOBCTL_STOPPED | CHECKPOINT_JOBCTL_EDGE))
+		return CHECKPOINT_REST_EDGE;
+	/* The freezer catches many that wait in a system call right there. */
+	return frozen(task) ? CHECKPOINT_REST_MIDWAY : CHECKPOINT_REST_NONE;
+}
+
+/*
+ * Freezes the current task in get_signal(), where nothing of the kernel is in the
+ * middle of anything: its task work is run before anything else when it thaws.
+ */
+void checkpoint_freeze(void)
+{
+	spin_lock_irq(&current->sighand->siglock);
+	current->jobctl |= CHECKPOINT_JOBCTL_EDGE;
+	spin_unlock_irq(&current->sighand->siglock);
+	try_to_freeze();
+	spin_lock_irq(&current->sighand->siglock);
+	current->jobctl &= ~CHECKPOINT_JOBCTL_EDGE;
+	spin_unlock_irq(&current->sighand->siglock);
+}
+
 /* Tells whether anything has a number in the pid namespace of the caller. */
 bool checkpoint_pid_taken(pid_t pid)
 {
@@ -145,14 +221,14 @@ bool checkpoint_pid_taken(pid_t pid)
 }
 
 /*
- * Tasks that are being saved
+ * Tasks that are being saved, or restarted
  */
 
 static DEFINE_HASHTABLE(claims, 8);
 static DEFINE_SPINLOCK(claims_lock);
 
 /**
- * checkpoint_claim - keep other checkpoints away from a task
+ * checkpoint_claim - keep checkpoints, other checkpoints, away from a task
  * @claim: who claims it
  * @task: the task
  *
@@ -171,10 +247,18 @@ bool checkpoint_claim(struct checkpoint_claim *claim, struct task_struct *task)
 	return true;
 }
 
+/* Ends that; there may have been none. */
 void checkpoint_unclaim(struct checkpoint_claim *claim)
 {
 	guard(spinlock)(&claims_lock);
-	hash_del(&claim->node);
+	if (hash_hashed(&claim->node))
+		hash_del(&claim->node);
+}
+
+/* Has the current task do its system call again, behind its task work. */
+void checkpoint_restart_syscall(void)
+{
+	set_notify_signal(current);
 }
 
 /*
@@ -233,6 +317,8 @@ static int worker_main(void *data)
 {
 	struct checkpoint_worker *worker = data;
 
+	/* If somebody was faster, that waits until this is in user mode. */
+	checkpoint_claim(&worker->claim, current);
 	smp_store_release(&worker->task, get_task_struct(current));
 	for (;;) {
 		worker->run(worker->arg);
@@ -245,12 +331,14 @@ static int worker_main(void *data)
 	if (worker->next == CHECKPOINT_WORKER_EXIT) {
 		int code = worker->code;
 
+		checkpoint_unclaim(&worker->claim);
 		put_worker(worker);
 		do_exit(code);
 	}
 
 	pass_gate(worker->gate);
 	put_gate(worker->gate);
+	checkpoint_unclaim(&worker->claim);
 	worker->result = regs_return_value(current_pt_regs());
 	init_task_work(&worker->work, worker_result);
 	if (task_work_add(current, &worker->work, TWA_RESUME))
@@ -263,9 +351,10 @@ static void await_worker(struct checkpoint_worker *worker)
 {
 	if (!wait_for_completion_state(&worker->done, TASK_KILLABLE | TASK_FREEZABLE))
 		return;
-	/* Of one that has not come to run, the first step is short. */
-	if (smp_load_acquire(&worker->task))
-		send_sig(SIGKILL, worker->task, 1);
+	/* It is known by its task as soon as it has come to run. */
+	while (!smp_load_acquire(&worker->task))
+		schedule_timeout_idle(1);
+	send_sig(SIGKILL, worker->task, 1);
 	worker_wait(&worker->done);
 }
 
@@ -330,15 +419,35 @@ void checkpoint_worker_run(struct checkpoint_worker *worker,
 	await_worker(worker);
 }
 
-/*
- * Waits until nothing of a worker that exits is left but, of a leader, a zombie.
- * That is soon: it has nothing that is not somebody else's, too.
- */
-static void await_end(struct task_struct *task)
+/* Has a worker do the last it does, and end. */
+static void finish_worker(struct checkpoint_worker *worker,
+			  void (*run)(void *arg), void *arg, int code)
 {
-	while (thread_group_leader(task) ? READ_ONCE(task->exit_state) != EXIT_ZOMBIE :
-					   pid_alive(task))
-		usleep_range(20, 50);
+	worker->run = run;
+	worker->arg = arg;
+	worker->code = code;
+	worker->next = CHECKPOINT_WORKER_EXIT;
+	complete(&worker->ready);
+	put_worker(worker);
+}
+
+/*
+ * Tells whether nothing is left of a task that is about to end, for which it does
+ * what wait4(2) does. Who traces it, which can have begun at any time, is not
+ * waited for, and learns nothing.
+ */
+static bool bury(struct task_struct *task)
+{
+	bool is_zombie;
+
+	write_lock_irq(&tasklist_lock);
+	is_zombie = task->exit_state == EXIT_ZOMBIE;
+	if (is_zombie)
+		task->exit_state = EXIT_DEAD;
+	write_unlock_irq(&tasklist_lock);
+	if (is_zombie)
+		release_task(task);
+	return is_zombie || !pid_alive(task);
 }
 
 /**
@@ -356,14 +465,16 @@ void checkpoint_worker_exit(struct checkpoint_worker *worker,
 			    int exit_signal, u32 flags,
 			    const struct cr_hdr_task_stats *stats)
 {
-	struct task_struct *task = worker->task;
+	struct task_struct *task = get_task_struct(worker->task);
 
-	worker->run = run;
-	worker->arg = arg;
-	worker->code = code;
-	worker->next = CHECKPOINT_WORKER_EXIT;
-	complete(&worker->ready);
-	await_end(task);
+	finish_worker(worker, run, arg, code);
+	/*
+	 * That is soon: it has nothing that is not somebody else's, too. A thread
+	 * leaves nothing.
+	 */
+	while (READ_ONCE(task->exit_state) != EXIT_ZOMBIE &&
+	       (thread_group_leader(task) || pid_alive(task)))
+		usleep_range(20, 50);
 	if (stats) {
 		/* The last of its time is counted when it has left the processor. */
 		while (!wait_task_inactive(task, TASK_DEAD))
@@ -371,7 +482,7 @@ void checkpoint_worker_exit(struct checkpoint_worker *worker,
 		checkpoint_usage_set(task, stats);
 		checkpoint_end_set(task, exit_signal, flags);
 	}
-	put_worker(worker);
+	put_task_struct(task);
 }
 
 /**
@@ -387,11 +498,9 @@ void checkpoint_worker_abort(struct checkpoint_worker *worker,
 {
 	struct task_struct *task = get_task_struct(worker->task);
 
-	checkpoint_worker_exit(worker, run, arg, 0, 0, 0, NULL);
-	/* As wait4(2): only one can do this. */
-	if (thread_group_leader(task) &&
-	    cmpxchg(&task->exit_state, EXIT_ZOMBIE, EXIT_DEAD) == EXIT_ZOMBIE)
-		release_task(task);
+	finish_worker(worker, run, arg, 0);
+	while (!bury(task))
+		usleep_range(20, 50);
 	put_task_struct(task);
 }
 

@@ -277,14 +277,30 @@ struct checkpoint_kin {
 	u32 flags;
 };
 
-int checkpoint_tree_find(struct task_struct *root, struct task_struct **to,
+/* Whether a task stands still: no, at the edge of user mode, in the middle of a call. */
+enum {
+	CHECKPOINT_REST_NONE,
+	CHECKPOINT_REST_EDGE,
+	CHECKPOINT_REST_MIDWAY,
+};
+
+/* In task->jobctl, where others are counted from 0: it is frozen at the edge. */
+#define CHECKPOINT_JOBCTL_EDGE	BIT(BITS_PER_LONG - 1)
+
+struct pid;
+struct pid *checkpoint_process_of(struct task_struct *task);
+struct pid *checkpoint_process_find(pid_t nr);
+int checkpoint_tree_find(struct pid *process, struct task_struct **to,
 			 unsigned int max);
 void checkpoint_kin_get(struct task_struct *task, struct checkpoint_kin *to);
 bool checkpoint_has_ended(struct task_struct *task);
+bool checkpoint_is_killed(struct task_struct *task);
+int checkpoint_rest_of(struct task_struct *task, bool arrived);
+void checkpoint_freeze(void);
 bool checkpoint_pid_taken(pid_t pid);
 
 /**
- * struct checkpoint_claim - a task that is being saved
+ * struct checkpoint_claim - a task that is being saved or restarted
  * @node: in the table of all of them
  * @task: the task
  */
@@ -295,6 +311,7 @@ struct checkpoint_claim {
 
 bool checkpoint_claim(struct checkpoint_claim *claim, struct task_struct *task);
 void checkpoint_unclaim(struct checkpoint_claim *claim);
+void checkpoint_restart_syscall(void);
 
 /* What a worker does next. */
 enum {
@@ -318,6 +335,7 @@ struct checkpoint_gate {
 /**
  * struct checkpoint_worker - a task that restart(2) has made
  * @task: it
+ * @claim: that nobody saves it
  * @ready: it may go on
  * @done: it has done what it was to do
  * @run: what it is to do
@@ -331,6 +349,7 @@ struct checkpoint_gate {
  */
 struct checkpoint_worker {
 	struct task_struct *task;
+	struct checkpoint_claim claim;
 	struct completion ready;
 	struct completion done;
 	void (*run)(void *arg);

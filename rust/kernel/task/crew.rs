@@ -24,6 +24,10 @@ use crate::{
     bindings,
     error::from_err_ptr,
     prelude::*,
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    },
     uapi, //
 };
 use core::{
@@ -313,6 +317,47 @@ impl Drop for Gate {
     fn drop(&mut self) {
         // SAFETY: By the type invariants.
         unsafe { bindings::checkpoint_gate_drop(self.0.as_ptr()) };
+    }
+}
+
+/// That nobody saves the current task meanwhile.
+///
+/// # Invariants
+///
+/// The claim is that of the task that made this, which drops it.
+pub struct Claim(Pin<KBox<Opaque<bindings::checkpoint_claim>>>, NotThreadSafe);
+
+impl Claim {
+    /// Keeps checkpoints away from the current task.
+    ///
+    /// # Errors
+    ///
+    /// `ERESTARTNOINTR` if there is one of it, which is the right answer of the system call.
+    pub fn new(task: &CurrentTask) -> Result<Self> {
+        let claim = KBox::pin_init(
+            Opaque::ffi_init(|slot: *mut bindings::checkpoint_claim| {
+                // SAFETY: `slot` is valid memory for a `struct checkpoint_claim`, for which zeros
+                // will do.
+                unsafe { slot.write_bytes(0, 1) }
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )?;
+
+        // SAFETY: The claim is zeros and pinned; the current task is there longer than this.
+        if !unsafe { bindings::checkpoint_claim(claim.get(), task.as_ptr()) } {
+            // SAFETY: The function changes the current task.
+            unsafe { bindings::checkpoint_restart_syscall() };
+            return Err(ERESTARTNOINTR);
+        }
+        // INVARIANT: Just made.
+        Ok(Self(claim, NotThreadSafe))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::checkpoint_unclaim(self.0.get()) };
     }
 }
 

@@ -35,7 +35,10 @@ use crate::{
     },
     time::{
         msecs_to_jiffies,
+        Delta,
+        Instant,
         Jiffies,
+        Monotonic,
         Msecs, //
     },
     types::Opaque,
@@ -51,6 +54,9 @@ use core::{
 
 /// How long one look at the state of a task is apart from the next.
 const POLL_MS: Msecs = 2;
+
+/// How long the first pause is, in microseconds.
+const PAUSE_US: usize = 20;
 
 /// How many looks at a task that is on its way are no longer apart than it takes.
 const LOOKS: u32 = 100;
@@ -209,7 +215,9 @@ pub enum Unparked {
     Gone,
     /// The task did not come within the time limit.
     Late,
-    /// Somebody else parks the task.
+    /// The freezer has caught the task in the middle of a system call.
+    Frozen,
+    /// Somebody else parks the task, or it is being restarted.
     Taken,
     /// The caller got a fatal signal.
     Interrupted,
@@ -221,7 +229,7 @@ impl From<Unparked> for Error {
     fn from(why: Unparked) -> Self {
         match why {
             Unparked::Gone => ESRCH,
-            Unparked::Late | Unparked::Taken => EBUSY,
+            Unparked::Late | Unparked::Frozen | Unparked::Taken => EBUSY,
             Unparked::Interrupted => EINTR,
             Unparked::NoMemory => ENOMEM,
         }
@@ -236,29 +244,49 @@ struct Member {
     is_caller: bool,
     /// It stands still.
     still: bool,
+    /// It lived when [`Park::hold`] began.
+    held: bool,
+}
+
+/// Where a task is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// It is on its way.
+    None,
+    /// It stands still at the edge of user mode.
+    Edge,
+    /// It stands still in the middle of a system call, until somebody thaws it.
+    Midway,
+    /// It has ended, or is about to.
+    Ending,
 }
 
 impl Member {
-    /// Tells whether the task stands still now. [`None`] if it is not going to any more.
-    fn stands_still(&self) -> Option<bool> {
+    /// Finds out where the task is now.
+    fn rest(&self) -> Rest {
         if self.is_caller {
-            return Some(true);
+            return Rest::Edge;
         }
         let arrived = self.request.arrived.load(Ordering::Acquire);
         if self.request.gone.load(Ordering::Acquire) || self.task.has_ended() {
-            return None;
+            return Rest::Ending;
         }
-        let state = if arrived {
-            bindings::TASK_UNINTERRUPTIBLE
-        } else {
-            // Stopped by job control: the work is run when that ends.
-            bindings::__TASK_STOPPED
-        };
-        // Its registers are in memory when it has left the processor. A state that does not match,
-        // as that of a task which has not come to its sleep yet, is an answer at once.
+        // Its registers are in memory when it has left the processor.
         //
         // SAFETY: `task` is valid; no lock is held.
-        Some(unsafe { bindings::wait_task_inactive(self.task.as_ptr(), state) } != 0)
+        match unsafe { bindings::checkpoint_rest_of(self.task.as_ptr(), arrived) } as c_uint {
+            bindings::CHECKPOINT_REST_EDGE => Rest::Edge,
+            bindings::CHECKPOINT_REST_MIDWAY => Rest::Midway,
+            _ => Rest::None,
+        }
+    }
+
+    /// Tells whether the task has been killed, whether or not it knows.
+    fn is_killed(&self) -> bool {
+        !self.is_caller
+            && (self.request.gone.load(Ordering::Acquire)
+                || self.task.has_ended()
+                || self.task.is_killed())
     }
 }
 
@@ -328,6 +356,7 @@ impl Park {
             request,
             is_caller,
             still: is_caller,
+            held: false,
         };
         if !is_caller {
             let work = Arc::into_raw(member.request.clone());
@@ -354,13 +383,18 @@ impl Park {
             .map_err(|_| Unparked::NoMemory)
     }
 
-    /// Waits until all tasks stand still, those that are about to exit left out. `left` is how many
-    /// milliseconds that may take, and becomes less.
+    /// Waits until all tasks stand still, and those that are about to exit have, until `limit` has
+    /// gone by `since` then.
     ///
     /// # Errors
     ///
-    /// [`Unparked::Late`] with a task that does not come in time: it sleeps uninterruptibly.
-    pub fn settle(&mut self, left: &mut Msecs) -> Result<(), (Option<ARef<Task>>, Unparked)> {
+    /// [`Unparked::Late`] with a task that does not come in time: it sleeps uninterruptibly. At once,
+    /// [`Unparked::Frozen`] with one that does not before somebody else wants it to.
+    pub fn settle(
+        &mut self,
+        since: Instant<Monotonic>,
+        limit: Delta,
+    ) -> Result<(), (Option<ARef<Task>>, Unparked)> {
         let step: Jiffies = msecs_to_jiffies(POLL_MS);
         let mut looks = 0u32;
 
@@ -375,12 +409,14 @@ impl Park {
 
             let mut late = None;
             for member in self.members.iter_mut().filter(|member| !member.still) {
-                match member.stands_still() {
-                    Some(still) => member.still = still,
+                member.still = match member.rest() {
+                    Rest::Edge => true,
+                    Rest::None => false,
+                    Rest::Midway => return Err((Some(member.task.clone()), Unparked::Frozen)),
                     // Until it has ended it may change what others see.
-                    None => member.still = member.task.has_ended(),
-                }
-                if !member.still {
+                    Rest::Ending => member.task.has_ended(),
+                };
+                if !member.still && late.is_none() {
                     late = Some(member.task.clone());
                 }
             }
@@ -398,10 +434,28 @@ impl Park {
                 continue;
             }
             looks = 0;
-            match left.checked_sub(POLL_MS) {
-                Some(rest) => *left = rest,
-                None => return Err((Some(late), Unparked::Late)),
+            if since.elapsed() > limit {
+                return Err((Some(late), Unparked::Late));
             }
+        }
+    }
+
+    /// Waits for a moment, which is longer the next time.
+    ///
+    /// # Errors
+    ///
+    /// [`Unparked::Interrupted`] on a fatal signal.
+    pub fn pause(micros: &mut usize) -> Result<(), Unparked> {
+        *micros = (*micros).clamp(PAUSE_US, 1000 * POLL_MS as usize) * 2;
+        // SAFETY: Both may be called by any task that may sleep.
+        let killed = unsafe {
+            bindings::usleep_range_state(*micros / 2, *micros, bindings::TASK_KILLABLE);
+            bindings::fatal_signal_pending(bindings::get_current()) != 0
+        };
+
+        match killed {
+            true => Err(Unparked::Interrupted),
+            false => Ok(()),
         }
     }
 
@@ -417,10 +471,12 @@ impl Park {
             .all(|member| member.task.has_ended() || !member.request.gone.load(Ordering::Acquire));
 
         *held = all;
-        if !all {
-            drop(held);
-            for member in self.members.iter_mut() {
-                member.still = member.still && member.stands_still() == Some(true);
+        drop(held);
+        for member in self.members.iter_mut() {
+            if all {
+                member.held = !member.task.has_ended();
+            } else {
+                member.still = member.still && member.rest() == Rest::Edge;
             }
         }
         all
@@ -432,11 +488,20 @@ impl Park {
         unsafe { bindings::complete_all(self.gate.seen.get()) };
     }
 
-    /// Returns a task that has been killed since, if there is one.
+    /// Returns a task that has been killed since, if there is one. What an image has of its memory
+    /// may be wrong: the killer for lack of memory takes that away before the task has gone.
     pub fn killed(&self) -> Option<&Task> {
         self.members
             .iter()
-            .find(|member| member.request.gone.load(Ordering::Acquire) && !member.is_caller)
+            .find(|member| member.held && member.is_killed())
+            .map(|member| &*member.task)
+    }
+
+    /// Returns a task that somebody traces since, if there is one.
+    pub fn traced(&self) -> Option<&Task> {
+        self.members
+            .iter()
+            .find(|member| !member.is_caller && member.task.is_traced())
             .map(|member| &*member.task)
     }
 

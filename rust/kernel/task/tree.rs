@@ -5,6 +5,7 @@
 //! C header: [`include/linux/checkpoint.h`](srctree/include/linux/checkpoint.h)
 
 use super::{
+    CurrentTask,
     Pid,
     Task, //
 };
@@ -117,29 +118,69 @@ impl Task {
         unsafe { bindings::checkpoint_pid_taken(pid) }
     }
 
-    /// Returns the leader of the task's thread group.
+    /// Tells whether the task has been killed: it ends without coming to user mode again. That may
+    /// take a while, as a core dump does.
+    pub fn is_killed(&self) -> bool {
+        // SAFETY: `self` is a valid task.
+        unsafe { bindings::checkpoint_is_killed(self.as_ptr()) }
+    }
+}
+
+impl CurrentTask {
+    /// Returns the leader of the current task's thread group.
     pub fn group(&self) -> ARef<Task> {
-        // SAFETY: A task has a leader as long as it lives, which `self` keeps alive by its process.
-        // `Task` is a transparent wrapper of `struct task_struct`.
+        // SAFETY: The leader of a task that lives is there. `Task` is a transparent wrapper of
+        // `struct task_struct`.
         let leader: &Task = unsafe { &*(*self.as_ptr()).group_leader.cast() };
 
         leader.into()
     }
+}
 
-    /// Returns the process of the task with all that it has descended to: each task after its
-    /// parent, threads behind the leader of their group, and the children of a task in their order.
+/// A process, whichever of its threads leads it.
+///
+/// # Invariants
+///
+/// The pointer is a reference.
+pub struct Process(NonNull<bindings::pid>);
+
+impl Process {
+    /// Returns the process of a task, [`None`] if that is gone.
+    pub fn of(task: &Task) -> Option<Self> {
+        // SAFETY: `task` is a valid task. The function takes the RCU lock that it needs.
+        let process = unsafe { bindings::checkpoint_process_of(task.as_ptr()) };
+
+        // INVARIANT: The reference that the function took is handed over.
+        NonNull::new(process).map(Self)
+    }
+
+    /// Finds the process that has a task with this number in the pid namespace of the current task.
+    pub fn find(pid: Pid) -> Option<Self> {
+        // SAFETY: The function has no requirements; it takes the RCU lock that it needs.
+        let process = unsafe { bindings::checkpoint_process_find(pid) };
+
+        // INVARIANT: The reference that the function took is handed over.
+        NonNull::new(process).map(Self)
+    }
+
+    /// Returns the process with all that it has descended to: each task after its parent, threads
+    /// behind the leader of their group, and the children of a task in their order.
     ///
     /// It is what was there at one moment. Tasks that end or begin meanwhile make it out of date.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` if the process is gone.
     pub fn tree(&self) -> Result<KVVec<ARef<Task>>> {
         let mut room = 64;
 
         loop {
             let mut found = KVVec::from_elem(null_mut(), room, GFP_KERNEL)?;
-            // SAFETY: `self` is a valid task, and the vector has as many places as the function is
-            // told. It takes the lock that it needs.
+            // SAFETY: By the type invariants this is a valid process, and the vector has as many
+            // places as the function is told. It takes the lock that it needs.
             let nr = unsafe {
                 bindings::checkpoint_tree_find(
-                    self.group().as_ptr(),
+                    self.0.as_ptr(),
                     found.as_mut_ptr(),
                     room as c_uint,
                 )
@@ -168,5 +209,12 @@ impl Task {
             room?;
             return Ok(tasks);
         }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the reference is given back.
+        unsafe { bindings::put_pid(self.0.as_ptr()) };
     }
 }

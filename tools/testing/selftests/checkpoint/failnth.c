@@ -14,6 +14,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -352,6 +353,49 @@ static void rich_subject(void)
 	CHECK(prctl(PR_CAPBSET_READ, CAP_WAKE_ALARM) == 0);
 }
 
+/* Two processes of two threads: most of the allocations are for one more of each. */
+static int tree_until[2];
+
+static void *tree_thread(void *arg)
+{
+	char c;
+
+	return read(tree_until[0], &c, 1) ? NULL : arg;
+}
+
+static void tree_subject(void)
+{
+	pthread_t thread;
+	void *value;
+	int status;
+	pid_t pid;
+	char c;
+
+	CHECK(!pipe(tree_until));
+	CHECK(!pthread_create(&thread, NULL, tree_thread, &tree_until));
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		close(tree_until[1]);
+		CHECK(!pthread_create(&thread, NULL, tree_thread, &tree_until));
+		CHECK(!pthread_join(thread, &value) && value);
+		_exit(21);
+	}
+
+	say(SAY_READY);
+	for (;;) {
+		CHECK(read(0, &c, 1) == 1);
+		if (c == 'g')
+			break;
+		CHECK(c == 'p');
+		say("p");
+	}
+	close(tree_until[1]);
+	CHECK(!pthread_join(thread, &value) && value);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 21);
+}
+
 static bool subject_answers(struct subject *s)
 {
 	return write(s->in, "p", 1) == 1 && read_byte(s->out) == 'p';
@@ -412,6 +456,19 @@ FIXTURE(failnth)
 	bool mounted;
 };
 
+FIXTURE_VARIANT(failnth)
+{
+	void (*fn)(void);
+};
+
+FIXTURE_VARIANT_ADD(failnth, rich) {
+	.fn = rich_subject,
+};
+
+FIXTURE_VARIANT_ADD(failnth, tree) {
+	.fn = tree_subject,
+};
+
 FIXTURE_SETUP(failnth)
 {
 	static char text[4 * PAGE];
@@ -437,7 +494,7 @@ FIXTURE_SETUP(failnth)
 	ASSERT_TRUE(make_file("file", text, sizeof(text)));
 
 	self->s.metadata = _metadata;
-	ASSERT_TRUE(subject_start(&self->s, rich_subject, LEFT));
+	ASSERT_TRUE(subject_start(&self->s, variant->fn, LEFT));
 	self->s.ready = read_byte(self->s.out);
 	ASSERT_EQ(SAY_READY[0], self->s.ready);
 }
@@ -452,6 +509,7 @@ FIXTURE_TEARDOWN(failnth)
 	/* A test that has come to its end has seen to that. */
 	kill(self->s.pid, SIGKILL);
 	waitpid(self->s.pid, NULL, 0);
+	subject_reap();
 	subject_close(&self->s);
 	EXPECT_EQ(0, umount2(subject_dir, 0))
 		TH_LOG("somebody still uses the subject's files: %s", strerror(errno));
@@ -603,6 +661,8 @@ static void call_until_restored(struct verdict *v, int image, int logfd)
 				 log);
 		else if (log[0] && !one_printable_line(log))
 			snprintf(v->text, sizeof(v->text), "the log is not one line");
+		else if (waitpid(-1, NULL, WNOHANG | __WALL) != -1 || errno != ECHILD)
+			snprintf(v->text, sizeof(v->text), "it has a child");
 		else if (same_snapshots(&before, &after, v->text, sizeof(v->text)))
 			continue;
 		_exit(4);
