@@ -18,11 +18,13 @@ use kernel::{
         StreamFile, //
     },
     prelude::*,
+    sync::aref::ARef,
     task::{
         crew::{
             self,
             Gate,
             Job,
+            Leaving,
             Relation,
             Worker, //
         },
@@ -181,6 +183,11 @@ struct Plan {
 }
 
 impl Plan {
+    /// Tells whether the task has ended, and threads of its process live.
+    fn is_outlived(&self) -> bool {
+        self.task.is_process() && !self.task.is_alive()
+    }
+
     /// Tells whether bulk data may be for the task, so that it is not complete before that.
     fn has_bulk(&self) -> bool {
         self.task.has_mm() || self.task.has_files()
@@ -204,6 +211,7 @@ fn plan(cx: &mut Restart<'_>, images: &Images) -> Result<KVVec<Plan>> {
     let tree = Tree::check(&tasks, &mut by_pid)
         .map_err(|(place, why)| cx.fail(EINVAL, format_args!("task {}: {why}", place + 1)))?;
 
+    check_vforks(cx, &tree, &tasks)?;
     for (place, (said, task)) in images.tasks.iter().zip(&tasks).enumerate() {
         let pid = task.pid;
         let maker = match task.is_leader() {
@@ -277,14 +285,38 @@ fn check_jobs(
     Ok(())
 }
 
+/// Checks that no two tasks wait for one by vfork(2).
+fn check_vforks(cx: &mut Restart<'_>, tree: &Tree<'_>, tasks: &[image::Task]) -> Result {
+    let mut waited = KVVec::from_elem(false, tasks.len(), GFP_KERNEL_ACCOUNT)?;
+
+    for task in tasks.iter().filter(|task| task.vfork != 0) {
+        let place = tree.find(task.vfork).and_then(|place| waited.get_mut(place));
+        let waited = place.ok_or(EINVAL)?;
+
+        if core::mem::replace(waited, true) {
+            return Err(cx.fail(
+                EINVAL,
+                format_args!("task {}: vfork: another waits for task {}", task.pid, task.vfork),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// What a task of the image is going to be committed from.
 #[derive(Default)]
 struct State(Option<KBox<TaskPrepared>>);
 
 impl crew::Member for State {
-    fn commit(self, task: &CurrentTask) {
-        if let Some(prepared) = self.0 {
+    fn commit(&mut self, task: &CurrentTask) {
+        if let Some(prepared) = &mut self.0 {
             prepared.commit(task);
+        }
+    }
+
+    fn start(self, task: &CurrentTask) {
+        if let Some(prepared) = self.0 {
+            prepared.start(task);
         }
     }
 }
@@ -294,6 +326,8 @@ impl crew::Member for State {
 /// Workers are dropped before what the caller has, the last one first: each is made by one before it.
 struct Crew {
     workers: KVVec<Option<Worker<State>>>,
+    /// Those that have ended, and the signals of that; threads of their processes live.
+    leaving: KVVec<(Leaving, i32)>,
     root: Option<(KBox<CommonPrepared>, KBox<TaskPrepared>)>,
 }
 
@@ -318,8 +352,11 @@ impl Crew {
         let root = root.images.prepare(&mut own)?;
         let mut crew = Self {
             workers: KVVec::with_capacity(plans.len(), GFP_KERNEL_ACCOUNT)?,
+            leaving: KVVec::new(),
             root: Some((common, root)),
         };
+        let outlived = plans.iter().filter(|plan| plan.is_outlived());
+        crew.leaving.reserve(outlived.count(), GFP_KERNEL_ACCOUNT)?;
 
         // At most CR_TASKS_MAX; the first task is none of these.
         for (number, (said, plan)) in (2..).zip(tasks.zip(plans.iter().skip(1))) {
@@ -327,6 +364,12 @@ impl Crew {
 
             crew.workers.push(Some(worker), GFP_KERNEL_ACCOUNT)?;
         }
+        cx.check_timers(|pid| {
+            plans
+                .iter()
+                .find(|plan| plan.task.pid == pid)
+                .map(|plan| plan.task.tgid)
+        })?;
         Ok(crew)
     }
 
@@ -454,12 +497,21 @@ impl Crew {
         }
     }
 
-    /// Makes every task what the image says. This cannot fail.
-    fn commit(mut self, caller: &CurrentTask, plans: &[Plan], gate: Gate) {
-        if let Some((common, root)) = self.root.take() {
+    /// Returns a task that the system call of another waits for, which is not the first.
+    fn child(&self, plans: &[Plan], pid: Pid) -> Option<ARef<Task>> {
+        let place = plans.iter().skip(1).position(|plan| plan.task.pid == pid)?;
+
+        Some(self.workers.get(place)?.as_ref()?.task().into())
+    }
+
+    /// Makes every task what the image says. This cannot fail. Returns what the caller's system call
+    /// returns, if that is not in its registers.
+    fn commit(mut self, caller: &CurrentTask, plans: &[Plan], gate: Gate) -> Option<Pid> {
+        let root = self.root.take().map(|(mut common, mut root)| {
             common.commit(caller);
             root.commit(caller);
-        }
+            (common, root)
+        });
 
         let others = || plans.iter().skip(1);
         for (worker, plan) in self.workers.iter().zip(others()) {
@@ -475,21 +527,50 @@ impl Crew {
                 );
             }
         }
+        let first = plans.first().map(|plan| plan.task).unwrap_or_default();
+        let vfork = self.child(plans, first.vfork);
         // Those that have ended, before anybody can wait for them.
         for (worker, plan) in self.workers.iter_mut().zip(others()) {
-            if plan.task.is_alive() {
+            if plan.task.is_alive() || plan.is_outlived() {
                 continue;
             }
             if let Some(worker) = worker.take() {
                 worker.exit(plan.task.exit_code, plan.task.exit_signal);
             }
         }
-        for worker in self.workers.iter_mut() {
-            if let Some(worker) = worker.take() {
-                worker.release(&gate);
+        for place in 0..self.workers.len() {
+            let Some(task) = plans.get(place + 1).map(|plan| plan.task) else {
+                continue;
+            };
+            // It comes behind the task, and so has not been let go.
+            let child = self.child(plans, task.vfork);
+            let Some(worker) = self.workers.get_mut(place).and_then(Option::take) else {
+                continue;
+            };
+
+            if task.is_alive() {
+                worker.release(&gate, task.is_process(), child.as_deref());
+                continue;
             }
+            let leaving = worker.leave(&gate, task.exit_code);
+            // There is room, and nothing is lost but the wait.
+            let _ = self
+                .leaving
+                .push((leaving, task.exit_signal), GFP_KERNEL_ACCOUNT);
         }
-        gate.pass();
+        gate.ready();
+        if let Some((common, root)) = root {
+            common.start(caller);
+            root.start(caller);
+        }
+        while let Some((leaving, signal)) = self.leaving.pop() {
+            leaving.wait(signal);
+        }
+        if !first.is_alive() {
+            gate.end(first.exit_code);
+        }
+        let pid = gate.pass(vfork.as_deref());
+        (first.vfork != 0).then_some(pid)
     }
 }
 
@@ -512,8 +593,12 @@ fn rebuild<T: Transport + Sync>(
     let images = Images::read(&mut from)?;
     let is_process = images.is_process;
     let plans = plan(cx, &images).map_err(|e| cx.ended(e))?;
-    let living = plans.iter().skip(1).filter(|plan| plan.task.is_alive());
-    let gate = Gate::new(living.count())?;
+    let others = plans.iter().skip(1);
+    let gate = Gate::new(
+        others
+            .filter(|plan| plan.task.is_alive() || plan.is_outlived())
+            .count(),
+    )?;
     let mut crew = Crew::prepare(caller, images, &plans, cx).map_err(|e| cx.ended(e))?;
 
     loop {
@@ -526,6 +611,10 @@ fn rebuild<T: Transport + Sync>(
     }
     crew.complete(caller, &plans, cx).map_err(|e| cx.ended(e))?;
 
-    crew.commit(caller, &plans, gate);
-    Ok(if is_process { caller.return_value() } else { 0 })
+    let pid = crew.commit(caller, &plans, gate);
+    Ok(match pid {
+        Some(pid) => pid as c_long,
+        None if is_process => caller.return_value(),
+        None => 0,
+    })
 }

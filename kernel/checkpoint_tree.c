@@ -135,6 +135,55 @@ bool checkpoint_has_ended(struct task_struct *task)
 	return smp_load_acquire(&task->exit_state);
 }
 
+/* Tells whether @child ends what vfork(2) of @task waits for. Takes task_lock(). */
+static bool vforks(struct task_struct *task, struct task_struct *child)
+{
+	unsigned long done, stack;
+
+	if (!READ_ONCE(child->vfork_done))
+		return false;
+	task_lock(child);
+	done = (unsigned long)child->vfork_done;
+	task_unlock(child);
+	stack = (unsigned long)task_stack_page(task);
+	return stack && done - stack < THREAD_SIZE;
+}
+
+/**
+ * checkpoint_vfork_child - find what the vfork(2) of a task waits for
+ * @task: the task, which lives and is not current
+ *
+ * Unless the child has told that it is done, @task is between making it and waiting.
+ *
+ * Return: the child, which may be another thread or of the same parent; NULL if @task
+ * does not wait for any. It is a mere name.
+ */
+struct task_struct *checkpoint_vfork_child(struct task_struct *task)
+{
+	const unsigned int state = READ_ONCE(task->__state) | READ_ONCE(task->saved_state);
+	struct task_struct *child, *found = NULL;
+
+	/* Few do, and this is asked of all. */
+	if (!(state & TASK_UNINTERRUPTIBLE))
+		return NULL;
+	read_lock(&tasklist_lock);
+	/* Whatever it has made is there, as long as it is. */
+	if (!pid_alive(task))
+		goto out;
+	list_for_each_entry(child, &task->children, sibling)
+		if (vforks(task, child))
+			found = child;
+	list_for_each_entry(child, &task->real_parent->children, sibling)
+		if (!found && vforks(task, child))
+			found = child;
+	for_each_thread(task, child)
+		if (!found && vforks(task, child))
+			found = child;
+out:
+	read_unlock(&tasklist_lock);
+	return found;
+}
+
 /* Tells whether anything has a number in the pid namespace of the caller. */
 bool checkpoint_pid_taken(pid_t pid)
 {
@@ -200,18 +249,47 @@ static void worker_wait(struct completion *what)
 	wait_for_completion_state(what, TASK_IDLE | TASK_FREEZABLE);
 }
 
-/* Counts one that is ready for user mode, and waits for the others. */
-static void pass_gate(struct checkpoint_gate *gate)
+/* Counts one that has become what the image says. */
+static void gate_ready(struct checkpoint_gate *gate)
 {
 	if (atomic_dec_and_test(&gate->left))
+		complete_all(&gate->ready);
+}
+
+/* Counts one that has begun what it had to when all were ready. */
+static void gate_started(struct checkpoint_gate *gate)
+{
+	if (atomic_dec_and_test(&gate->starting))
 		complete_all(&gate->open);
-	else
-		worker_wait(&gate->open);
+}
+
+/* Waits until all may go to user mode. */
+static void pass_gate(struct checkpoint_gate *gate)
+{
+	worker_wait(&gate->open);
 
 	/* Others have added signals that any thread may take. */
 	spin_lock_irq(&current->sighand->siglock);
 	recalc_sigpending();
 	spin_unlock_irq(&current->sighand->siglock);
+}
+
+/* Has @child, which has not passed the gate, tell at its execve(2) or its end. */
+static void vfork_begin(struct task_struct *child, struct completion *vfork)
+{
+	init_completion(vfork);
+	task_lock(child);
+	child->vfork_done = vfork;
+	task_unlock(child);
+}
+
+/* Goes on with vfork(2), and returns what that returns. Drops the reference. */
+static pid_t vfork_end(struct task_struct *child, struct completion *vfork)
+{
+	pid_t pid = task_pid_vnr(child);
+
+	wait_for_vfork_done(child, vfork);
+	return pid;
 }
 
 /* ret_from_fork() has a result of its own for a new task: this comes after it. */
@@ -224,9 +302,28 @@ static void worker_result(struct callback_head *work)
 	put_worker(worker);
 }
 
+/* Ends, when all are ready if there is a gate. */
+static void __noreturn worker_exit(struct checkpoint_worker *worker)
+{
+	struct checkpoint_gate *gate = worker->gate;
+	int code = worker->code;
+
+	if (gate) {
+		gate_ready(gate);
+		worker_wait(&gate->ready);
+		put_gate(gate);
+	}
+	worker->start(worker->arg);
+	put_worker(worker);
+	do_exit(code);
+}
+
 static int worker_main(void *data)
 {
 	struct checkpoint_worker *worker = data;
+	struct checkpoint_gate *gate;
+	struct task_struct *child;
+	struct completion vfork;
 
 	smp_store_release(&worker->task, get_task_struct(current));
 	for (;;) {
@@ -237,16 +334,26 @@ static int worker_main(void *data)
 		worker_wait(&worker->ready);
 	}
 
-	if (worker->next == CHECKPOINT_WORKER_EXIT) {
-		int code = worker->code;
+	if (worker->next == CHECKPOINT_WORKER_EXIT)
+		worker_exit(worker);
 
-		put_worker(worker);
-		do_exit(code);
+	gate = worker->gate;
+	child = worker->vfork;
+	if (!worker->starts)
+		worker->start(worker->arg);
+	gate_ready(gate);
+	if (worker->starts) {
+		worker_wait(&gate->ready);
+		worker->start(worker->arg);
+		if (child)
+			vfork_begin(child, &vfork);
+		gate_started(gate);
 	}
-
-	pass_gate(worker->gate);
-	put_gate(worker->gate);
+	pass_gate(gate);
+	put_gate(gate);
 	worker->result = regs_return_value(current_pt_regs());
+	if (child)
+		worker->result = vfork_end(child, &vfork);
 	init_task_work(&worker->work, worker_result);
 	if (task_work_add(current, &worker->work, TWA_RESUME))
 		put_worker(worker);
@@ -336,32 +443,72 @@ static void await_end(struct task_struct *task)
 		usleep_range(20, 50);
 }
 
-/**
- * checkpoint_worker_exit - let a worker end, as a zombie if it leads its group
- * @worker: the worker, which must not be used again
- * @run: called in it before
- * @arg: for @run
- * @code: as wait4(2) is going to report it
- * @exit_signal: which signal that is with; none is sent
- */
-void checkpoint_worker_exit(struct checkpoint_worker *worker,
-			    void (*run)(void *arg), void *arg, int code,
-			    int exit_signal)
+static void set_exit_signal(struct task_struct *task, int exit_signal)
 {
-	struct task_struct *task = worker->task;
+	write_lock_irq(&tasklist_lock);
+	task->exit_signal = exit_signal;
+	write_unlock_irq(&tasklist_lock);
+}
 
+/**
+ * checkpoint_worker_leave - let a worker end when all others are ready
+ * @worker: the worker, for checkpoint_worker_left(), which leads its group
+ * @run: called in it, at once
+ * @start: called in it when all others are ready
+ * @arg: for both
+ * @code: as wait4(2) is going to report it
+ * @gate: what the others pass
+ */
+void checkpoint_worker_leave(struct checkpoint_worker *worker, void (*run)(void *arg),
+			     void (*start)(void *arg), void *arg, int code,
+			     struct checkpoint_gate *gate)
+{
+	if (gate)
+		refcount_inc(&gate->refs);
+	worker->gate = gate;
 	worker->run = run;
+	worker->start = start;
 	worker->arg = arg;
 	worker->code = code;
 	worker->next = CHECKPOINT_WORKER_EXIT;
 	complete(&worker->ready);
+}
+
+/**
+ * checkpoint_worker_left - wait for the end of a worker
+ * @worker: the worker, which must not be used again
+ * @exit_signal: which signal its end is told with; none is sent
+ */
+void checkpoint_worker_left(struct checkpoint_worker *worker, int exit_signal)
+{
+	struct task_struct *task = worker->task;
+
 	await_end(task);
-	if (thread_group_leader(task)) {
-		write_lock_irq(&tasklist_lock);
-		task->exit_signal = exit_signal;
-		write_unlock_irq(&tasklist_lock);
-	}
+	if (thread_group_leader(task))
+		set_exit_signal(task, exit_signal);
 	put_worker(worker);
+}
+
+/**
+ * checkpoint_worker_exit - let a worker end, as a zombie if it leads its group
+ * @worker: the worker, which must not be used again
+ * @run: called in it before
+ * @start: called in it behind @run
+ * @arg: for both
+ * @code: as wait4(2) is going to report it
+ * @exit_signal: which signal that is with; none is sent
+ */
+void checkpoint_worker_exit(struct checkpoint_worker *worker, void (*run)(void *arg),
+			    void (*start)(void *arg), void *arg, int code,
+			    int exit_signal)
+{
+	checkpoint_worker_leave(worker, run, start, arg, code, NULL);
+	checkpoint_worker_left(worker, exit_signal);
+}
+
+/* Nothing is to begin. */
+static void no_start(void *arg)
+{
 }
 
 /**
@@ -377,7 +524,7 @@ void checkpoint_worker_abort(struct checkpoint_worker *worker,
 {
 	struct task_struct *task = get_task_struct(worker->task);
 
-	checkpoint_worker_exit(worker, run, arg, 0, 0);
+	checkpoint_worker_exit(worker, run, no_start, arg, 0, 0);
 	/* As wait4(2): only one can do this. */
 	if (thread_group_leader(task) &&
 	    cmpxchg(&task->exit_state, EXIT_ZOMBIE, EXIT_DEAD) == EXIT_ZOMBIE)
@@ -393,7 +540,9 @@ struct checkpoint_gate *checkpoint_gate_create(unsigned int nr)
 	if (!gate)
 		return NULL;
 	atomic_set(&gate->left, nr + 1);
+	atomic_set(&gate->starting, 1);
 	refcount_set(&gate->refs, 1);
+	init_completion(&gate->ready);
 	init_completion(&gate->open);
 	return gate;
 }
@@ -402,27 +551,78 @@ struct checkpoint_gate *checkpoint_gate_create(unsigned int nr)
  * checkpoint_worker_release - let a worker go to user mode
  * @worker: the worker, which must not be used again
  * @run: called in it, at once
- * @arg: for @run
- * @gate: where it waits after that
+ * @start: called in it after that
+ * @arg: for both
+ * @starts: @start is to be called when all others are ready
+ * @vfork: the task that its system call waits for, a worker that goes to user mode,
+ *	too; NULL if it does not. Otherwise @starts is true.
+ * @gate: where it waits
  */
-void checkpoint_worker_release(struct checkpoint_worker *worker,
-			       void (*run)(void *arg), void *arg,
-			       struct checkpoint_gate *gate)
+void checkpoint_worker_release(struct checkpoint_worker *worker, void (*run)(void *arg),
+			       void (*start)(void *arg), void *arg, bool starts,
+			       struct task_struct *vfork, struct checkpoint_gate *gate)
 {
 	refcount_inc(&gate->refs);
+	if (starts)
+		atomic_inc(&gate->starting);
 	worker->gate = gate;
 	worker->run = run;
+	worker->start = start;
 	worker->arg = arg;
+	worker->starts = starts;
+	worker->vfork = vfork ? get_task_struct(vfork) : NULL;
 	worker->next = CHECKPOINT_WORKER_RELEASE;
 	complete(&worker->ready);
 	put_worker(worker);
 }
 
-/* Passes a gate, which must not be used again, and drops it. */
-void checkpoint_gate_pass(struct checkpoint_gate *gate)
+/* Waits until all workers have become what the image says, as the caller has. */
+void checkpoint_gate_ready(struct checkpoint_gate *gate)
 {
+	gate_ready(gate);
+	worker_wait(&gate->ready);
+}
+
+/**
+ * checkpoint_gate_pass - let all go
+ * @gate: the gate, with which all are ready; it must not be used again
+ * @vfork: the task that the system call of the caller waits for, NULL if it does not
+ *
+ * Return: what vfork(2) returns, 0 without @vfork.
+ */
+pid_t checkpoint_gate_pass(struct checkpoint_gate *gate, struct task_struct *vfork)
+{
+	struct completion done;
+	pid_t pid = 0;
+
+	if (vfork)
+		vfork_begin(get_task_struct(vfork), &done);
+	gate_started(gate);
 	pass_gate(gate);
 	put_gate(gate);
+	if (vfork)
+		pid = vfork_end(vfork, &done);
+	return pid;
+}
+
+static void caller_ends(struct callback_head *work)
+{
+	struct checkpoint_gate *gate = container_of(work, struct checkpoint_gate, work);
+	int code = gate->code;
+
+	put_gate(gate);
+	do_exit(code);
+}
+
+/* Lets the caller end with @code where it would go to user mode. */
+void checkpoint_gate_end(struct checkpoint_gate *gate, int code)
+{
+	gate->code = code;
+	init_task_work(&gate->work, caller_ends);
+	refcount_inc(&gate->refs);
+	/* One that exits does not go to user mode either. */
+	if (task_work_add(current, &gate->work, TWA_RESUME))
+		put_gate(gate);
 }
 
 /* Drops a gate that nobody was sent to. */
@@ -434,9 +634,7 @@ void checkpoint_gate_drop(struct checkpoint_gate *gate)
 /* The signal that the current task sends its parent when it ends. */
 void checkpoint_exit_signal_set(int signal)
 {
-	write_lock_irq(&tasklist_lock);
-	current->exit_signal = signal;
-	write_unlock_irq(&tasklist_lock);
+	set_exit_signal(current, signal);
 }
 
 /* Gives @task, a worker, the namespaces of the caller. */

@@ -67,6 +67,7 @@ struct Relations {
     files: u32,
     fs: u32,
     sighand: u32,
+    vfork: Pid,
 }
 
 /// What an image says.
@@ -125,7 +126,7 @@ impl Found {
             files: relations.files,
             fs: relations.fs,
             sighand: relations.sighand,
-            reserved: 0,
+            vfork: relations.vfork,
         }
     }
 
@@ -214,6 +215,7 @@ impl Resource for TaskState {
                 files: member.files,
                 fs: member.fs,
                 sighand: member.sighand,
+                vfork: cx.tree.vfork(member),
             },
         ))
     }

@@ -10,6 +10,9 @@
 //! A task that job control has stopped stays where it is, with its work pending: should somebody
 //! continue or kill it meanwhile, it runs the work before anything else.
 //!
+//! A task in vfork(2) does nothing until its child is done. It stands still when that does, with its
+//! work pending likewise.
+//!
 //! Parking has three parts. As long as not all have come, a task that stands still may be killed, as
 //! execve(2) of another thread does. From [`Park::hold`] to [`Park::let_die`] not even `SIGKILL` moves
 //! a task, so that all of its state can be looked at; that part does no I/O. After it tasks may be
@@ -240,26 +243,50 @@ struct Member {
 
 impl Member {
     /// Tells whether the task stands still now. [`None`] if it is not going to any more.
-    fn stands_still(&self) -> Option<bool> {
+    fn rest(&self) -> Option<Rest> {
         if self.is_caller {
-            return Some(true);
+            return Some(Rest::Still);
         }
         let arrived = self.request.arrived.load(Ordering::Acquire);
         if self.request.gone.load(Ordering::Acquire) || self.task.has_ended() {
             return None;
         }
-        let state = if arrived {
-            bindings::TASK_UNINTERRUPTIBLE
-        } else {
+        let (state, rest) = match (arrived, self.vfork()) {
+            (true, _) => (bindings::TASK_UNINTERRUPTIBLE, Rest::Still),
+            (false, Some(child)) => (bindings::TASK_UNINTERRUPTIBLE, Rest::Vfork(child)),
             // Stopped by job control: the work is run when that ends.
-            bindings::__TASK_STOPPED
+            (false, None) => (bindings::__TASK_STOPPED, Rest::Still),
         };
         // Its registers are in memory when it has left the processor. A state that does not match,
         // as that of a task which has not come to its sleep yet, is an answer at once.
         //
         // SAFETY: `task` is valid; no lock is held.
-        Some(unsafe { bindings::wait_task_inactive(self.task.as_ptr(), state) } != 0)
+        match unsafe { bindings::wait_task_inactive(self.task.as_ptr(), state) } {
+            0 => Some(Rest::Moves),
+            _ => Some(rest),
+        }
     }
+
+    /// Returns what a task that has not come waits for in vfork(2).
+    fn vfork(&self) -> Option<usize> {
+        if self.request.arrived.load(Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: `task` is valid, and not current. The function takes the locks that it needs.
+        let child = unsafe { bindings::checkpoint_vfork_child(self.task.as_ptr()) };
+
+        (!child.is_null()).then_some(child as usize)
+    }
+}
+
+/// What a task does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Moves,
+    /// It stands still until it is let go.
+    Still,
+    /// It stands still as long as its child does, which has this number.
+    Vfork(usize),
 }
 
 impl Drop for Member {
@@ -282,6 +309,7 @@ impl Drop for Member {
 pub struct Park {
     gate: Arc<Gate>,
     members: KVVec<Member>,
+    vforks: KVVec<(usize, usize)>,
 }
 
 impl Park {
@@ -290,6 +318,7 @@ impl Park {
         Ok(Self {
             gate: Arc::pin_init(Gate::new(), GFP_KERNEL_ACCOUNT)?,
             members: KVVec::new(),
+            vforks: KVVec::new(),
         })
     }
 
@@ -374,15 +403,29 @@ impl Park {
             }
 
             let mut late = None;
+            let mut vforks = false;
             for member in self.members.iter_mut().filter(|member| !member.still) {
-                match member.stands_still() {
-                    Some(still) => member.still = still,
-                    // Until it has ended it may change what others see.
-                    None => member.still = member.task.has_ended(),
+                let rest = member.rest();
+
+                // Until one that goes has ended it may change what others see.
+                member.still = rest.map_or_else(
+                    || member.task.has_ended(),
+                    |rest| matches!(rest, Rest::Still),
+                );
+                match rest {
+                    Some(Rest::Vfork(_)) => vforks = true,
+                    _ if !member.still => late = Some(member.task.clone()),
+                    _ => (),
                 }
-                if !member.still {
-                    late = Some(member.task.clone());
-                }
+            }
+            if late.is_none() && vforks {
+                // Their children stand still by now; before that, one may have let its parent go.
+                late = self
+                    .members
+                    .iter()
+                    .filter(|member| !member.still)
+                    .find(|member| !matches!(member.rest(), Some(Rest::Vfork(_))))
+                    .map(|member| member.task.clone());
             }
             let Some(late) = late else {
                 return Ok(());
@@ -405,6 +448,38 @@ impl Park {
         }
     }
 
+    /// Notes what tasks in vfork(2) wait for: see [`Self::vforks`]. All tasks that they may wait for
+    /// have been asked, and stand still.
+    ///
+    /// # Errors
+    ///
+    /// The first that waits for a task which has not been asked, and so may go at any time;
+    /// [`None`] if there is no memory.
+    pub fn find_vforks(&mut self) -> Result<(), Option<ARef<Task>>> {
+        self.vforks.clear();
+        for member in self.members.iter().filter(|member| !member.still) {
+            let child = member.vfork().filter(|child| {
+                self.members
+                    .iter()
+                    .any(|other| other.task.id() == *child && !other.task.has_ended())
+            });
+            let Some(child) = child else {
+                return Err(Some(member.task.clone()));
+            };
+
+            self.vforks
+                .push((member.task.id(), child), GFP_KERNEL_ACCOUNT)
+                .map_err(|_| None)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the tasks in vfork(2), each with what it waits for, by the numbers of
+    /// [`Kin`](super::tree::Kin).
+    pub fn vforks(&self) -> &[(usize, usize)] {
+        &self.vforks
+    }
+
     /// Begins the part of parking in which no task can die.
     ///
     /// Returns whether all tasks stand still that have not ended; otherwise one has been killed
@@ -420,7 +495,7 @@ impl Park {
         if !all {
             drop(held);
             for member in self.members.iter_mut() {
-                member.still = member.still && member.stands_still() == Some(true);
+                member.still = member.still && member.rest() == Some(Rest::Still);
             }
         }
         all
