@@ -364,12 +364,7 @@ impl Crew {
 
             crew.workers.push(Some(worker), GFP_KERNEL_ACCOUNT)?;
         }
-        cx.check_timers(|pid| {
-            plans
-                .iter()
-                .find(|plan| plan.task.pid == pid)
-                .map(|plan| plan.task.tgid)
-        })?;
+        cx.check_timers(plans.iter().map(|plan| (plan.task.pid, plan.task.tgid)))?;
         Ok(crew)
     }
 

@@ -250,35 +250,32 @@ static const char *dispatch_get(struct task_struct *task, struct cr_hdr_thread *
  */
 int checkpoint_dispatch_check(const struct cr_hdr_thread *from)
 {
-	const unsigned long offset = from->dispatch_offset, end = offset + from->dispatch_len;
+#ifdef CONFIG_SYSCALL_USER_DISPATCH
+	const struct syscall_user_dispatch own = current->syscall_dispatch;
+	const bool on = test_task_syscall_work(current, SYSCALL_USER_DISPATCH);
+	const unsigned long offset = from->dispatch_offset, len = from->dispatch_len;
 	char __user *selector = u64_to_user_ptr(from->dispatch_selector);
-	int ret = 0;
+	int ret;
 
 	if (!(from->flags & CR_THREAD_DISPATCH))
 		return 0;
-#ifdef CONFIG_SYSCALL_USER_DISPATCH
-	{
-		const struct syscall_user_dispatch own = current->syscall_dispatch;
-		const bool on = test_task_syscall_work(current, SYSCALL_USER_DISPATCH);
-
-		/* What is not dispatched, or what is: see task_set_syscall_user_dispatch(). */
-		if (!offset || end > offset)
-			ret = set_syscall_user_dispatch(PR_SYS_DISPATCH_EXCLUSIVE_ON, offset,
-							from->dispatch_len, selector);
-		else
-			ret = set_syscall_user_dispatch(PR_SYS_DISPATCH_INCLUSIVE_ON, end,
-							-from->dispatch_len, selector);
-		if (!ret && selector && !access_ok(selector, sizeof(*selector)))
-			ret = -EFAULT;
-		current->syscall_dispatch = own;
-		if (on)
-			set_task_syscall_work(current, SYSCALL_USER_DISPATCH);
-		else
-			clear_task_syscall_work(current, SYSCALL_USER_DISPATCH);
-	}
+	if (selector && !access_ok(selector, sizeof(*selector)))
+		return -EFAULT;
+	/* What is not dispatched, or what is: see task_set_syscall_user_dispatch(). */
+	if (!offset || offset + len > offset)
+		ret = set_syscall_user_dispatch(PR_SYS_DISPATCH_EXCLUSIVE_ON, offset, len,
+						selector);
+	else
+		ret = set_syscall_user_dispatch(PR_SYS_DISPATCH_INCLUSIVE_ON, offset + len,
+						-len, selector);
+	current->syscall_dispatch = own;
+	if (on)
+		set_task_syscall_work(current, SYSCALL_USER_DISPATCH);
+	else
+		clear_task_syscall_work(current, SYSCALL_USER_DISPATCH);
 	return ret;
 #else
-	return -EINVAL;
+	return from->flags & CR_THREAD_DISPATCH ? -EINVAL : 0;
 #endif
 }
 

@@ -267,15 +267,22 @@ impl<'a> Restart<'a> {
         }
     }
 
-    /// Checks that the threads are in the image that timers are for. `tgid` tells the process of a
-    /// task by its number.
-    pub(crate) fn check_timers(&mut self, tgid: impl Fn(Pid) -> Option<Pid>) -> Result {
+    /// Checks that the threads are in the image that timers are for. `tasks` are the numbers of all, each
+    /// with that of its process.
+    pub(crate) fn check_timers(&mut self, tasks: impl Iterator<Item = (Pid, Pid)>) -> Result {
+        let mut processes = RBTree::<Pid, Pid>::new();
+
+        if !self.timers.iter().any(|(_, timers)| timers.names_threads()) {
+            return Ok(());
+        }
+        for (pid, tgid) in tasks {
+            processes.try_create_and_insert(pid, tgid, GFP_KERNEL_ACCOUNT)?;
+        }
         let found = self.timers.iter().find_map(|(process, timers)| {
             timers
-                .unclaimed(|tid| tgid(tid) == Some(*process))
+                .unclaimed(|tid| processes.get(&tid) == Some(process))
                 .map(|(id, tid)| (*process, id, tid))
         });
-
         match found {
             None => Ok(()),
             Some((process, id, tid)) => Err(self.fail(

@@ -17,6 +17,7 @@
 #include <linux/nsproxy.h>
 #include <linux/overflow.h>
 #include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/posix-timers.h>
 #include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
@@ -285,7 +286,7 @@ static bool checkpoint_timer_is_cpu(const struct k_itimer *timer)
 /* Tells whether @pid is of a thread that has ended, and not of one that leads others. */
 static bool checkpoint_thread_ended(struct pid *pid)
 {
-	const struct task_struct *thread = pid_task(pid, PIDTYPE_PID);
+	struct task_struct *thread = pid_task(pid, PIDTYPE_PID);
 
 	return !thread || (thread->exit_state && !thread_group_leader(thread));
 }

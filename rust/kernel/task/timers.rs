@@ -206,18 +206,30 @@ impl Timers {
         let mut shared = ForThreads {
             entries: KVVec::with_capacity(self.entries.len(), GFP_KERNEL_ACCOUNT)?,
             settings: KVVec::new(),
+            threads: KVVec::new(),
         };
 
         shared
             .settings
             .extend_from_slice(&self.settings, GFP_KERNEL_ACCOUNT)?;
-        for timer in self.entries.iter() {
+        for (place, (timer, setting)) in self.entries.iter().zip(&self.settings).enumerate() {
+            let of_clock = clock_tid(setting);
+
+            if setting.tid != 0 {
+                shared
+                    .threads
+                    .push((setting.tid, place), GFP_KERNEL_ACCOUNT)?;
+            }
+            if let Some(tid) = of_clock.filter(|tid| *tid != setting.tid) {
+                shared.threads.push((tid, place), GFP_KERNEL_ACCOUNT)?;
+            }
             // There is room.
             shared.entries.push(*timer, GFP_KERNEL_ACCOUNT)?;
             // SAFETY: By the type invariants it is a timer of which there is a reference.
             unsafe { bindings::checkpoint_timer_hold(timer.as_ptr()) };
         }
-        // INVARIANT: One reference was taken of each.
+        shared.threads.sort_unstable();
+        // INVARIANT: One reference was taken of each, and those that name threads are sorted.
         Ok(shared)
     }
 
@@ -266,11 +278,12 @@ impl Drop for Timers {
 ///
 /// # Invariants
 ///
-/// Both vectors have the same length once it is made, and ids ascend. Of each timer there is a
-/// reference.
+/// The first two vectors have the same length once it is made, and ids ascend. Of each timer there is
+/// a reference. `threads` has the places of those that name threads, ascending by these.
 pub struct ForThreads {
     entries: KVVec<NonNull<bindings::k_itimer>>,
     settings: KVVec<Setting>,
+    threads: KVVec<(Pid, usize)>,
 }
 
 // SAFETY: A timer may be used, and dropped, by any task.
@@ -285,7 +298,14 @@ impl ForThreads {
     /// Makes the current task, a thread of the process, what the timers are for that name it by `tid`,
     /// the number that an image has for it. They must not be started yet.
     pub fn claim(&mut self, _thread: &CurrentTask, tid: Pid) {
-        for (setting, timer) in self.settings.iter().zip(self.entries.iter()) {
+        let first = self.threads.partition_point(|(named, _)| *named < tid);
+        let own = self.threads.iter().skip(first);
+
+        for (_, place) in own.take_while(|(named, _)| *named == tid) {
+            let Some((setting, timer)) = self.settings.get(*place).zip(self.entries.get(*place))
+            else {
+                continue;
+            };
             let (signal, clock) = (setting.tid == tid, clock_tid(setting) == Some(tid));
 
             // SAFETY: By the type invariants the timer is valid. Nobody else looks at it meanwhile, and
@@ -294,16 +314,16 @@ impl ForThreads {
         }
     }
 
-    /// Returns the first timer that names a thread for which `is_thread` is false, and that thread.
+    /// Returns a timer that names a thread for which `is_thread` is false, and that thread.
     pub fn unclaimed(&self, is_thread: impl Fn(Pid) -> bool) -> Option<(i32, Pid)> {
-        self.settings.iter().find_map(|setting| {
-            let own = (setting.tid != 0).then_some(setting.tid);
-            let of_clock = clock_tid(setting);
+        let (tid, place) = self.threads.iter().find(|(tid, _)| !is_thread(*tid))?;
 
-            own.filter(|tid| !is_thread(*tid))
-                .or(of_clock.filter(|tid| !is_thread(*tid)))
-                .map(|tid| (setting.id, tid))
-        })
+        Some((self.id(*place)?, *tid))
+    }
+
+    /// Tells whether any timer names a thread.
+    pub fn names_threads(&self) -> bool {
+        !self.threads.is_empty()
     }
 
     /// Returns the setting of the timer with an id, and its signal with a reference, for a list of
