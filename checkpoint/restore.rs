@@ -499,9 +499,8 @@ impl Crew {
         Some(self.workers.get(place)?.as_ref()?.task().into())
     }
 
-    /// Makes every task what the image says. This cannot fail. Returns what the caller's system call
-    /// returns, if that is not in its registers.
-    fn commit(mut self, caller: &CurrentTask, plans: &[Plan], gate: Gate) -> Option<Pid> {
+    /// Makes every task what the image says. This cannot fail.
+    fn commit(mut self, caller: &CurrentTask, plans: &[Plan], gate: Gate) {
         let root = self.root.take().map(|(mut common, mut root)| {
             common.commit(caller);
             root.commit(caller);
@@ -564,8 +563,7 @@ impl Crew {
         if !first.is_alive() {
             gate.end(first.exit_code);
         }
-        let pid = gate.pass(vfork.as_deref());
-        (first.vfork != 0).then_some(pid)
+        gate.pass(vfork.as_deref());
     }
 }
 
@@ -606,10 +604,6 @@ fn rebuild<T: Transport + Sync>(
     }
     crew.complete(caller, &plans, cx).map_err(|e| cx.ended(e))?;
 
-    let pid = crew.commit(caller, &plans, gate);
-    Ok(match pid {
-        Some(pid) => pid as c_long,
-        None if is_process => caller.return_value(),
-        None => 0,
-    })
+    crew.commit(caller, &plans, gate);
+    Ok(if is_process { caller.return_value() } else { 0 })
 }

@@ -583,26 +583,52 @@ void checkpoint_gate_ready(struct checkpoint_gate *gate)
 	worker_wait(&gate->ready);
 }
 
+/*
+ * Lets the caller go on with vfork(2) when restart(2) is over, and has given back all
+ * that it had of the image.
+ */
+static void caller_vforks(struct callback_head *work)
+{
+	struct checkpoint_gate *gate = container_of(work, struct checkpoint_gate, work);
+	struct task_struct *child = gate->vfork;
+	const pid_t pid = task_pid_vnr(child);
+	struct completion done;
+	bool waits;
+
+	/* On the stack is where checkpoint_vfork_child() looks. */
+	init_completion(&done);
+	task_lock(child);
+	waits = child->vfork_done == &gate->vfork_done;
+	if (waits)
+		child->vfork_done = &done;
+	task_unlock(child);
+	put_gate(gate);
+	if (waits)
+		wait_for_vfork_done(child, &done);
+	else
+		put_task_struct(child);
+	checkpoint_set_syscall_result(pid);
+}
+
 /**
  * checkpoint_gate_pass - let all go
  * @gate: the gate, with which all are ready; it must not be used again
- * @vfork: the task that the system call of the caller waits for, NULL if it does not
- *
- * Return: what vfork(2) returns, 0 without @vfork.
+ * @vfork: the task that the system call of the caller waits for, NULL if it does not.
+ *	The caller waits where it would go to user mode.
  */
-pid_t checkpoint_gate_pass(struct checkpoint_gate *gate, struct task_struct *vfork)
+void checkpoint_gate_pass(struct checkpoint_gate *gate, struct task_struct *vfork)
 {
-	struct completion done;
-	pid_t pid = 0;
-
-	if (vfork)
-		vfork_begin(get_task_struct(vfork), &done);
+	if (vfork) {
+		gate->vfork = get_task_struct(vfork);
+		vfork_begin(vfork, &gate->vfork_done);
+		init_task_work(&gate->work, caller_vforks);
+		refcount_inc(&gate->refs);
+		/* The caller does not exit. */
+		WARN_ON_ONCE(task_work_add(current, &gate->work, TWA_RESUME));
+	}
 	gate_started(gate);
 	pass_gate(gate);
 	put_gate(gate);
-	if (vfork)
-		pid = vfork_end(vfork, &done);
-	return pid;
 }
 
 static void caller_ends(struct callback_head *work)

@@ -310,8 +310,11 @@ enum {
  * @left: how many are not ready
  * @starting: how many have something to begin, the caller of restart(2) among them
  * @refs: who has a pointer to it
- * @work: the end of the caller, if the image has it as one that has ended
- * @code: how that ends
+ * @work: what the caller does instead of going to user mode: it ends, if the image
+ *	has it as one that has ended, or goes on with vfork(2)
+ * @code: how it ends
+ * @vfork: the child that it waits for, with a reference
+ * @vfork_done: when that has ended before the caller is there
  */
 struct checkpoint_gate {
 	struct completion ready;
@@ -321,6 +324,8 @@ struct checkpoint_gate {
 	refcount_t refs;
 	struct callback_head work;
 	int code;
+	struct task_struct *vfork;
+	struct completion vfork_done;
 };
 
 /**
@@ -375,7 +380,7 @@ void checkpoint_worker_release(struct checkpoint_worker *worker, void (*run)(voi
 			       struct task_struct *vfork, struct checkpoint_gate *gate);
 struct checkpoint_gate *checkpoint_gate_create(unsigned int nr);
 void checkpoint_gate_ready(struct checkpoint_gate *gate);
-pid_t checkpoint_gate_pass(struct checkpoint_gate *gate, struct task_struct *vfork);
+void checkpoint_gate_pass(struct checkpoint_gate *gate, struct task_struct *vfork);
 void checkpoint_gate_end(struct checkpoint_gate *gate, int code);
 void checkpoint_gate_drop(struct checkpoint_gate *gate);
 void checkpoint_exit_signal_set(int signal);

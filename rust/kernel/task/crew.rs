@@ -354,8 +354,8 @@ impl Gate {
     }
 
     /// Lets all go, after [`Self::ready`]. None is in user mode before that. A caller that is in
-    /// vfork(2) waits for the end of that, and gets what it returns.
-    pub fn pass(self, vfork: Option<&Task>) -> Pid {
+    /// vfork(2) waits for the end of that before it goes to user mode, where it finds what it returns.
+    pub fn pass(self, vfork: Option<&Task>) {
         let this = ManuallyDrop::new(self);
 
         // SAFETY: By the type invariants. The destructor does not run. `vfork` is null or a valid
@@ -365,7 +365,7 @@ impl Gate {
                 this.0.as_ptr(),
                 vfork.map_or(ptr::null_mut(), Task::as_ptr),
             )
-        }
+        };
     }
 }
 

@@ -253,6 +253,8 @@ SUBJECT_TEST(requeue)
 	for (i = 0; i < 3; i++)
 		start(&own[i], waits);
 	checkpoint_here();
+	for (i = 0; i < 3; i++)
+		still(&own[i]);
 	CHECK(futex(&word, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)9L, &second, 0) == 3);
 	sleep_ms(20);
 	CHECK(own[0].over + own[1].over + own[2].over == 1);

@@ -93,7 +93,7 @@ static void finish(struct of_thread *own, int nr)
 static void wait_for_go(void)
 {
 	while (!atomic_load(&go))
-		sleep_ms(1);
+		sleep_ms(10);
 }
 
 /* It repeats, and goes on to do so; the value says whose it is. */
@@ -223,16 +223,16 @@ static void *burns(void *arg)
 	own->timer = make_timer(CLOCK_THREAD_CPUTIME_ID, own->tid, SIG, 1);
 	/* pthread_getcpuclockid() */
 	other = make_timer(~own->tid << 3 | 6, own->tid, SIGUSR2, 2);
-	set_timer(own->timer, 100, 0);
-	set_timer(other, 200, 0);
+	set_timer(own->timer, 1000, 0);
+	set_timer(other, 2000, 0);
 	atomic_fetch_add(&ready, 1);
 	wait_for_go();
 	own->ok = 1;
 	own->ok &= !took_signal(SIG) && timer_left(own->timer) > 0;
-	burn(130);
-	own->ok &= take(SIG, 1, 1000) && !took_signal(SIGUSR2);
-	burn(130);
-	own->ok &= take(SIGUSR2, 2, 1000);
+	burn(1030);
+	own->ok &= take(SIG, 1, PATIENCE) && !took_signal(SIGUSR2);
+	burn(1030);
+	own->ok &= take(SIGUSR2, 2, PATIENCE);
 	return NULL;
 }
 
@@ -243,7 +243,7 @@ SUBJECT_TEST(processor_time)
 	start(own, burns, 2);
 	checkpoint_here();
 	/* That of this thread does not. */
-	burn(250);
+	burn(1100);
 	finish(own, 2);
 }
 
@@ -256,9 +256,9 @@ SUBJECT_TEST(clock_of_another)
 
 	start(own, burns, 1);
 	id = make_timer(~own->tid << 3 | 6, self, SIG, 9);
-	set_timer(id, 60, 0);
+	set_timer(id, 600, 0);
 	checkpoint_here();
-	burn(100);
+	burn(650);
 	CHECK(!took_signal(SIG));
 	go = true;
 	CHECK(take(SIG, 9, PATIENCE));

@@ -46,6 +46,11 @@ static void expect_exit(pid_t pid, int code)
 	}
 }
 
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
 /* Its child has shared memory, or a copy; it tells what the call has returned. */
 static void waiter(bool copy, bool exec)
 {
@@ -53,6 +58,7 @@ static void waiter(bool copy, bool exec)
 	int status;
 	pid_t pid;
 
+	signal(SIGUSR1, on_signal);
 	close(gate[1]);
 	seen = 0;
 	pid = copy ? syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0) : vfork();
@@ -198,7 +204,7 @@ SUBJECT_TEST(killed_while_it_waits)
 	pid = fork_waiter(false, false);
 	wait_ready(1);
 	checkpoint_here();
-	CHECK(!kill(pid, SIGTERM));
+	CHECK(!kill(pid, SIGUSR1));
 	sleep_ms(20);
 	CHECK(!waitpid(pid, &status, WNOHANG));
 	CHECK(!kill(pid, SIGKILL));
