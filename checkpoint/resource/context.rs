@@ -306,6 +306,16 @@ impl<'a> Restart<'a> {
         }
         Failure::Logged(error)
     }
+
+    /// Lets go of all that tasks have by now: none of them is to find it in use when it runs.
+    pub(crate) fn let_go(&mut self) {
+        self.objects = Opened::default();
+        self.tables = RBTree::new();
+        self.dirs = RBTree::new();
+        self.timers = RBTree::new();
+        self.cookies = RBTree::new();
+        self.filters = KVVec::new();
+    }
 }
 
 /// A task of a restart, up to its commit. It is the current one.

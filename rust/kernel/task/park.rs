@@ -239,6 +239,8 @@ struct Member {
     is_caller: bool,
     /// It stands still.
     still: bool,
+    /// It had ended before no task could die any more: that is as it is saved.
+    ended: bool,
 }
 
 impl Member {
@@ -357,6 +359,7 @@ impl Park {
             request,
             is_caller,
             still: is_caller,
+            ended: false,
         };
         if !is_caller {
             let work = Arc::into_raw(member.request.clone());
@@ -492,8 +495,12 @@ impl Park {
             .all(|member| member.task.has_ended() || !member.request.gone.load(Ordering::Acquire));
 
         *held = all;
-        if !all {
-            drop(held);
+        drop(held);
+        if all {
+            for member in self.members.iter_mut() {
+                member.ended = member.task.has_ended();
+            }
+        } else {
             for member in self.members.iter_mut() {
                 member.still = member.still && member.rest() == Some(Rest::Still);
             }
@@ -511,7 +518,9 @@ impl Park {
     pub fn killed(&self) -> Option<&Task> {
         self.members
             .iter()
-            .find(|member| member.request.gone.load(Ordering::Acquire) && !member.is_caller)
+            .find(|member| {
+                member.request.gone.load(Ordering::Acquire) && !member.is_caller && !member.ended
+            })
             .map(|member| &*member.task)
     }
 
