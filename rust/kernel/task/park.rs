@@ -536,7 +536,9 @@ impl Park {
             // SAFETY: `task` is valid, and so is the leader of its group, as long as it is. The
             // function takes the locks that it needs.
             to_result(unsafe {
-                if (*task).group_leader != task {
+                let leader = (*task).group_leader;
+                // One that has ended before its threads was not asked, and gets none.
+                if leader != task && !bindings::checkpoint_has_ended(leader) {
                     continue;
                 }
                 bindings::send_sig(signal, task, 1)

@@ -434,78 +434,7 @@ SUBJECT_TEST(unshared)
 	finish(NR);
 }
 
-/* The first thread has ended */
-
-static void *lives_on(void *arg)
-{
-	(void)arg;
-	if (subject_how == ITSELF) {
-		sleep_ms(50);
-		CHECK(sys_checkpoint(0, 2, CHECKPOINT_LOG, 1) >= 0);
-	} else {
-		say(SAY_READY);
-	}
-	wait_go();
-	CHECK(gettid() != getpid());
-	say("ok\n");
-	exit(0);
-}
-
-FIXTURE(outlived)
-{
-	char none;
-};
-
-FIXTURE_SETUP(outlived)
-{
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
-}
-
-FIXTURE_TEARDOWN(outlived)
-{
-}
-
-static void leader_ends(void)
-{
-	pthread_t thread;
-
-	CHECK(!pthread_create(&thread, NULL, lives_on, NULL));
-	pthread_exit(NULL);
-}
-
-TEST_F_TIMEOUT(outlived, first_task, 120)
-{
-	struct subject s = { .metadata = _metadata };
-
-	ASSERT_TRUE(subject_start(&s, leader_ends, KILLED));
-	s.ready = read_byte(s.out);
-	ASSERT_EQ(SAY_READY[0], s.ready);
-	ASSERT_TRUE(proc_wait_state(s.pid, 'Z'));
-	ASSERT_LT(0, sys_checkpoint(s.pid, s.image, CHECKPOINT_LOG | CHECKPOINT_KILL,
-				    s.logfd))
-		show_log(_metadata, s.logfd);
-	ASSERT_NE(-1, wait_ms(s.pid, PATIENCE));
-	close(s.in);
-	close(s.out);
-	ASSERT_TRUE(ftruncate(s.logfd, 0) == 0 && lseek(s.image, 0, SEEK_SET) == 0);
-	{
-		int in[2], out[2];
-
-		ASSERT_EQ(0, pipe2(in, O_CLOEXEC));
-		ASSERT_EQ(0, pipe2(out, O_CLOEXEC));
-		s.pid = spawn_restart(s.pid, s.image, 0, 0, s.logfd, in[0], out[1]);
-		close(in[0]);
-		close(out[1]);
-		s.in = in[1];
-		s.out = out[0];
-	}
-	EXPECT_TRUE(proc_wait_state(s.pid, 'Z'));
-	subject_finish(&s, "without its first thread");
-	subject_close(&s);
-}
+/* The first thread of a child has ended */
 
 static void child_leader_ends(void)
 {
