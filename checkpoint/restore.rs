@@ -18,12 +18,14 @@ use kernel::{
         StreamFile, //
     },
     prelude::*,
+    sync::aref::ARef,
     task::{
         crew::{
             self,
             Claim,
             End,
             Gate,
+            Leaving,
             Relation,
             Worker, //
         },
@@ -201,6 +203,21 @@ struct Plan {
 }
 
 impl Plan {
+    /// Returns what is left of a task that has ended.
+    fn end<'a>(&self, stats: &'a uapi::cr_hdr_task_stats) -> End<'a> {
+        End {
+            code: self.task.exit_code,
+            signal: self.task.exit_signal,
+            flags: self.task.flags,
+            stats,
+        }
+    }
+
+    /// Tells whether the task has ended, and threads of its process live.
+    fn is_outlived(&self) -> bool {
+        self.task.is_process() && !self.task.is_alive()
+    }
+
     /// Tells whether bulk data may be for the task, so that it is not complete before that.
     fn has_bulk(&self) -> bool {
         self.task.has_mm() || self.task.has_files()
@@ -245,6 +262,7 @@ fn plan_all(
 ) -> Result<(KVVec<Plan>, Jobs)> {
     let mut plans = KVVec::<Plan>::with_capacity(tasks.len(), GFP_KERNEL_ACCOUNT)?;
 
+    check_vforks(cx, tree, tasks)?;
     for (place, (said, task)) in images.tasks.iter_mut().zip(tasks).enumerate() {
         let pid = task.pid;
         let maker = match task.is_leader() {
@@ -297,14 +315,38 @@ fn plan_all(
     Ok((plans, jobs))
 }
 
+/// Checks that no two tasks wait for one by vfork(2).
+fn check_vforks(cx: &mut Restart<'_>, tree: &Tree<'_>, tasks: &[image::Task]) -> Result {
+    let mut waited = KVVec::from_elem(false, tasks.len(), GFP_KERNEL_ACCOUNT)?;
+
+    for task in tasks.iter().filter(|task| task.vfork != 0) {
+        let place = tree.find(task.vfork).and_then(|place| waited.get_mut(place));
+        let waited = place.ok_or(EINVAL)?;
+
+        if core::mem::replace(waited, true) {
+            return Err(cx.fail(
+                EINVAL,
+                format_args!("task {}: vfork: another waits for task {}", task.pid, task.vfork),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// What a task of the image is going to be committed from.
 #[derive(Default)]
 struct State(Option<KBox<TaskPrepared>>);
 
 impl crew::Member for State {
-    fn commit(self, task: &CurrentTask) {
-        if let Some(prepared) = self.0 {
+    fn commit(&mut self, task: &CurrentTask) {
+        if let Some(prepared) = &mut self.0 {
             prepared.commit(task);
+        }
+    }
+
+    fn start(self, task: &CurrentTask) {
+        if let Some(prepared) = self.0 {
+            prepared.start(task);
         }
     }
 }
@@ -316,6 +358,9 @@ struct Crew {
     workers: KVVec<Option<Worker<State>>>,
     /// Those that have the numbers of groups and sessions without a leader.
     places: KVVec<Worker<State>>,
+    /// Those that have ended, with the places of what is known of them; threads of their processes
+    /// live.
+    leaving: KVVec<(Leaving, usize)>,
     root: Option<(KBox<CommonPrepared>, KBox<TaskPrepared>)>,
 }
 
@@ -342,8 +387,11 @@ impl Crew {
         let mut crew = Self {
             workers: KVVec::with_capacity(plans.len(), GFP_KERNEL_ACCOUNT)?,
             places: jobs.places(cx)?,
+            leaving: KVVec::new(),
             root: Some((common, root)),
         };
+        let outlived = plans.iter().filter(|plan| plan.is_outlived());
+        crew.leaving.reserve(outlived.count(), GFP_KERNEL_ACCOUNT)?;
 
         // At most CR_TASKS_MAX; the first task is none of these.
         for (number, (said, plan)) in (2..).zip(tasks.zip(plans.iter().skip(1))) {
@@ -351,6 +399,7 @@ impl Crew {
 
             crew.workers.push(Some(worker), GFP_KERNEL_ACCOUNT)?;
         }
+        cx.check_timers(plans.iter().map(|plan| (plan.task.pid, plan.task.tgid)))?;
         Ok(crew)
     }
 
@@ -462,12 +511,20 @@ impl Crew {
         Ok(())
     }
 
+    /// Returns a task that the system call of another waits for, which is not the first.
+    fn child(&self, plans: &[Plan], pid: Pid) -> Option<ARef<Task>> {
+        let place = plans.iter().skip(1).position(|plan| plan.task.pid == pid)?;
+
+        Some(self.workers.get(place)?.as_ref()?.task().into())
+    }
+
     /// Makes every task what the image says. This cannot fail.
     fn commit(mut self, caller: &CurrentTask, plans: &[Plan], jobs: &Jobs, gate: Gate) {
-        if let Some((common, root)) = self.root.take() {
+        let root = self.root.take().map(|(mut common, mut root)| {
             common.commit(caller);
             root.commit(caller);
-        }
+            (common, root)
+        });
 
         for worker in self.workers.iter().flatten() {
             worker.share_namespaces(caller);
@@ -475,26 +532,58 @@ impl Crew {
         let tasks = plans.iter().map(|plan| &plan.task);
         jobs.join(caller, &self.places, tasks, &self.workers);
         self.places.clear();
+        let first = plans.first().map(|plan| plan.task).unwrap_or_default();
+        let vfork = self.child(plans, first.vfork);
         // Those that have ended, before anybody can wait for them.
         for (worker, plan) in self.workers.iter_mut().zip(plans.iter().skip(1)) {
             let Some(used) = &plan.stats else {
                 continue;
             };
+            if plan.is_outlived() {
+                continue;
+            }
             if let Some(worker) = worker.take() {
-                worker.exit(&End {
-                    code: plan.task.exit_code,
-                    signal: plan.task.exit_signal,
-                    flags: plan.task.flags,
-                    stats: &task::stats(used),
-                });
+                worker.exit(&plan.end(&task::stats(used)));
             }
         }
-        for worker in self.workers.iter_mut() {
-            if let Some(worker) = worker.take() {
-                worker.release(&gate);
+        for place in 0..self.workers.len() {
+            let Some(task) = plans.get(place + 1).map(|plan| plan.task) else {
+                continue;
+            };
+            // It comes behind the task, and so has not been let go.
+            let child = self.child(plans, task.vfork);
+            let Some(worker) = self.workers.get_mut(place).and_then(Option::take) else {
+                continue;
+            };
+
+            if task.is_alive() {
+                worker.release(&gate, task.is_process(), child.as_deref());
+                continue;
+            }
+            let leaving = worker.leave(&gate, task.exit_code);
+            // There is room, and nothing is lost but the wait.
+            let _ = self
+                .leaving
+                .push((leaving, place + 1), GFP_KERNEL_ACCOUNT);
+        }
+        gate.ready();
+        if let Some((common, root)) = root {
+            common.start(caller);
+            root.start(caller);
+        }
+        while let Some((leaving, place)) = self.leaving.pop() {
+            let Some(plan) = plans.get(place) else {
+                continue;
+            };
+
+            if let Some(used) = &plan.stats {
+                leaving.wait(&plan.end(&task::stats(used)));
             }
         }
-        gate.pass();
+        if !first.is_alive() {
+            gate.end(first.exit_code);
+        }
+        gate.pass(vfork.as_deref());
     }
 }
 
@@ -517,8 +606,12 @@ fn rebuild<T: Transport + Sync>(
     let mut images = Images::read(&mut from)?;
     let is_process = images.is_process;
     let (plans, jobs) = plan(cx, caller, &mut images, &mut from)?;
-    let living = plans.iter().skip(1).filter(|plan| plan.task.is_alive());
-    let gate = Gate::new(living.count())?;
+    let others = plans.iter().skip(1);
+    let gate = Gate::new(
+        others
+            .filter(|plan| plan.task.is_alive() || plan.is_outlived())
+            .count(),
+    )?;
     let mut crew = Crew::prepare(caller, images, &plans, &jobs, cx).map_err(|e| cx.ended(e))?;
 
     loop {

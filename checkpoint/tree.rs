@@ -59,6 +59,8 @@ pub(crate) struct Member {
     pub(crate) files: u32,
     pub(crate) fs: u32,
     pub(crate) sighand: u32,
+    /// Number of the task that its vfork(2) waits for; 0 if it is in none.
+    vfork: u32,
 }
 
 impl Member {
@@ -126,6 +128,15 @@ impl Tree {
         self.users.get(&shared(of)).copied().unwrap_or(0)
     }
 
+    /// Returns the number of the task that vfork(2) of a member waits for, 0 if it is in none.
+    pub(crate) fn vfork(&self, member: &Member) -> i32 {
+        let place = (member.vfork as usize).checked_sub(1);
+
+        place
+            .and_then(|place| self.members.get(place))
+            .map_or(0, |child| child.kin.pid)
+    }
+
     /// Returns the place of the process with a number, if it is in the tree.
     pub(crate) fn process(&self, pid: i32) -> Option<usize> {
         self.members
@@ -134,7 +145,7 @@ impl Tree {
     }
 
     /// Finds out what the tasks share.
-    fn new(tasks: KVVec<ARef<Task>>) -> Result<Self> {
+    fn new(tasks: KVVec<ARef<Task>>, park: &Park) -> Result<Self> {
         let mut members = KVVec::<Member>::with_capacity(tasks.len(), GFP_KERNEL_ACCOUNT)?;
         let mut places = RBTree::<usize, u32>::new();
         let mut users = RBTree::<usize, usize>::new();
@@ -175,11 +186,20 @@ impl Tree {
                     files: 0,
                     fs: 0,
                     sighand: 0,
+                    vfork: 0,
                 },
                 GFP_KERNEL_ACCOUNT,
             )?;
         }
 
+        for (task, child) in park.vforks() {
+            let place = places.get(task).and_then(|number| number.checked_sub(1));
+            let member = place.and_then(|place| members.get_mut(place as usize));
+
+            if let Some(member) = member {
+                member.vfork = places.get(child).copied().unwrap_or(0);
+            }
+        }
         for place in 0..members.len() {
             let Some(member) = members.get(place) else {
                 continue;
@@ -346,6 +366,19 @@ pub(crate) fn stop(process: &Process, pid: Pid, log: &mut Log) -> Result<(Park, 
         if new {
             continue;
         }
+        match park.find_vforks() {
+            Ok(()) => (),
+            Err(None) => return Err(ENOMEM),
+            Err(Some(task)) if task.is_vforking() => {
+                log.task(
+                    &task,
+                    format_args!("vfork(2) of a task outside of the tree is not supported"),
+                );
+                return Err(EOPNOTSUPP);
+            }
+            // It has been let go.
+            Err(Some(_)) => continue,
+        }
         // An execve(2) that was under way may have given a task other credentials, and another
         // memory.
         for task in &tasks {
@@ -360,7 +393,8 @@ pub(crate) fn stop(process: &Process, pid: Pid, log: &mut Log) -> Result<(Park, 
                 .iter()
                 .all(|task| task.has_ended() || asked.get(&task.id()).is_some())
             {
-                return Ok((park, Tree::new(tasks)?));
+                let tree = Tree::new(tasks, &park)?;
+                return Ok((park, tree));
             }
             // It was made by a task that is gone, and is not asked for while others are held.
             log.task(root, format_args!("its tree changes all the time"));

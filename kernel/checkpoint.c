@@ -100,8 +100,6 @@ void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obsta
 	to->nr = 0;
 	if (task->ptrace)
 		found(to, "a traced task");
-	if (test_task_syscall_work(task, SYSCALL_USER_DISPATCH))
-		found(to, "prctl(PR_SET_SYSCALL_USER_DISPATCH)");
 	if (checkpoint_uses_io_uring(task))
 		found(to, "io_uring");
 #ifdef CONFIG_PERF_EVENTS
@@ -220,6 +218,81 @@ static const char *checkpoint_restart_get(struct task_struct *task,
 	return NULL;
 }
 
+/*
+ * Dispatch of system calls
+ */
+
+/* A name for what no image has, or NULL. */
+static const char *dispatch_get(struct task_struct *task, struct cr_hdr_thread *to)
+{
+#ifdef CONFIG_SYSCALL_USER_DISPATCH
+	const struct syscall_user_dispatch *from = &task->syscall_dispatch;
+
+	if (!test_task_syscall_work(task, SYSCALL_USER_DISPATCH))
+		return NULL;
+	/* What untags it is of the address space, which comes later. */
+	if (from->selector && !access_ok(from->selector, sizeof(*from->selector)))
+		return "prctl(PR_SET_SYSCALL_USER_DISPATCH) with a tagged address";
+	to->flags |= CR_THREAD_DISPATCH;
+	to->dispatch_selector = (uintptr_t)from->selector;
+	to->dispatch_offset = from->offset;
+	to->dispatch_len = from->len;
+#endif
+	return NULL;
+}
+
+/**
+ * checkpoint_dispatch_check - tell whether the current task may have its system calls
+ *	dispatched
+ * @from: what an image says
+ *
+ * Return: 0, or the error of prctl(PR_SET_SYSCALL_USER_DISPATCH).
+ */
+int checkpoint_dispatch_check(const struct cr_hdr_thread *from)
+{
+#ifdef CONFIG_SYSCALL_USER_DISPATCH
+	const struct syscall_user_dispatch own = current->syscall_dispatch;
+	const bool on = test_task_syscall_work(current, SYSCALL_USER_DISPATCH);
+	const unsigned long offset = from->dispatch_offset, len = from->dispatch_len;
+	char __user *selector = u64_to_user_ptr(from->dispatch_selector);
+	int ret;
+
+	if (!(from->flags & CR_THREAD_DISPATCH))
+		return 0;
+	if (selector && !access_ok(selector, sizeof(*selector)))
+		return -EFAULT;
+	/* What is not dispatched, or what is: see task_set_syscall_user_dispatch(). */
+	if (!offset || offset + len > offset)
+		ret = set_syscall_user_dispatch(PR_SYS_DISPATCH_EXCLUSIVE_ON, offset, len,
+						selector);
+	else
+		ret = set_syscall_user_dispatch(PR_SYS_DISPATCH_INCLUSIVE_ON, offset + len,
+						-len, selector);
+	current->syscall_dispatch = own;
+	if (on)
+		set_task_syscall_work(current, SYSCALL_USER_DISPATCH);
+	else
+		clear_task_syscall_work(current, SYSCALL_USER_DISPATCH);
+	return ret;
+#else
+	return from->flags & CR_THREAD_DISPATCH ? -EINVAL : 0;
+#endif
+}
+
+static void dispatch_set(const struct cr_hdr_thread *from)
+{
+#ifdef CONFIG_SYSCALL_USER_DISPATCH
+	if (!(from->flags & CR_THREAD_DISPATCH))
+		return;
+	current->syscall_dispatch = (struct syscall_user_dispatch){
+		.selector = u64_to_user_ptr(from->dispatch_selector),
+		.offset = from->dispatch_offset,
+		.len = from->dispatch_len,
+	};
+	set_task_syscall_work(current, SYSCALL_USER_DISPATCH);
+#endif
+}
+
 /**
  * checkpoint_thread_get - read what the kernel keeps for a task
  * @task: the task, which is current or does not run
@@ -230,6 +303,8 @@ static const char *checkpoint_restart_get(struct task_struct *task,
 const char *checkpoint_thread_get(struct task_struct *task,
 				  struct cr_hdr_thread *to)
 {
+	const char *what;
+
 	to->clear_child_tid = (uintptr_t)task->clear_child_tid;
 	to->altstack_sp = task->sas_ss_sp;
 	to->altstack_size = task->sas_ss_size;
@@ -251,7 +326,8 @@ const char *checkpoint_thread_get(struct task_struct *task,
 		return "prctl(PR_RSEQ_SLICE_EXTENSION)";
 #endif
 #endif
-	return checkpoint_restart_get(task, to);
+	what = dispatch_get(task, to);
+	return what ?: checkpoint_restart_get(task, to);
 }
 
 static bool checkpoint_restart_unfit(const struct cr_hdr_thread *from)
@@ -297,7 +373,7 @@ const char *checkpoint_thread_unfit(const struct cr_hdr_thread *from)
 	const unsigned int mode = from->altstack_flags & ~SS_FLAG_BITS;
 	bool fits = true;
 
-	if (checkpoint_thread_flags_unfit(from->flags))
+	if (checkpoint_thread_flags_unfit(from->flags & ~CR_THREAD_DISPATCH))
 		return "flags";
 	/* A 32-bit system call sets it. */
 	if (from->compat_robust_list > U32_MAX ||
@@ -399,6 +475,7 @@ void checkpoint_thread_set(const struct cr_hdr_thread *from)
 #ifdef CONFIG_RSEQ
 	rseq_restore(from->rseq, from->rseq_len, from->rseq_sig);
 #endif
+	dispatch_set(from);
 	/* A restart block keeps of what kind the call is. */
 	checkpoint_thread_flags_set(from->flags);
 	checkpoint_restart_set(from);

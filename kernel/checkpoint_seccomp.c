@@ -106,6 +106,12 @@ struct seccomp_filter *checkpoint_filter_prepare(const u64 *insns,
 	return filter;
 }
 
+/* Gives a filter that was made another owner. @total: what all up to it count for. */
+void checkpoint_filter_share(struct seccomp_filter *filter, unsigned long *total)
+{
+	seccomp_filter_share(filter, total);
+}
+
 /* Gives back the filter that was made last, and with it all before. */
 void checkpoint_filter_drop(struct seccomp_filter *filter)
 {
@@ -146,6 +152,10 @@ struct seccomp_filter *checkpoint_filter_prepare(const u64 *insns,
 						 unsigned long *total)
 {
 	return ERR_PTR(-EINVAL);
+}
+
+void checkpoint_filter_share(struct seccomp_filter *filter, unsigned long *total)
+{
 }
 
 void checkpoint_filter_drop(struct seccomp_filter *filter)

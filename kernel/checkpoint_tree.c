@@ -213,6 +213,55 @@ void checkpoint_freeze(void)
 	spin_unlock_irq(&current->sighand->siglock);
 }
 
+/* Tells whether @child ends what vfork(2) of @task waits for. Takes task_lock(). */
+static bool vforks(struct task_struct *task, struct task_struct *child)
+{
+	unsigned long done, stack;
+
+	if (!READ_ONCE(child->vfork_done))
+		return false;
+	task_lock(child);
+	done = (unsigned long)child->vfork_done;
+	task_unlock(child);
+	stack = (unsigned long)task_stack_page(task);
+	return stack && done - stack < THREAD_SIZE;
+}
+
+/**
+ * checkpoint_vfork_child - find what the vfork(2) of a task waits for
+ * @task: the task, which lives and is not current
+ *
+ * Unless the child has told that it is done, @task is between making it and waiting.
+ *
+ * Return: the child, which may be another thread or of the same parent; NULL if @task
+ * does not wait for any. It is a mere name.
+ */
+struct task_struct *checkpoint_vfork_child(struct task_struct *task)
+{
+	const unsigned int state = READ_ONCE(task->__state) | READ_ONCE(task->saved_state);
+	struct task_struct *child, *found = NULL;
+
+	/* Few do, and this is asked of all. */
+	if (!(state & TASK_UNINTERRUPTIBLE))
+		return NULL;
+	read_lock(&tasklist_lock);
+	/* Whatever it has made is there, as long as it is. */
+	if (!pid_alive(task))
+		goto out;
+	list_for_each_entry(child, &task->children, sibling)
+		if (vforks(task, child))
+			found = child;
+	list_for_each_entry(child, &task->real_parent->children, sibling)
+		if (!found && vforks(task, child))
+			found = child;
+	for_each_thread(task, child)
+		if (!found && vforks(task, child))
+			found = child;
+out:
+	read_unlock(&tasklist_lock);
+	return found;
+}
+
 /* Tells whether anything has a number in the pid namespace of the caller. */
 bool checkpoint_pid_taken(pid_t pid)
 {
@@ -286,13 +335,24 @@ static void worker_wait(struct completion *what)
 	wait_for_completion_state(what, TASK_IDLE | TASK_FREEZABLE);
 }
 
-/* Counts one that is ready for user mode, and waits for the others. */
-static void pass_gate(struct checkpoint_gate *gate)
+/* Counts one that has become what the image says. */
+static void gate_ready(struct checkpoint_gate *gate)
 {
 	if (atomic_dec_and_test(&gate->left))
+		complete_all(&gate->ready);
+}
+
+/* Counts one that has begun what it had to when all were ready. */
+static void gate_started(struct checkpoint_gate *gate)
+{
+	if (atomic_dec_and_test(&gate->starting))
 		complete_all(&gate->open);
-	else
-		worker_wait(&gate->open);
+}
+
+/* Waits until all may go to user mode. */
+static void pass_gate(struct checkpoint_gate *gate)
+{
+	worker_wait(&gate->open);
 
 	/* Others have added signals that any thread may take. */
 	spin_lock_irq(&current->sighand->siglock);
@@ -301,6 +361,24 @@ static void pass_gate(struct checkpoint_gate *gate)
 	if (current->signal->flags & SIGNAL_CLD_MASK)
 		set_tsk_thread_flag(current, TIF_SIGPENDING);
 	spin_unlock_irq(&current->sighand->siglock);
+}
+
+/* Has @child, which has not passed the gate, tell at its execve(2) or its end. */
+static void vfork_begin(struct task_struct *child, struct completion *vfork)
+{
+	init_completion(vfork);
+	task_lock(child);
+	child->vfork_done = vfork;
+	task_unlock(child);
+}
+
+/* Goes on with vfork(2), and returns what that returns. Drops the reference. */
+static pid_t vfork_end(struct task_struct *child, struct completion *vfork)
+{
+	pid_t pid = task_pid_vnr(child);
+
+	wait_for_vfork_done(child, vfork);
+	return pid;
 }
 
 /* ret_from_fork() has a result of its own for a new task: this comes after it. */
@@ -313,9 +391,29 @@ static void worker_result(struct callback_head *work)
 	put_worker(worker);
 }
 
+/* Ends, when all are ready if there is a gate. */
+static void __noreturn worker_exit(struct checkpoint_worker *worker)
+{
+	struct checkpoint_gate *gate = worker->gate;
+	int code = worker->code;
+
+	if (gate) {
+		gate_ready(gate);
+		worker_wait(&gate->ready);
+		put_gate(gate);
+	}
+	worker->start(worker->arg);
+	checkpoint_unclaim(&worker->claim);
+	put_worker(worker);
+	do_exit(code);
+}
+
 static int worker_main(void *data)
 {
 	struct checkpoint_worker *worker = data;
+	struct checkpoint_gate *gate;
+	struct task_struct *child;
+	struct completion vfork;
 
 	/* If somebody was faster, that waits until this is in user mode. */
 	checkpoint_claim(&worker->claim, current);
@@ -328,18 +426,27 @@ static int worker_main(void *data)
 		worker_wait(&worker->ready);
 	}
 
-	if (worker->next == CHECKPOINT_WORKER_EXIT) {
-		int code = worker->code;
+	if (worker->next == CHECKPOINT_WORKER_EXIT)
+		worker_exit(worker);
 
-		checkpoint_unclaim(&worker->claim);
-		put_worker(worker);
-		do_exit(code);
+	gate = worker->gate;
+	child = worker->vfork;
+	if (!worker->starts)
+		worker->start(worker->arg);
+	gate_ready(gate);
+	if (worker->starts) {
+		worker_wait(&gate->ready);
+		worker->start(worker->arg);
+		if (child)
+			vfork_begin(child, &vfork);
+		gate_started(gate);
 	}
-
-	pass_gate(worker->gate);
-	put_gate(worker->gate);
+	pass_gate(gate);
+	put_gate(gate);
 	checkpoint_unclaim(&worker->claim);
 	worker->result = regs_return_value(current_pt_regs());
+	if (child)
+		worker->result = vfork_end(child, &vfork);
 	init_task_work(&worker->work, worker_result);
 	if (task_work_add(current, &worker->work, TWA_RESUME))
 		put_worker(worker);
@@ -419,18 +526,6 @@ void checkpoint_worker_run(struct checkpoint_worker *worker,
 	await_worker(worker);
 }
 
-/* Has a worker do the last it does, and end. */
-static void finish_worker(struct checkpoint_worker *worker,
-			  void (*run)(void *arg), void *arg, int code)
-{
-	worker->run = run;
-	worker->arg = arg;
-	worker->code = code;
-	worker->next = CHECKPOINT_WORKER_EXIT;
-	complete(&worker->ready);
-	put_worker(worker);
-}
-
 /*
  * Tells whether nothing is left of a task that is about to end, for which it does
  * what wait4(2) does. Who traces it, which can have begun at any time, is not
@@ -451,23 +546,42 @@ static bool bury(struct task_struct *task)
 }
 
 /**
- * checkpoint_worker_exit - let a worker end, as a zombie if it leads its group
- * @worker: the worker, which must not be used again
- * @run: called in it before
- * @arg: for @run
+ * checkpoint_worker_leave - let a worker end when all others are ready
+ * @worker: the worker, for checkpoint_worker_left(), which leads its group
+ * @run: called in it, at once
+ * @start: called in it when all others are ready
+ * @arg: for both
  * @code: as wait4(2) is going to report it
- * @exit_signal: which signal that is with; none is sent
+ * @gate: what the others pass
+ */
+void checkpoint_worker_leave(struct checkpoint_worker *worker, void (*run)(void *arg),
+			     void (*start)(void *arg), void *arg, int code,
+			     struct checkpoint_gate *gate)
+{
+	if (gate)
+		refcount_inc(&gate->refs);
+	worker->gate = gate;
+	worker->run = run;
+	worker->start = start;
+	worker->arg = arg;
+	worker->code = code;
+	worker->next = CHECKPOINT_WORKER_EXIT;
+	complete(&worker->ready);
+}
+
+/**
+ * checkpoint_worker_left - wait for the end of a worker
+ * @worker: the worker, which must not be used again
+ * @exit_signal: which signal its end is told with; none is sent
  * @flags: CR_TASK_*
  * @stats: what a leader had used up, NULL if nothing of it stays
  */
-void checkpoint_worker_exit(struct checkpoint_worker *worker,
-			    void (*run)(void *arg), void *arg, int code,
-			    int exit_signal, u32 flags,
+void checkpoint_worker_left(struct checkpoint_worker *worker, int exit_signal, u32 flags,
 			    const struct cr_hdr_task_stats *stats)
 {
 	struct task_struct *task = get_task_struct(worker->task);
 
-	finish_worker(worker, run, arg, code);
+	put_worker(worker);
 	/*
 	 * That is soon: it has nothing that is not somebody else's, too. A thread
 	 * leaves nothing.
@@ -486,6 +600,31 @@ void checkpoint_worker_exit(struct checkpoint_worker *worker,
 }
 
 /**
+ * checkpoint_worker_exit - let a worker end, as a zombie if it leads its group
+ * @worker: the worker, which must not be used again
+ * @run: called in it before
+ * @start: called in it behind @run
+ * @arg: for both
+ * @code: as wait4(2) is going to report it
+ * @exit_signal: which signal that is with; none is sent
+ * @flags: CR_TASK_*
+ * @stats: what a leader had used up, NULL if nothing of it stays
+ */
+void checkpoint_worker_exit(struct checkpoint_worker *worker, void (*run)(void *arg),
+			    void (*start)(void *arg), void *arg, int code,
+			    int exit_signal, u32 flags,
+			    const struct cr_hdr_task_stats *stats)
+{
+	checkpoint_worker_leave(worker, run, start, arg, code, NULL);
+	checkpoint_worker_left(worker, exit_signal, flags, stats);
+}
+
+/* Nothing is to begin. */
+static void no_start(void *arg)
+{
+}
+
+/**
  * checkpoint_worker_abort - undo checkpoint_worker_create()
  * @worker: the worker, which has no children and is no leader of other threads
  * @run: called in it before it ends
@@ -498,7 +637,8 @@ void checkpoint_worker_abort(struct checkpoint_worker *worker,
 {
 	struct task_struct *task = get_task_struct(worker->task);
 
-	finish_worker(worker, run, arg, 0);
+	checkpoint_worker_leave(worker, run, no_start, arg, 0, NULL);
+	put_worker(worker);
 	while (!bury(task))
 		usleep_range(20, 50);
 	put_task_struct(task);
@@ -512,7 +652,9 @@ struct checkpoint_gate *checkpoint_gate_create(unsigned int nr)
 	if (!gate)
 		return NULL;
 	atomic_set(&gate->left, nr + 1);
+	atomic_set(&gate->starting, 1);
 	refcount_set(&gate->refs, 1);
+	init_completion(&gate->ready);
 	init_completion(&gate->open);
 	return gate;
 }
@@ -521,27 +663,104 @@ struct checkpoint_gate *checkpoint_gate_create(unsigned int nr)
  * checkpoint_worker_release - let a worker go to user mode
  * @worker: the worker, which must not be used again
  * @run: called in it, at once
- * @arg: for @run
- * @gate: where it waits after that
+ * @start: called in it after that
+ * @arg: for both
+ * @starts: @start is to be called when all others are ready
+ * @vfork: the task that its system call waits for, a worker that goes to user mode,
+ *	too; NULL if it does not. Otherwise @starts is true.
+ * @gate: where it waits
  */
-void checkpoint_worker_release(struct checkpoint_worker *worker,
-			       void (*run)(void *arg), void *arg,
-			       struct checkpoint_gate *gate)
+void checkpoint_worker_release(struct checkpoint_worker *worker, void (*run)(void *arg),
+			       void (*start)(void *arg), void *arg, bool starts,
+			       struct task_struct *vfork, struct checkpoint_gate *gate)
 {
 	refcount_inc(&gate->refs);
+	if (starts)
+		atomic_inc(&gate->starting);
 	worker->gate = gate;
 	worker->run = run;
+	worker->start = start;
 	worker->arg = arg;
+	worker->starts = starts;
+	worker->vfork = vfork ? get_task_struct(vfork) : NULL;
 	worker->next = CHECKPOINT_WORKER_RELEASE;
 	complete(&worker->ready);
 	put_worker(worker);
 }
 
-/* Passes a gate, which must not be used again, and drops it. */
-void checkpoint_gate_pass(struct checkpoint_gate *gate)
+/* Waits until all workers have become what the image says, as the caller has. */
+void checkpoint_gate_ready(struct checkpoint_gate *gate)
 {
+	gate_ready(gate);
+	worker_wait(&gate->ready);
+}
+
+/*
+ * Lets the caller go on with vfork(2) when restart(2) is over, and has given back all
+ * that it had of the image.
+ */
+static void caller_vforks(struct callback_head *work)
+{
+	struct checkpoint_gate *gate = container_of(work, struct checkpoint_gate, work);
+	struct task_struct *child = gate->vfork;
+	const pid_t pid = task_pid_vnr(child);
+	struct completion done;
+	bool waits;
+
+	/* On the stack is where checkpoint_vfork_child() looks. */
+	init_completion(&done);
+	task_lock(child);
+	waits = child->vfork_done == &gate->vfork_done;
+	if (waits)
+		child->vfork_done = &done;
+	task_unlock(child);
+	put_gate(gate);
+	if (waits)
+		wait_for_vfork_done(child, &done);
+	else
+		put_task_struct(child);
+	checkpoint_set_syscall_result(pid);
+}
+
+/**
+ * checkpoint_gate_pass - let all go
+ * @gate: the gate, with which all are ready; it must not be used again
+ * @vfork: the task that the system call of the caller waits for, NULL if it does not.
+ *	The caller waits where it would go to user mode.
+ */
+void checkpoint_gate_pass(struct checkpoint_gate *gate, struct task_struct *vfork)
+{
+	if (vfork) {
+		gate->vfork = get_task_struct(vfork);
+		vfork_begin(vfork, &gate->vfork_done);
+		init_task_work(&gate->work, caller_vforks);
+		refcount_inc(&gate->refs);
+		/* The caller does not exit. */
+		WARN_ON_ONCE(task_work_add(current, &gate->work, TWA_RESUME));
+	}
+	gate_started(gate);
 	pass_gate(gate);
 	put_gate(gate);
+}
+
+static void caller_ends(struct callback_head *work)
+{
+	struct checkpoint_gate *gate = container_of(work, struct checkpoint_gate, work);
+	int code = gate->code;
+
+	put_gate(gate);
+	do_exit(code);
+}
+
+/* Lets the caller end with @code where it would go to user mode. */
+void checkpoint_gate_end(struct checkpoint_gate *gate, int code)
+{
+	gate->code = code;
+	init_task_work(&gate->work, caller_ends);
+	refcount_inc(&gate->refs);
+	/* One that exits does not go to user mode either. */
+	if (task_work_add(current, &gate->work, TWA_RESUME))
+		put_gate(gate);
 }
 
 /* Drops a gate that nobody was sent to. */

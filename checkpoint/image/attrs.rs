@@ -34,10 +34,12 @@ const FLAGS: u32 = uapi::CR_ATTR_SUBREAPER
     | uapi::CR_ATTR_NO_TSC
     | uapi::CR_ATTR_NO_CPUID
     | uapi::CR_ATTR_CORE_SCHED
-    | uapi::CR_ATTR_LOGINUID;
+    | uapi::CR_ATTR_LOGINUID
+    | uapi::CR_ATTR_POLICY;
 
 /// What prctl(2) and `/proc/PID` set; a `CR_HDR_STRING` with the label of the security module
-/// follows if `label_len` is not 0.
+/// follows if `label_len` is not 0, then, with `CR_ATTR_POLICY`, the policy of set_mempolicy(2) of a
+/// task that comes without an address space.
 ///
 /// C: `struct cr_hdr_task_attrs`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +67,11 @@ pub struct TaskAttrs {
     pub sessionid: u32,
     /// Bytes of the label.
     pub label_len: u32,
+    /// Number of a task, the first that has the same cookie of `PR_SCHED_CORE`; 0 if none has, or
+    /// without `CR_ATTR_CORE_SCHED`.
+    pub core_cookie: u32,
+    /// 0
+    pub reserved: u32,
 }
 
 impl TaskAttrs {
@@ -96,6 +103,11 @@ impl Validate for TaskAttrs {
         ] {
             Reason::unless_bits(field, found, SPECULATION)?;
         }
+        let max = match self.flags & uapi::CR_ATTR_CORE_SCHED {
+            0 => 0,
+            _ => uapi::CR_TASKS_MAX,
+        };
+        Reason::unless_in("core_cookie", self.core_cookie, 0, max)?;
         Reason::unless_in("label_len", self.label_len, 0, uapi::CR_LABEL_LEN_MAX)
     }
 }

@@ -128,6 +128,8 @@ parts! {
     Affinity = Affinity,
     Attrs = TaskAttrs,
     Label = String,
+    /// Of a task without an address space of its own.
+    TaskPolicy = Policy,
     Thread = Thread,
     Cpu = Cpu,
     XState = XState,
@@ -362,6 +364,8 @@ struct OfTask {
     parts: ToCome,
     /// It has the actions of another one.
     has_actions: bool,
+    /// It comes with an address space.
+    has_mm: bool,
     /// The last timer, and how many there are in all.
     timer: i64,
     nr_timers: u32,
@@ -393,6 +397,7 @@ impl OfTask {
         to_come: ToCome::nothing(),
         parts: ToCome::nothing(),
         has_actions: false,
+        has_mm: false,
         timer: -1,
         nr_timers: 0,
         signal: 0,
@@ -419,6 +424,7 @@ impl OfTask {
         Self {
             parts,
             has_actions: task.sighand == 0,
+            has_mm: task.has_mm(),
             ..Self::NOTHING
         }
     }
@@ -435,7 +441,17 @@ impl OfTask {
             Item::Seccomp(seccomp) => to_come.announce(Part::Filter, seccomp.nr_filters as usize),
             Item::Filter(filter) => to_come.announce(Part::Insns, filter.insns_len()),
             Item::Sched(sched) => to_come.announce(Part::Affinity, sched.affinity_len()),
-            Item::TaskAttrs(attrs) => to_come.announce(Part::Label, attrs.label_len()),
+            Item::TaskAttrs(attrs) => {
+                to_come.announce(Part::Label, attrs.label_len());
+                let known = match self.has_mm {
+                    // It is among those of the address space.
+                    true => !uapi::CR_ATTR_POLICY,
+                    false => u32::MAX,
+                };
+                Reason::unless_bits("flags", attrs.flags, known)?;
+                let has_policy = attrs.flags & uapi::CR_ATTR_POLICY != 0;
+                to_come.announce(Part::TaskPolicy, usize::from(has_policy));
+            }
             Item::Thread(thread) => to_come.announce(Part::XState, thread.xstate_len()),
 
             Item::Timers(timers) => {
@@ -512,6 +528,9 @@ impl OfTask {
                 to_come.announce(Part::VmaName, vma.name_len());
                 Reason::unless_not_below("start", vma.start, self.vma_end)?;
                 self.vma_end = vma.end;
+            }
+            Item::Policy(policy) if !self.has_mm => {
+                Reason::unless_max("end", policy.end, 0)?;
             }
             Item::Policy(policy) => {
                 if let Some(end) = self.policy_end {

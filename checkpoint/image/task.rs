@@ -64,8 +64,8 @@ pub struct Task {
     pub fs: u32,
     /// Likewise for the actions of its signals.
     pub sighand: u32,
-    /// 0
-    pub reserved: u32,
+    /// Pid of the task that its vfork(2) waits for, 0 if it is in none.
+    pub vfork: i32,
 }
 
 impl Task {
@@ -143,6 +143,11 @@ impl Validate for Task {
         Reason::unless_in("sid", self.sid, 0, i32::MAX)?;
         Reason::unless_in("tgid", self.tgid, 1, i32::MAX)?;
         Reason::unless_in("ppid", self.ppid, 0, i32::MAX)?;
+        let max = match self.is_alive() {
+            true => i32::MAX,
+            false => 0,
+        };
+        Reason::unless_in("vfork", self.vfork, 0, max)?;
         if self.is_leader() {
             return Reason::unless_in("exit_signal", self.exit_signal, 0, SIGNAL_MAX);
         }

@@ -69,6 +69,13 @@ pub struct Thread {
     pub flags: u32,
     /// 0
     pub reserved: u32,
+    /// Address of what selects the dispatch of system calls, or 0; 0 without `CR_THREAD_DISPATCH`, like
+    /// the next two.
+    pub dispatch_selector: u64,
+    /// Where the code begins whose system calls are not dispatched.
+    pub dispatch_offset: u64,
+    /// Its bytes; it may go round the end of all addresses.
+    pub dispatch_len: u64,
 }
 
 impl Thread {
@@ -111,8 +118,20 @@ impl Validate for Thread {
         Reason::unless_bits(
             "flags",
             self.flags,
-            uapi::CR_THREAD_IA32 | uapi::CR_THREAD_RESTART_COMPAT,
-        )
+            uapi::CR_THREAD_IA32 | uapi::CR_THREAD_RESTART_COMPAT | uapi::CR_THREAD_DISPATCH,
+        )?;
+        let max = match self.flags & uapi::CR_THREAD_DISPATCH {
+            0 => 0,
+            _ => u64::MAX,
+        };
+        for (field, found) in [
+            ("dispatch_selector", self.dispatch_selector),
+            ("dispatch_offset", self.dispatch_offset),
+            ("dispatch_len", self.dispatch_len),
+        ] {
+            Reason::unless_max(field, found, max)?;
+        }
+        Ok(())
     }
 }
 

@@ -31,11 +31,16 @@ const CLOCK_BOOTTIME_ALARM: i32 = 9;
 const CLOCK_TAI: i32 = 11;
 
 /// Clocks of processor time that count as `ITIMER_PROF` and `ITIMER_VIRTUAL` do, of the process and
-/// of the thread: `~0 << 3 | which`, and 4 for the thread.
+/// of the thread that leads it: `~0 << 3 | which`, and 4 for the thread.
 const PROCESS_PROF: i32 = -8;
 const PROCESS_VIRTUAL: i32 = -7;
 const THREAD_PROF: i32 = -4;
 const THREAD_VIRTUAL: i32 = -3;
+
+/// Which of them a clock is, and that of another thread: `~tid << 3 | which | 4`.
+const WHICH: i32 = 3;
+const PER_THREAD: i32 = 4;
+const WHICH_MAX: i32 = 2;
 
 /// `SIGEV_*`, which tell what happens when a timer expires.
 const SIGEV_SIGNAL: u32 = 0;
@@ -131,8 +136,9 @@ impl Validate for Timers {
 pub struct Timer {
     /// Its id.
     pub id: i32,
-    /// `CLOCK_*`; those of processor time are the process's and thread's own, and less than 0 if they
-    /// count as `ITIMER_PROF` or `ITIMER_VIRTUAL` does.
+    /// `CLOCK_*`; those of processor time are of the process, or of the leader of its threads, and less
+    /// than 0 if they count as `ITIMER_PROF` or `ITIMER_VIRTUAL` does. That of another thread is what
+    /// pthread_getcpuclockid(3) returns.
     pub clock: i32,
     /// `SIGEV_*`
     pub notify: u32,
@@ -140,8 +146,8 @@ pub struct Timer {
     pub signal: i32,
     /// `sigev_value`
     pub value: u64,
-    /// The thread that gets the signal, in the pid namespace of the checkpointer; 0 unless `notify`
-    /// has `SIGEV_THREAD_ID`.
+    /// The thread that gets the signal, one of the process, by its pid; 0 unless `notify` has
+    /// `SIGEV_THREAD_ID`.
     pub tid: i32,
     /// `CR_TIMER_*`
     pub flags: u32,
@@ -153,6 +159,26 @@ pub struct Timer {
     pub overrun: i64,
     /// What timer_getoverrun(2) returns.
     pub overrun_last: i64,
+}
+
+impl Timer {
+    /// Returns the thread whose processor time counts, by its pid; [`None`] if it is the leader, or none.
+    pub const fn clock_tid(&self) -> Option<i32> {
+        let is_thread = self.clock < 0 && self.clock & PER_THREAD != 0;
+
+        match !(self.clock >> 3) {
+            tid if is_thread && tid > 0 => Some(tid),
+            _ => None,
+        }
+    }
+
+    /// Tells whether the clock is that of a thread, and not said of which.
+    const fn is_clock_of_leader(&self) -> bool {
+        matches!(
+            self.clock,
+            CLOCK_THREAD_CPUTIME_ID | THREAD_PROF | THREAD_VIRTUAL
+        )
+    }
 }
 
 impl Validate for Timer {
@@ -171,6 +197,7 @@ impl Validate for Timer {
             | PROCESS_VIRTUAL
             | THREAD_PROF
             | THREAD_VIRTUAL => (),
+            found if self.clock_tid().is_some() && found & WHICH <= WHICH_MAX => (),
             found => return Err(Reason::unknown("clock", found as u32)),
         }
         match self.notify {
@@ -181,16 +208,20 @@ impl Validate for Timer {
             SIGEV_NONE => (),
             found => return Err(Reason::unknown("notify", found)),
         }
+        let mut flags = uapi::CR_TIMER_ARMED | uapi::CR_TIMER_ABSTIME;
+        if self.notify == SIGEV_THREAD_ID {
+            flags |= uapi::CR_TIMER_THREAD_ENDED;
+        }
+        if self.is_clock_of_leader() {
+            flags |= uapi::CR_TIMER_CLOCK_ENDED;
+        }
+        Reason::unless_bits("flags", self.flags, flags)?;
+        let ended = self.flags & uapi::CR_TIMER_THREAD_ENDED != 0;
         let (min, max) = match self.notify {
-            SIGEV_THREAD_ID => (1, i32::MAX),
+            SIGEV_THREAD_ID if !ended => (1, i32::MAX),
             _ => (0, 0),
         };
         Reason::unless_in("tid", self.tid, min, max)?;
-        Reason::unless_bits(
-            "flags",
-            self.flags,
-            uapi::CR_TIMER_ARMED | uapi::CR_TIMER_ABSTIME,
-        )?;
         Reason::unless_in("expires", self.expires, 0, i64::MAX)?;
         Reason::unless_in("interval", self.interval, 0, i64::MAX)?;
         // Of a timer whose signal has not been sent yet, it is one less than none.

@@ -99,6 +99,7 @@ impl<'a> Tree<'a> {
     /// - A parent comes before its children, and lives.
     /// - What a task shares came with the task that it names, and a task that has ended shares
     ///   nothing, but for what the threads of its process live on with.
+    /// - What a task waits for by vfork(2) comes behind it, and lives.
     /// - A thread has the address space and the signal actions of its leader. Whoever has the signal
     ///   actions of another task has the address space of that, too: clone(2) has it so.
     ///
@@ -188,7 +189,22 @@ impl<'a> Tree<'a> {
         for shared in Shared::ALL {
             self.check_shared(index, task, shared)?;
         }
+        // Who waits is there before what it waits for.
+        let waits = task.vfork != 0;
+        let child = self.find(task.vfork).filter(|&child| child > index);
+        if waits && !self.child(child).is_some_and(Task::is_alive) {
+            return Err(Reason::WrongTask {
+                field: "vfork",
+                found: task.vfork.unsigned_abs(),
+                expected: "pid of a task behind it that lives",
+            });
+        }
         Ok(())
+    }
+
+    /// Returns the task that another waits for.
+    fn child(&self, index: Option<usize>) -> Option<&'a Task> {
+        self.tasks.get(index?)
     }
 
     /// Checks what a task has because it is a thread of the process of another.

@@ -6,9 +6,11 @@
 //! a machine decides and no program, such as speculation that is never allowed, is that of the
 //! machine.
 //!
-//! A task that shared its core with chosen others only, by `PR_SCHED_CORE`, shares it with nobody
-//! afterwards, until it says so: it gets a cookie of its own. A caller that has a cookie keeps it if
+//! A task that shared its core with chosen others only, by `PR_SCHED_CORE`, shares it afterwards with
+//! those of them that are in the image: they get a new cookie. A caller that has a cookie keeps it if
 //! the image has none: somebody may count on it.
+//!
+//! The memory policy of a task is here if there are none of an address space with it.
 //!
 //! A task that led its session or its process group leads one again, unless the caller has a
 //! controlling terminal: job control is then up to whoever started the caller. Nor does a caller
@@ -19,7 +21,9 @@
 //! the caller may do that; without one, whoever restarts it is accountable.
 
 use kernel::{
+    mm::policy::TaskPolicy,
     prelude::*,
+    sync::Arc,
     task::{
         attrs::{
             Attrs,
@@ -38,6 +42,7 @@ use crate::{
         Value, //
     },
     resource::{
+        mm::policy,
         Collect,
         Prepare,
         Resource,
@@ -74,6 +79,7 @@ impl Leads {
 pub(crate) struct Found {
     attrs: image::TaskAttrs,
     label: KVec<u8>,
+    policy: Option<image::Policy>,
 }
 
 /// What an image says.
@@ -84,12 +90,16 @@ pub(crate) struct Image {
     /// The next text is the label.
     label_follows: bool,
     leads: Leads,
+    /// Policies of memory are those of an address space.
+    has_mm: bool,
+    policies: KVVec<image::Policy>,
 }
 
 /// What is committed.
 pub(crate) struct Prepared {
     attrs: Attrs,
-    cookie: Option<Cookie>,
+    cookie: Option<Arc<Cookie>>,
+    policy: Option<TaskPolicy>,
     login: Option<PreparedLogin>,
     leads: Leads,
 }
@@ -107,6 +117,8 @@ fn record(from: &uapi::cr_hdr_task_attrs) -> image::TaskAttrs {
         loginuid: from.loginuid,
         sessionid: from.sessionid,
         label_len: from.label_len,
+        core_cookie: 0,
+        reserved: 0,
     }
 }
 
@@ -123,6 +135,8 @@ fn attrs(from: &image::TaskAttrs) -> uapi::cr_hdr_task_attrs {
         loginuid: from.loginuid,
         sessionid: from.sessionid,
         label_len: from.label_len,
+        core_cookie: 0,
+        reserved: 0,
     }
 }
 
@@ -144,6 +158,44 @@ fn find_login(cx: &mut Collect<'_>, attrs: &mut image::TaskAttrs) -> Result {
         attrs.sessionid = login.session;
     }
     Ok(())
+}
+
+/// Adds which task was the first to have the same cookie.
+fn find_cookie(cx: &mut Collect<'_>, attrs: &mut image::TaskAttrs) -> Result {
+    let (cookie, number) = (cx.task.cookie(), cx.number());
+
+    if cookie == 0 {
+        return Ok(());
+    }
+    attrs.core_cookie = match cx.cookies.get(&cookie) {
+        Some(first) => *first,
+        None => {
+            cx.cookies
+                .try_create_and_insert(cookie, number, GFP_KERNEL_ACCOUNT)?;
+            number
+        }
+    };
+    Ok(())
+}
+
+/// Returns a new cookie, or what the task with a number got, if that is not 0.
+fn cookie(cx: &mut Prepare<'_>, first: u32) -> Result<Arc<Cookie>> {
+    if let Some(cookie) = cx.cookies.get(&first) {
+        return Ok(cookie.clone());
+    }
+    let cookie = Cookie::new().map_err(|e| {
+        cx.fail(
+            e,
+            format_args!("prctl(PR_SCHED_CORE): {e:?}: not on this machine"),
+        )
+    })?;
+    let cookie = Arc::new(cookie, GFP_KERNEL_ACCOUNT)?;
+
+    if first != 0 {
+        cx.cookies
+            .try_create_and_insert(first, cookie.clone(), GFP_KERNEL_ACCOUNT)?;
+    }
+    Ok(cookie)
 }
 
 /// Checks that the caller has the label of the image, if that has one.
@@ -185,7 +237,19 @@ impl Resource for AttrState {
 
         attrs.label_len = label.len() as u32;
         find_login(cx, &mut attrs)?;
-        Ok(Found { attrs, label })
+        find_cookie(cx, &mut attrs)?;
+        let policy = match cx.member()?.mm {
+            0 => None,
+            _ => policy::of_task(cx)?,
+        };
+        if policy.is_some() {
+            attrs.flags |= uapi::CR_ATTR_POLICY;
+        }
+        Ok(Found {
+            attrs,
+            label,
+            policy,
+        })
     }
 
     fn save<T: Transport>(
@@ -197,6 +261,9 @@ impl Resource for AttrState {
         if !found.label.is_empty() {
             to.text(Text::new(&found.label).ok_or(EINVAL)?)?;
         }
+        if let Some(policy) = &found.policy {
+            to.record(policy)?;
+        }
         Ok(())
     }
 
@@ -204,7 +271,13 @@ impl Resource for AttrState {
         let label_follows = core::mem::take(&mut image.label_follows);
 
         match item {
-            Item::Task(task) => image.leads = Leads::of(task),
+            Item::Task(task) => {
+                image.leads = Leads::of(task);
+                image.has_mm = task.has_mm();
+            }
+            Item::Policy(policy) if !image.has_mm => {
+                image.policies.push(*policy, GFP_KERNEL_ACCOUNT)?
+            }
             Item::TaskAttrs(attrs) => {
                 image.attrs = Some(*attrs);
                 image.label_follows = attrs.label_len() != 0;
@@ -234,20 +307,20 @@ impl Resource for AttrState {
         let attrs = Attrs::new(attrs(&saved))
             .map_err(|(e, what)| cx.fail(e, format_args!("{what}: {e:?}")))?;
         let cookie = if saved.flags & uapi::CR_ATTR_CORE_SCHED != 0 {
-            let cookie = Cookie::new().map_err(|e| {
-                cx.fail(
-                    e,
-                    format_args!("prctl(PR_SCHED_CORE): {e:?}: not on this machine"),
-                )
-            })?;
-            Some(cookie)
+            Some(cookie(cx, saved.core_cookie)?)
         } else {
             None
+        };
+
+        let policy = match image.has_mm {
+            true => None,
+            false => Some(policy::begin(cx, &image.policies)?),
         };
 
         Ok(Some(Prepared {
             attrs,
             cookie,
+            policy,
             login,
             // The others get theirs from whoever makes them.
             leads: match cx.is_root() {
@@ -265,6 +338,9 @@ impl Resource for AttrState {
         caller.set_attrs(&prepared.attrs);
         if let Some(cookie) = &prepared.cookie {
             caller.set_cookie(cookie);
+        }
+        if let Some(policy) = prepared.policy {
+            policy.commit(caller);
         }
         if let Some(login) = prepared.login {
             login.commit(caller);

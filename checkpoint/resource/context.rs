@@ -17,9 +17,12 @@ use kernel::{
     },
     prelude::*,
     rbtree::RBTree,
+    sync::Arc,
     task::{
+        attrs::Cookie,
         state::Comm,
         timers::{
+            ForThreads,
             Setting,
             Timers, //
         },
@@ -37,6 +40,7 @@ use crate::{
             Opened, //
         },
         process,
+        seccomp::Made,
         Scope, //
     },
     stream::Failure,
@@ -77,6 +81,8 @@ pub(crate) struct Collect<'a> {
     pub(crate) timers: KVVec<Setting>,
     /// The descriptors of the tables that have not been looked at, by the place of their task.
     tables: RBTree<usize, KVVec<Descriptor>>,
+    /// By cookies of core scheduling, the numbers of the first tasks that have them.
+    pub(super) cookies: RBTree<usize, u32>,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
@@ -104,6 +110,7 @@ impl<'a> Collect<'a> {
             process: None,
             timers: KVVec::new(),
             tables: RBTree::new(),
+            cookies: RBTree::new(),
             log,
             logged: false,
             tolerated: None,
@@ -232,6 +239,12 @@ pub(crate) struct Restart<'a> {
     tables: RBTree<u32, SharedTable>,
     /// Likewise where paths begin.
     dirs: RBTree<u32, SharedDirs>,
+    /// Timers, by the number that the image has for their process.
+    timers: RBTree<Pid, ForThreads>,
+    /// Cookies of core scheduling, by the number of the first task that has it.
+    cookies: RBTree<u32, Arc<Cookie>>,
+    /// Filters of system calls, in the order in which they were made.
+    filters: KVVec<Made>,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
@@ -246,8 +259,36 @@ impl<'a> Restart<'a> {
             objects: Opened::default(),
             tables: RBTree::new(),
             dirs: RBTree::new(),
+            timers: RBTree::new(),
+            cookies: RBTree::new(),
+            filters: KVVec::new(),
             log,
             logged: false,
+        }
+    }
+
+    /// Checks that the threads are in the image that timers are for. `tasks` are the numbers of all, each
+    /// with that of its process.
+    pub(crate) fn check_timers(&mut self, tasks: impl Iterator<Item = (Pid, Pid)>) -> Result {
+        let mut processes = RBTree::<Pid, Pid>::new();
+
+        if !self.timers.iter().any(|(_, timers)| timers.names_threads()) {
+            return Ok(());
+        }
+        for (pid, tgid) in tasks {
+            processes.try_create_and_insert(pid, tgid, GFP_KERNEL_ACCOUNT)?;
+        }
+        let found = self.timers.iter().find_map(|(process, timers)| {
+            timers
+                .unclaimed(|tid| processes.get(&tid) == Some(process))
+                .map(|(id, tid)| (*process, id, tid))
+        });
+        match found {
+            None => Ok(()),
+            Some((process, id, tid)) => Err(self.fail(
+                EINVAL,
+                format_args!("task {process}: timer {id}: it has no thread {tid}"),
+            )),
         }
     }
 
@@ -271,6 +312,9 @@ impl<'a> Restart<'a> {
         self.objects = Opened::default();
         self.tables = RBTree::new();
         self.dirs = RBTree::new();
+        self.timers = RBTree::new();
+        self.cookies = RBTree::new();
+        self.filters = KVVec::new();
     }
 }
 
@@ -288,8 +332,16 @@ pub(crate) struct Prepare<'a> {
     pub(crate) tables: &'a mut RBTree<u32, SharedTable>,
     /// Likewise where paths begin.
     pub(crate) dirs: &'a mut RBTree<u32, SharedDirs>,
-    /// What the timers of the image have become, which have sent some of the pending signals.
+    /// What the timers of the process have become, if the task leads it.
     pub(crate) timers: Timers,
+    /// Likewise of all processes, by the numbers that the image has for these.
+    pub(crate) shared_timers: &'a mut RBTree<Pid, ForThreads>,
+    /// The number that the image has for the process of the task.
+    pub(crate) tgid: Pid,
+    /// Cookies of core scheduling, by the number of the first task that has it.
+    pub(crate) cookies: &'a mut RBTree<u32, Arc<Cookie>>,
+    /// What filters of system calls were made of, for tasks before this.
+    pub(crate) filters: &'a mut KVVec<Made>,
     /// Number of the task in the image, 1 is the first.
     pub(crate) number: u32,
     /// What the image calls the task; [`None`] if that is clear.
@@ -314,6 +366,10 @@ impl<'a> Prepare<'a> {
             tables: &mut restart.tables,
             dirs: &mut restart.dirs,
             timers: Timers::default(),
+            shared_timers: &mut restart.timers,
+            tgid: 0,
+            cookies: &mut restart.cookies,
+            filters: &mut restart.filters,
             number,
             name,
             log: restart.log,
@@ -331,6 +387,11 @@ impl<'a> Prepare<'a> {
         }
         *self.logged = true;
         error
+    }
+
+    /// Returns the timers of the process, which have sent some of the pending signals.
+    pub(crate) fn process_timers(&self) -> Option<&ForThreads> {
+        self.shared_timers.get(&self.tgid)
     }
 
     /// Tells whether the task is the first of the image.

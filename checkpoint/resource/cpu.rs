@@ -55,6 +55,9 @@ use crate::{
 
 pub(crate) struct CpuState;
 
+/// There is no alternate stack.
+const SS_DISABLE: u32 = 2;
+
 /// What was found.
 pub(crate) struct Found {
     thread: image::Thread,
@@ -68,13 +71,14 @@ pub(crate) struct Image {
     thread: Option<image::Thread>,
     cpu: Option<image::Cpu>,
     xstate: KVVec<u64>,
+    /// It has ended, and has nothing that the kernel might use in the memory of its threads.
+    outlived: bool,
 }
 
 /// What is committed.
 pub(crate) struct Prepared {
     thread: Thread,
-    registers: Registers,
-    xstate: XState,
+    registers: Option<(Registers, XState)>,
 }
 
 /// Makes a record of what the kernel says.
@@ -96,6 +100,9 @@ fn record(from: &uapi::cr_hdr_thread, xstate_len: u32) -> image::Thread {
         compat_robust_list: from.compat_robust_list,
         flags: from.flags,
         reserved: 0,
+        dispatch_selector: from.dispatch_selector,
+        dispatch_offset: from.dispatch_offset,
+        dispatch_len: from.dispatch_len,
     }
 }
 
@@ -118,6 +125,9 @@ fn thread(from: &image::Thread) -> uapi::cr_hdr_thread {
         compat_robust_list: from.compat_robust_list,
         flags: from.flags,
         reserved: 0,
+        dispatch_selector: from.dispatch_selector,
+        dispatch_offset: from.dispatch_offset,
+        dispatch_len: from.dispatch_len,
     }
 }
 
@@ -140,6 +150,12 @@ impl Resource for CpuState {
         if cx.to_self {
             // The call is over, and this is what it returned.
             cpu.ax = 0;
+            cpu.orig_ax = u64::MAX;
+        }
+        let vfork = cx.tree.vfork(cx.member()?);
+        if vfork != 0 {
+            // It waits for nothing but the end of the call, of which this is the result.
+            cpu.ax = vfork as u64;
             cpu.orig_ax = u64::MAX;
         }
 
@@ -178,6 +194,7 @@ impl Resource for CpuState {
 
     fn take(image: &mut Self::Image, item: &Item<'_>) -> Result {
         match item {
+            Item::Task(task) => image.outlived = task.is_process() && !task.is_alive(),
             Item::Thread(thread) => image.thread = Some(*thread),
             Item::Cpu(cpu) => image.cpu = Some(*cpu),
             Item::XState(bytes) => {
@@ -193,7 +210,15 @@ impl Resource for CpuState {
 
     fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
         let (Some(saved), Some(cpu)) = (image.thread, image.cpu) else {
-            return Ok(None);
+            let none = Thread::new(uapi::cr_hdr_thread {
+                altstack_flags: SS_DISABLE,
+                ..Default::default()
+            });
+
+            return Ok(none.ok().filter(|_| image.outlived).map(|thread| Prepared {
+                thread,
+                registers: None,
+            }));
         };
 
         let thread = Thread::new(thread(&saved)).map_err(|field| {
@@ -202,6 +227,9 @@ impl Resource for CpuState {
                 format_args!("thread: {field}: a value that no thread has"),
             )
         })?;
+        cx.caller
+            .may_dispatch(&thread)
+            .map_err(|e| cx.fail(e, format_args!("prctl(PR_SET_SYSCALL_USER_DISPATCH): {e:?}")))?;
         let registers = Registers::new(transmute!(cpu)).map_err(|register| {
             cx.fail(
                 EINVAL,
@@ -213,8 +241,7 @@ impl Resource for CpuState {
 
         Ok(Some(Prepared {
             thread,
-            registers,
-            xstate,
+            registers: Some((registers, xstate)),
         }))
     }
 
@@ -222,7 +249,9 @@ impl Resource for CpuState {
         if let Some(prepared) = prepared {
             caller.reset();
             caller.set_thread(&prepared.thread);
-            caller.set_registers(&prepared.registers, &prepared.xstate);
+            if let Some((registers, xstate)) = &prepared.registers {
+                caller.set_registers(registers, xstate);
+            }
         }
     }
 }
@@ -383,7 +412,7 @@ mod tests {
             }) == Some("altstack_size")
         );
         assert!(refused(&|t| t.restart_kind = 99) == Some("restart_args"));
-        assert!(refused(&|t| t.flags = 4) == Some("flags"));
+        assert!(refused(&|t| t.flags = 8) == Some("flags"));
         assert!(refused(&|t| t.compat_robust_list = 1 << 32) == Some("compat_robust_list"));
         assert!(
             refused(&|t| {

@@ -71,7 +71,7 @@ use crate::{
 
 mod aio;
 mod guard;
-mod policy;
+pub(super) mod policy;
 
 pub(crate) struct MmState;
 

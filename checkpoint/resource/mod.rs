@@ -114,6 +114,13 @@ pub(crate) trait Resource {
         Ok(())
     }
 
+    /// The commit comes when all tasks are what the image says, by [`ready`](Resource::ready) and the
+    /// commits of others; nobody is in user mode by then.
+    const LATE: bool = false;
+
+    /// Makes the caller what the image says, for a commit that is late. This cannot fail.
+    fn ready(_prepared: &mut Self::Prepared, _caller: &CurrentTask) {}
+
     /// Makes the caller what the image says. This cannot fail.
     fn commit(prepared: Self::Prepared, caller: &CurrentTask);
 }
@@ -257,9 +264,23 @@ macro_rules! resources {
                 Ok(())
             }
 
-            /// Commits all resources, in the order of the list.
+            /// Commits all resources, in the order of the list, but for the late ones.
             #[inline(never)]
-            pub(crate) fn commit(mut self: KBox<Self>, caller: &CurrentTask) {
+            pub(crate) fn commit(&mut self, caller: &CurrentTask) {
+                $(
+                    if <$module::$resource as Resource>::LATE {
+                        if let Some(prepared) = &mut self.$module {
+                            $module::$resource::ready(prepared, caller);
+                        }
+                    } else if let Some(prepared) = self.$module.take() {
+                        $module::$resource::commit(prepared, caller);
+                    }
+                )*
+            }
+
+            /// Commits those that are late.
+            #[inline(never)]
+            pub(crate) fn start(mut self: KBox<Self>, caller: &CurrentTask) {
                 $(
                     if let Some(prepared) = self.$module.take() {
                         $module::$resource::commit(prepared, caller);

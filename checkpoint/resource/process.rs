@@ -10,7 +10,6 @@ use kernel::{
         signals::{
             Action,
             JobControl,
-            Pending,
             ProcessSignals,
             Queue,
             RawActions, //
@@ -54,10 +53,8 @@ pub(crate) struct ProcessState;
 #[derive(Default)]
 pub(crate) struct Image {
     process: Option<image::Process>,
-    /// The ids of all timers.
-    timers: KVVec<i32>,
     actions: KVVec<image::SigAction>,
-    pending: KVVec<Pending>,
+    pending: KVVec<image::SigInfo>,
     /// The actions are those of another process.
     shares_actions: bool,
 }
@@ -175,14 +172,11 @@ impl Resource for ProcessState {
     fn take(image: &mut Self::Image, item: &Item<'_>) -> Result {
         match item {
             Item::Task(task) => image.shares_actions = task.sighand != 0,
-            Item::Timer(timer) => image.timers.push(timer.id, GFP_KERNEL_ACCOUNT)?,
             Item::Process(process) => image.process = Some(*process),
             Item::SigAction(action) => image.actions.push(*action, GFP_KERNEL_ACCOUNT)?,
             // Those before are of the thread.
             Item::SigInfo(record) if image.process.is_some() => {
-                image
-                    .pending
-                    .push(signals::pending(record, &image.timers)?, GFP_KERNEL_ACCOUNT)?;
+                image.pending.push(*record, GFP_KERNEL_ACCOUNT)?;
             }
             _ => (),
         }
@@ -241,19 +235,28 @@ impl Resource for ProcessState {
         Ok(Some(Prepared {
             control,
             actions: (!image.shares_actions).then_some(actions),
-            queue: signals::prepare_queue(cx, &image.pending, true)?,
+            queue: signals::prepare_queue(cx, &image.pending, None)?,
             timers: core::mem::take(&mut cx.timers),
         }))
     }
 
-    fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
+    /// Other threads may have signals of timers.
+    const LATE: bool = true;
+
+    fn ready(prepared: &mut Self::Prepared, caller: &CurrentTask) {
         if let Some(prepared) = prepared {
             caller.set_process_signals(
                 prepared.control,
                 prepared.actions.as_ref(),
-                prepared.queue,
-                prepared.timers,
+                core::mem::take(&mut prepared.queue),
+                &prepared.timers,
             );
+        }
+    }
+
+    fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
+        if let Some(prepared) = prepared {
+            caller.start_timers(prepared.timers);
         }
     }
 }

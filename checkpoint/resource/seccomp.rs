@@ -13,6 +13,7 @@ use kernel::{
     prelude::*,
     task::{
         creds::seccomp::{
+            self,
             Filter,
             Filtering, //
         },
@@ -64,6 +65,27 @@ pub(crate) struct Seccomp {
     no_tsc: bool,
 }
 
+/// What filters were made of, behind those that the caller of restart(2) has; and these. Tasks that had
+/// the same have the same again, so that seccomp(`SECCOMP_FILTER_FLAG_TSYNC`) finds threads to be of
+/// one lineage.
+pub(crate) struct Made {
+    filters: KVVec<Filter>,
+    same: usize,
+    made: seccomp::Made,
+}
+
+impl Made {
+    /// Returns with how many filters another list begins as this does, of those that were made.
+    fn common(&self, filters: &[Filter], same: usize) -> usize {
+        if self.same != same {
+            return 0;
+        }
+        let equal = self.filters.iter().zip(filters).take_while(|(a, b)| a == b);
+
+        equal.count().saturating_sub(same)
+    }
+}
+
 /// What the caller is going to have.
 pub(crate) enum Prepared {
     /// What it has.
@@ -88,7 +110,7 @@ impl Seccomp {
     }
 
     /// Makes the filters that the caller has not got.
-    fn filter(&self, cx: &mut Prepare<'_>) -> Result<Filtering> {
+    fn filter(self, cx: &mut Prepare<'_>) -> Result<Filtering> {
         let mut filtering = Filtering::new(cx.caller);
         // What cannot be looked at is not the same.
         let own = cx.caller.seccomp_filters()?.unwrap_or_default();
@@ -103,7 +125,18 @@ impl Seccomp {
                 format_args!("seccomp: filters take no_new_privs or CAP_SYS_ADMIN"),
             ));
         }
-        for (number, filter) in self.filters.iter().enumerate().skip(same) {
+        let known = cx
+            .filters
+            .iter()
+            .map(|made| (made.common(&self.filters, same), made))
+            .max_by_key(|(common, _)| *common);
+        let mut begun = same;
+        if let Some((common, made)) = known {
+            // At most CR_FILTERS_MAX.
+            filtering.begin_with(&made.made, common as u32);
+            begun += common;
+        }
+        for (number, filter) in self.filters.iter().enumerate().skip(begun) {
             filtering.push(filter).map_err(|e| {
                 let number = number + 1;
                 if e == EINVAL {
@@ -112,6 +145,18 @@ impl Seccomp {
                     cx.fail(e, format_args!("seccomp: filter {number}: {e:?}"))
                 }
             })?;
+        }
+        if begun < self.filters.len() {
+            if let Some(made) = filtering.share() {
+                cx.filters.push(
+                    Made {
+                        filters: self.filters,
+                        same,
+                        made,
+                    },
+                    GFP_KERNEL_ACCOUNT,
+                )?;
+            }
         }
         Ok(filtering)
     }

@@ -16,11 +16,9 @@ use kernel::{
             Queue,
             Signals, //
         },
-        timers::{
-            Setting,
-            Timers, //
-        },
-        CurrentTask, //
+        timers::Setting,
+        CurrentTask,
+        Pid, //
     },
 };
 
@@ -50,9 +48,8 @@ pub(crate) struct SignalState;
 #[derive(Default)]
 pub(crate) struct Image {
     signals: Option<image::Signals>,
-    /// The ids of all timers.
-    timers: KVVec<i32>,
-    pending: KVVec<Pending>,
+    pending: KVVec<image::SigInfo>,
+    tid: Pid,
     /// The next signals wait for the thread.
     own: bool,
 }
@@ -147,39 +144,31 @@ pub(super) fn save_pending<T: Transport>(
     Ok(())
 }
 
-/// Makes what an image says of a pending signal. `timers` are the ids of all timers.
-pub(super) fn pending(record: &image::SigInfo, timers: &[i32]) -> Result<Pending> {
-    Ok(Pending {
-        timer: match record.timer.checked_sub(1) {
-            None => None,
-            Some(place) => Some(*timers.get(place as usize).ok_or(EINVAL)?),
-        },
-        info: record.info,
-    })
-}
-
-/// Gets pending signals ready, some of which `cx.timers` have sent.
+/// Gets pending signals ready, some of which the timers of the process have sent. They are for the
+/// thread that an image has with a number, or for any.
 pub(super) fn prepare_queue(
     cx: &mut Prepare<'_>,
-    pending: &[Pending],
-    shared: bool,
+    pending: &[image::SigInfo],
+    thread: Option<Pid>,
 ) -> Result<Queue> {
-    let mut queue = Queue::new(shared);
-    let timers = core::mem::take(&mut cx.timers);
-    let filled = fill_queue(cx, &mut queue, pending, &timers);
+    let mut queue = Queue::new(thread);
 
-    cx.timers = timers;
-    filled.map(|()| queue)
-}
+    for (i, record) in pending.iter().enumerate() {
+        let timers = cx.process_timers();
+        let timer = match record.timer.checked_sub(1) {
+            None => Ok(None),
+            Some(place) => timers
+                .and_then(|timers| timers.id(place as usize))
+                .map(Some)
+                .ok_or(EINVAL),
+        };
+        let pushed = timer.and_then(|timer| {
+            let info = record.info;
 
-fn fill_queue(
-    cx: &mut Prepare<'_>,
-    queue: &mut Queue,
-    pending: &[Pending],
-    timers: &Timers,
-) -> Result {
-    for (i, signal) in pending.iter().enumerate() {
-        queue.push(signal, timers).map_err(|e| {
+            queue.push(&Pending { timer, info }, timers)
+        });
+
+        pushed.map_err(|e| {
             if e == EAGAIN {
                 cx.fail(
                     e,
@@ -201,7 +190,7 @@ fn fill_queue(
             }
         })?;
     }
-    Ok(())
+    Ok(queue)
 }
 
 impl Resource for SignalState {
@@ -230,15 +219,13 @@ impl Resource for SignalState {
 
     fn take(image: &mut Self::Image, item: &Item<'_>) -> Result {
         match item {
-            Item::Timer(timer) => image.timers.push(timer.id, GFP_KERNEL_ACCOUNT)?,
+            Item::Task(task) => image.tid = task.pid,
             Item::Signals(signals) => {
                 image.signals = Some(*signals);
                 image.own = true;
             }
             Item::SigInfo(record) if image.own => {
-                image
-                    .pending
-                    .push(pending(record, &image.timers)?, GFP_KERNEL_ACCOUNT)?;
+                image.pending.push(*record, GFP_KERNEL_ACCOUNT)?;
             }
             _ => image.own = false,
         }
@@ -252,7 +239,7 @@ impl Resource for SignalState {
 
         Ok(Some(Prepared {
             masks: masks(&signals),
-            queue: prepare_queue(cx, &image.pending, false)?,
+            queue: prepare_queue(cx, &image.pending, Some(image.tid))?,
         }))
     }
 
@@ -277,7 +264,7 @@ mod tests {
     }
 
     fn push(info: [u64; 16]) -> Result {
-        Queue::new(true).push(&Pending { timer: None, info }, &Timers::default())
+        Queue::new(None).push(&Pending { timer: None, info }, None)
     }
 
     #[test]

@@ -70,6 +70,7 @@ struct Relations {
     files: u32,
     fs: u32,
     sighand: u32,
+    vfork: Pid,
 }
 
 /// What an image says.
@@ -153,7 +154,7 @@ impl Found {
             files: relations.files,
             fs: relations.fs,
             sighand: relations.sighand,
-            reserved: 0,
+            vfork: relations.vfork,
         }
     }
 
@@ -275,6 +276,7 @@ impl Resource for TaskState {
                 files: member.files,
                 fs: member.fs,
                 sighand: member.sighand,
+                vfork: cx.tree.vfork(member),
             },
         ))
     }

@@ -18,7 +18,8 @@ use kernel::{
             Setting,
             Timers, //
         },
-        CurrentTask, //
+        CurrentTask,
+        Pid, //
     },
 };
 
@@ -56,8 +57,9 @@ pub(crate) struct Found {
 pub(crate) struct Image {
     process: Option<image::Timers>,
     timers: KVVec<image::Timer>,
-    /// The thread of the image.
-    tid: i32,
+    /// Of the task in the image.
+    tid: Pid,
+    tgid: Pid,
 }
 
 /// Makes a record of what the kernel says: clocks of one, the rest of the other.
@@ -132,6 +134,37 @@ fn setting(from: &image::Timer) -> Setting {
     }
 }
 
+/// Gets the timers of a process ready.
+fn prepare_all(
+    cx: &mut Prepare<'_>,
+    said: &image::Timers,
+    all: &[image::Timer],
+) -> Result<Timers> {
+    let mut timers = Timers::new(process(said))?;
+
+    for timer in all {
+        let id = timer.id;
+
+        timers.push(setting(timer)).map_err(|e| {
+            if e == EAGAIN {
+                cx.fail(
+                    e,
+                    format_args!("timer {id}: too many for RLIMIT_SIGPENDING"),
+                )
+            } else {
+                cx.fail(
+                    e,
+                    format_args!(
+                        "timer {id}: it cannot be created: clock {}: {e:?}",
+                        timer.clock
+                    ),
+                )
+            }
+        })?;
+    }
+    Ok(timers)
+}
+
 impl Resource for TimerState {
     const SCOPE: Scope = Scope::Process;
 
@@ -175,7 +208,7 @@ impl Resource for TimerState {
 
     fn take(image: &mut Image, item: &Item<'_>) -> Result {
         match item {
-            Item::Task(task) => image.tid = task.pid,
+            Item::Task(task) => (image.tid, image.tgid) = (task.pid, task.tgid),
             Item::Timers(timers) => image.process = Some(*timers),
             Item::Timer(timer) => image.timers.push(*timer, GFP_KERNEL_ACCOUNT)?,
             _ => (),
@@ -184,38 +217,17 @@ impl Resource for TimerState {
     }
 
     fn prepare(image: Image, cx: &mut Prepare<'_>) -> Result {
-        let Some(said) = image.process else {
-            return Ok(());
-        };
-        let mut timers = Timers::new(process(&said))?;
-
-        for timer in &image.timers {
-            let id = timer.id;
-
-            if timer.tid != 0 && timer.tid != image.tid {
-                return Err(cx.fail(
-                    EINVAL,
-                    format_args!("timer {id}: thread {} is not in the image", timer.tid),
-                ));
-            }
-            timers.push(setting(timer)).map_err(|e| {
-                if e == EAGAIN {
-                    cx.fail(
-                        e,
-                        format_args!("timer {id}: too many for RLIMIT_SIGPENDING"),
-                    )
-                } else {
-                    cx.fail(
-                        e,
-                        format_args!(
-                            "timer {id}: it cannot be created: clock {}: {e:?}",
-                            timer.clock
-                        ),
-                    )
-                }
-            })?;
+        cx.tgid = image.tgid;
+        if let Some(said) = image.process {
+            cx.timers = prepare_all(cx, &said, &image.timers)?;
+            let shared = cx.timers.share()?;
+            cx.shared_timers
+                .try_create_and_insert(image.tgid, shared, GFP_KERNEL_ACCOUNT)?;
         }
-        cx.timers = timers;
+        // A thread comes behind the leader, which has made them.
+        if let Some(shared) = cx.shared_timers.get_mut(&image.tgid) {
+            shared.claim(cx.caller, image.tid);
+        }
         Ok(())
     }
 
@@ -288,7 +300,8 @@ mod tests {
         assert!(refused(&|t| t.id = -1)?);
         assert!(refused(&|t| t.clock = 4)?);
         assert!(refused(&|t| t.clock = 99)?);
-        assert!(refused(&|t| t.clock = -5)?);
+        // Of no kind, of a thread.
+        assert!(refused(&|t| t.clock = -49)?);
         assert!(refused(&|t| t.signal = 0)?);
         assert!(refused(&|t| t.signal = 65)?);
         assert!(refused(&|t| t.notify = 3)?);
@@ -320,8 +333,14 @@ mod tests {
             ..sent(2)
         })?;
         timers.push(sent(3))?;
-        let mut queue = Queue::new(true);
-        let mut push = |id, signal| queue.push(&pending(id, signal), &timers);
+        timers.push(Setting {
+            notify: 4,
+            tid: 7,
+            ..sent(4)
+        })?;
+        let shared = timers.share()?;
+        let mut queue = Queue::new(None);
+        let mut push = |id, signal| queue.push(&pending(id, signal), Some(&shared));
 
         assert!(push(0, 10) == Err(EINVAL));
         // Armed: it has sent none.
@@ -329,6 +348,9 @@ mod tests {
         push(1, 10)?;
         assert!(push(1, 10) == Err(EINVAL));
         assert!(push(3, 12) == Err(EINVAL));
-        Ok(())
+        // It is for one thread, and no other.
+        assert!(push(4, 10) == Err(EINVAL));
+        assert!(Queue::new(Some(6)).push(&pending(4, 10), Some(&shared)) == Err(EINVAL));
+        Queue::new(Some(7)).push(&pending(4, 10), Some(&shared))
     }
 }

@@ -200,6 +200,7 @@ void checkpoint_task_reset(void);
 const char *checkpoint_thread_get(struct task_struct *task,
 				  struct cr_hdr_thread *to);
 const char *checkpoint_thread_unfit(const struct cr_hdr_thread *from);
+int checkpoint_dispatch_check(const struct cr_hdr_thread *from);
 void checkpoint_thread_set(const struct cr_hdr_thread *from);
 void checkpoint_reissue_interrupted(void);
 void checkpoint_finish_syscall(void);
@@ -298,6 +299,8 @@ bool checkpoint_is_killed(struct task_struct *task);
 int checkpoint_rest_of(struct task_struct *task, bool arrived);
 void checkpoint_freeze(void);
 bool checkpoint_pid_taken(pid_t pid);
+struct task_struct *checkpoint_vfork_child(struct task_struct *task);
+int wait_for_vfork_done(struct task_struct *child, struct completion *vfork);
 
 /**
  * struct checkpoint_claim - a task that is being saved or restarted
@@ -322,14 +325,27 @@ enum {
 
 /**
  * struct checkpoint_gate - where tasks wait for each other
- * @open: when all have come
- * @left: how many have not
+ * @ready: when all have become what the image says
+ * @open: when what begins with that has begun, and all may go
+ * @left: how many are not ready
+ * @starting: how many have something to begin, the caller of restart(2) among them
  * @refs: who has a pointer to it
+ * @work: what the caller does instead of going to user mode: it ends, if the image
+ *	has it as one that has ended, or goes on with vfork(2)
+ * @code: how it ends
+ * @vfork: the child that it waits for, with a reference
+ * @vfork_done: when that has ended before the caller is there
  */
 struct checkpoint_gate {
+	struct completion ready;
 	struct completion open;
 	atomic_t left;
+	atomic_t starting;
 	refcount_t refs;
+	struct callback_head work;
+	int code;
+	struct task_struct *vfork;
+	struct completion vfork_done;
 };
 
 /**
@@ -339,8 +355,11 @@ struct checkpoint_gate {
  * @ready: it may go on
  * @done: it has done what it was to do
  * @run: what it is to do
- * @arg: for @run
+ * @start: likewise when it has become what the image says, or all have
+ * @arg: for both
  * @gate: where it waits at the end
+ * @starts: @start is to be called when all have
+ * @vfork: the child that its vfork(2) waits for, with a reference, or NULL
  * @work: what it does behind the end
  * @result: what its system call returns
  * @next: CHECKPOINT_WORKER_*, behind @run
@@ -353,8 +372,11 @@ struct checkpoint_worker {
 	struct completion ready;
 	struct completion done;
 	void (*run)(void *arg);
+	void (*start)(void *arg);
 	void *arg;
 	struct checkpoint_gate *gate;
+	bool starts;
+	struct task_struct *vfork;
 	struct callback_head work;
 	unsigned long result;
 	int next;
@@ -366,17 +388,24 @@ struct checkpoint_worker *checkpoint_worker_create(u64 flags, pid_t pid,
 						   void (*run)(void *arg), void *arg);
 void checkpoint_worker_run(struct checkpoint_worker *worker,
 			   void (*run)(void *arg), void *arg);
-void checkpoint_worker_exit(struct checkpoint_worker *worker,
-			    void (*run)(void *arg), void *arg, int code,
+void checkpoint_worker_exit(struct checkpoint_worker *worker, void (*run)(void *arg),
+			    void (*start)(void *arg), void *arg, int code,
 			    int exit_signal, u32 flags,
+			    const struct cr_hdr_task_stats *stats);
+void checkpoint_worker_leave(struct checkpoint_worker *worker, void (*run)(void *arg),
+			     void (*start)(void *arg), void *arg, int code,
+			     struct checkpoint_gate *gate);
+void checkpoint_worker_left(struct checkpoint_worker *worker, int exit_signal, u32 flags,
 			    const struct cr_hdr_task_stats *stats);
 void checkpoint_worker_abort(struct checkpoint_worker *worker,
 			     void (*run)(void *arg), void *arg);
-void checkpoint_worker_release(struct checkpoint_worker *worker,
-			       void (*run)(void *arg), void *arg,
-			       struct checkpoint_gate *gate);
+void checkpoint_worker_release(struct checkpoint_worker *worker, void (*run)(void *arg),
+			       void (*start)(void *arg), void *arg, bool starts,
+			       struct task_struct *vfork, struct checkpoint_gate *gate);
 struct checkpoint_gate *checkpoint_gate_create(unsigned int nr);
-void checkpoint_gate_pass(struct checkpoint_gate *gate);
+void checkpoint_gate_ready(struct checkpoint_gate *gate);
+void checkpoint_gate_pass(struct checkpoint_gate *gate, struct task_struct *vfork);
+void checkpoint_gate_end(struct checkpoint_gate *gate, int code);
 void checkpoint_gate_drop(struct checkpoint_gate *gate);
 void checkpoint_share_namespaces(struct task_struct *task);
 void checkpoint_join_jobs(struct task_struct *task, struct task_struct *group,
@@ -572,6 +601,9 @@ int checkpoint_timers_get(struct task_struct *task, struct cr_hdr_timer *to,
 bool checkpoint_timer_sent(const struct sigqueue *q, u32 *id);
 struct k_itimer *checkpoint_timer_create(const struct cr_hdr_timer *from);
 void checkpoint_timer_free(struct k_itimer *timer);
+void checkpoint_timer_for(struct k_itimer *timer, bool signal, bool clock);
+void checkpoint_timer_hold(struct k_itimer *timer);
+void checkpoint_timer_put(struct k_itimer *timer);
 struct sigqueue *checkpoint_timer_signal(struct k_itimer *timer);
 void checkpoint_timers_add(const struct cr_hdr_timers *process, struct k_itimer **timers,
 			   const struct cr_hdr_timer *from, unsigned int nr);
@@ -597,7 +629,7 @@ int checkpoint_sched_prepare(const struct cr_hdr_sched *image, const u64 *cpus,
 int checkpoint_sched_apply(struct checkpoint_sched *sched, const char **what);
 void checkpoint_sched_put(struct checkpoint_sched *sched);
 void checkpoint_sched_commit(struct checkpoint_sched *sched);
-bool checkpoint_core_sched_get(struct task_struct *task);
+unsigned long checkpoint_core_sched_get(struct task_struct *task);
 int checkpoint_cookie_alloc(unsigned long *cookie);
 void checkpoint_cookie_put(unsigned long cookie);
 void checkpoint_cookie_set(unsigned long cookie);
@@ -677,6 +709,7 @@ struct seccomp_filter *checkpoint_filter_prepare(const u64 *insns,
 						 unsigned int nr_insns, bool log,
 						 struct seccomp_filter *prev,
 						 unsigned long *total);
+void checkpoint_filter_share(struct seccomp_filter *filter, unsigned long *total);
 void checkpoint_filter_drop(struct seccomp_filter *filter);
 void checkpoint_filter_commit(struct seccomp_filter *filter, unsigned int nr);
 bool checkpoint_may_filter(bool no_new_privs);
@@ -698,6 +731,7 @@ struct seccomp_filter *seccomp_filter_restore(const struct sock_fprog_kern *fpro
 					      bool log, struct seccomp_filter *prev,
 					      unsigned long *total);
 unsigned long seccomp_filter_total(void);
+void seccomp_filter_share(struct seccomp_filter *filter, unsigned long *total);
 void seccomp_filter_drop(struct seccomp_filter *filter);
 void seccomp_filter_install(struct seccomp_filter *filter, unsigned int nr);
 

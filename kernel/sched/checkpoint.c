@@ -456,16 +456,16 @@ void checkpoint_sched_commit(struct checkpoint_sched *sched)
 /*
  * Core scheduling
  *
- * A cookie means nothing but who may share a core with whom. A task that had one
- * gets one of its own, as by PR_SCHED_CORE_CREATE.
+ * A cookie means nothing but who may share a core with whom. Tasks of an image
+ * that had one get a new one, as by PR_SCHED_CORE_CREATE, and share it as they did.
  */
 
-bool checkpoint_core_sched_get(struct task_struct *task)
+unsigned long checkpoint_core_sched_get(struct task_struct *task)
 {
 #ifdef CONFIG_SCHED_CORE
 	return task->core_cookie;
 #else
-	return false;
+	return 0;
 #endif
 }
 

@@ -17,6 +17,7 @@
 #include <linux/nsproxy.h>
 #include <linux/overflow.h>
 #include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/posix-timers.h>
 #include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
@@ -282,33 +283,48 @@ static bool checkpoint_timer_is_cpu(const struct k_itimer *timer)
 	return timer->it_clock < 0;
 }
 
-/* What @task has to be for @timer to be saved, if it is not. */
+/* Tells whether @pid is of a thread that has ended, and not of one that leads others. */
+static bool checkpoint_thread_ended(struct pid *pid)
+{
+	struct task_struct *thread = pid_task(pid, PIDTYPE_PID);
+
+	return !thread || (thread->exit_state && !thread_group_leader(thread));
+}
+
+/* What keeps @timer of @task from being saved. */
 static const char *checkpoint_timer_obstacle(struct task_struct *task,
 					     const struct k_itimer *timer)
 {
-	const bool to_thread = timer->it_sigev_notify & SIGEV_THREAD_ID;
-
-	if (checkpoint_timer_is_cpu(timer) &&
-	    timer->it.cpu.pid != (CPUCLOCK_PERTHREAD(timer->it_clock) ?
-				  task_pid(task) : task_tgid(task)))
-		return "a timer for the processor time of another process or thread";
-	if (timer->it_pid != (to_thread ? task_pid(task) : task_tgid(task)))
-		return "a timer with a signal for another thread";
+	/* Threads are those of the process: timer_create(2) takes no others. */
+	if (checkpoint_timer_is_cpu(timer) && !CPUCLOCK_PERTHREAD(timer->it_clock) &&
+	    timer->it.cpu.pid != task_tgid(task))
+		return "a timer for the processor time of another process";
 	return NULL;
 }
 
-/* The number of a clock, without that of the process or thread it is of. */
-static clockid_t checkpoint_timer_clock(clockid_t clock)
+/*
+ * The number of a clock, without that of the process that it is of. Of a thread, it
+ * is there unless that is @task, or has ended.
+ */
+static clockid_t checkpoint_timer_clock(struct task_struct *task,
+					const struct k_itimer *timer, u32 *flags)
 {
+	const clockid_t clock = timer->it_clock;
 	const clockid_t which = CPUCLOCK_WHICH(clock);
+	struct pid *pid;
 
 	if (clock >= 0)
 		return clock;
-	if (CPUCLOCK_PERTHREAD(clock))
-		return which == CPUCLOCK_SCHED ? CLOCK_THREAD_CPUTIME_ID :
-						 make_thread_cpuclock(0, which);
-	return which == CPUCLOCK_SCHED ? CLOCK_PROCESS_CPUTIME_ID :
-					 make_process_cpuclock(0, which);
+	if (!CPUCLOCK_PERTHREAD(clock))
+		return which == CPUCLOCK_SCHED ? CLOCK_PROCESS_CPUTIME_ID :
+						 make_process_cpuclock(0, which);
+	pid = timer->it.cpu.pid;
+	if (checkpoint_thread_ended(pid))
+		*flags |= CR_TIMER_CLOCK_ENDED;
+	else if (pid != task_pid(task))
+		return make_thread_cpuclock(pid_nr_ns(pid, task_active_pid_ns(task)), which);
+	return which == CPUCLOCK_SCHED ? CLOCK_THREAD_CPUTIME_ID :
+					 make_thread_cpuclock(0, which);
 }
 
 static bool checkpoint_timer_armed(const struct k_itimer *timer)
@@ -336,12 +352,16 @@ static void checkpoint_timer_get(struct task_struct *task, struct k_itimer *time
 
 	memset(to, 0, sizeof(*to));
 	to->id = timer->it_id;
-	to->clock = checkpoint_timer_clock(timer->it_clock);
+	to->clock = checkpoint_timer_clock(task, timer, &to->flags);
 	to->notify = timer->it_sigev_notify;
 	to->signal = timer->sigq.info.si_signo;
 	memcpy(&to->value, &timer->sigq.info.si_value, sizeof(to->value));
-	if (timer->it_sigev_notify & SIGEV_THREAD_ID)
-		to->tid = pid_vnr(timer->it_pid);
+	if (timer->it_sigev_notify & SIGEV_THREAD_ID) {
+		if (checkpoint_thread_ended(timer->it_pid))
+			to->flags |= CR_TIMER_THREAD_ENDED;
+		else
+			to->tid = pid_nr_ns(timer->it_pid, task_active_pid_ns(task));
+	}
 
 	spin_lock_irq(&timer->it_lock);
 	/*
@@ -419,11 +439,31 @@ bool checkpoint_timer_sent(const struct sigqueue *q, u32 *id)
 	       timer->it_signal_seq == timer->it_sigqueue_seq;
 }
 
+/* What is left of a thread that has ended: its struct pid, with a reference. */
+static struct pid *checkpoint_pid_of_ended(void)
+{
+	struct pid *pid = alloc_pid(task_active_pid_ns(current), NULL, 0);
+
+	if (IS_ERR(pid))
+		return pid;
+	get_pid(pid);
+	free_pid(pid);
+	return pid;
+}
+
+/* Puts a pid in the place of another. Nobody else looks there. */
+static void checkpoint_replace_pid(struct pid **at, struct pid *pid)
+{
+	put_pid(*at);
+	*at = pid;
+}
+
 /**
  * checkpoint_timer_create - make a timer that can become one of the caller's
  * @from: what an image says, with numbers in the ranges of their fields
  *
- * As timer_create(2), with its checks and limits; nobody knows the timer yet.
+ * As timer_create(2), with its checks and limits; nobody knows the timer yet. Which
+ * thread it is for is said by checkpoint_timer_for() when that is there.
  *
  * Return: the timer, for checkpoint_timers_start() or checkpoint_timer_free();
  * -EINVAL or -EOPNOTSUPP for a clock that has no timers, -EAGAIN if the caller has
@@ -431,7 +471,9 @@ bool checkpoint_timer_sent(const struct sigqueue *q, u32 *id)
  */
 struct k_itimer *checkpoint_timer_create(const struct cr_hdr_timer *from)
 {
-	const struct k_clock *kc = clockid_to_kclock(from->clock);
+	const clockid_t clock = from->clock < 0 && CPUCLOCK_PERTHREAD(from->clock) ?
+		make_thread_cpuclock(0, CPUCLOCK_WHICH(from->clock)) : from->clock;
+	const struct k_clock *kc = clockid_to_kclock(clock);
 	struct k_itimer *timer;
 	struct pid *pid;
 	int ret;
@@ -447,7 +489,7 @@ struct k_itimer *checkpoint_timer_create(const struct cr_hdr_timer *from)
 
 	spin_lock_init(&timer->it_lock);
 	timer->it_id = from->id;
-	timer->it_clock = from->clock;
+	timer->it_clock = clock;
 	timer->kclock = kc;
 	timer->it_overrun = -1LL;
 	timer->it_sigev_notify = from->notify;
@@ -469,7 +511,48 @@ struct k_itimer *checkpoint_timer_create(const struct cr_hdr_timer *from)
 		posixtimer_putref(timer);
 		return ERR_PTR(ret);
 	}
+
+	if (from->flags & CR_TIMER_THREAD_ENDED) {
+		pid = checkpoint_pid_of_ended();
+		if (IS_ERR(pid))
+			goto failed;
+		checkpoint_replace_pid(&timer->it_pid, pid);
+	}
+	if (from->flags & CR_TIMER_CLOCK_ENDED) {
+		pid = checkpoint_pid_of_ended();
+		if (IS_ERR(pid))
+			goto failed;
+		checkpoint_replace_pid(&timer->it.cpu.pid, pid);
+	}
 	return timer;
+failed:
+	checkpoint_timer_free(timer);
+	return ERR_CAST(pid);
+}
+
+/**
+ * checkpoint_timer_for - make the current task the one that a timer is for
+ * @timer: what checkpoint_timer_create() made for the process, not started yet
+ * @signal: it gets the signal
+ * @clock: its processor time is what counts
+ */
+void checkpoint_timer_for(struct k_itimer *timer, bool signal, bool clock)
+{
+	if (signal)
+		checkpoint_replace_pid(&timer->it_pid, get_pid(task_pid(current)));
+	if (clock)
+		checkpoint_replace_pid(&timer->it.cpu.pid, get_pid(task_pid(current)));
+}
+
+/* One more reference on a timer, and the end of one. */
+void checkpoint_timer_hold(struct k_itimer *timer)
+{
+	posixtimer_sigqueue_getref(&timer->sigq);
+}
+
+void checkpoint_timer_put(struct k_itimer *timer)
+{
+	posixtimer_putref(timer);
 }
 
 /* Drops a timer that checkpoint_timer_create() made and nobody knows. */

@@ -34,8 +34,11 @@ pub(super) fn collect(cx: &mut Collect<'_>, space: &AddressSpace) -> Result<KVVe
     let mut policies = KVVec::new();
     let mut end = 0;
 
-    if let Some(found) = policy::Policy::of_task(cx.task) {
-        policies.push(read(&found)?, GFP_KERNEL_ACCOUNT)?;
+    // Otherwise it is that of a thread, which has it itself.
+    if cx.member()?.is_alive() {
+        if let Some(found) = of_task(cx)? {
+            policies.push(found, GFP_KERNEL_ACCOUNT)?;
+        }
     }
     while let Some(found) = space.policy_above(end)? {
         if policies.len() >= uapi::CR_POLICIES_MAX as usize {
@@ -48,6 +51,13 @@ pub(super) fn collect(cx: &mut Collect<'_>, space: &AddressSpace) -> Result<KVVe
         policies.push(read(&found)?, GFP_KERNEL_ACCOUNT)?;
     }
     Ok(policies)
+}
+
+/// Finds the policy of the task, if set_mempolicy(2) gave it one.
+pub(in crate::resource) fn of_task(cx: &Collect<'_>) -> Result<Option<Policy>> {
+    policy::Policy::of_task(cx.task)
+        .map(|found| read(&found))
+        .transpose()
 }
 
 /// Makes a record of what the kernel has.
@@ -79,7 +89,7 @@ pub(super) fn set(
 }
 
 /// Gives the caller the policy of the task, or that of a task which has none.
-pub(super) fn begin(cx: &mut Prepare<'_>, policies: &[Policy]) -> Result<TaskPolicy> {
+pub(in crate::resource) fn begin(cx: &mut Prepare<'_>, policies: &[Policy]) -> Result<TaskPolicy> {
     let mut own = policies.iter().filter(|policy| policy.is_of_task());
     let policy = match own.next() {
         Some(policy) => Some(policy::Policy::from_bytes(policy.as_bytes())?),

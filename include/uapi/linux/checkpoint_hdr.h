@@ -215,7 +215,7 @@ struct cr_hdr_head {
  * @files: likewise for its descriptor table
  * @fs: likewise for the place where its paths begin
  * @sighand: likewise for the actions of its signals
- * @reserved: 0
+ * @vfork: pid of the task that its vfork(2) waits for, 0 if it is in none
  *
  * Tasks come after the leader of their group.
  */
@@ -238,7 +238,7 @@ struct cr_hdr_task {
 	__u32 files;
 	__u32 fs;
 	__u32 sighand;
-	__u32 reserved;
+	__s32 vfork;
 } __attribute__((aligned(8)));
 
 /* In what is said of other tasks than one: struct cr_hdr_task_stats */
@@ -421,10 +421,13 @@ struct cr_hdr_sched {
 #define CR_ATTR_NO_CPUID	0x20	/* arch_prctl(ARCH_SET_CPUID, 0) */
 #define CR_ATTR_CORE_SCHED	0x40	/* has a cookie of PR_SCHED_CORE */
 #define CR_ATTR_LOGINUID	0x80	/* @loginuid and @sessionid are set */
+#define CR_ATTR_POLICY		0x100	/* a CR_HDR_POLICY follows */
 
 /**
  * struct cr_hdr_task_attrs - what prctl(2) and /proc/PID set; a CR_HDR_STRING
- *	with the label of the security module follows if @label_len is not 0
+ *	with the label of the security module follows if @label_len is not 0,
+ *	then, with CR_ATTR_POLICY, the policy of set_mempolicy(2) of a task that
+ *	comes without an address space
  * @oom_score_adj: /proc/PID/oom_score_adj
  * @oom_score_adj_min: the least that it may become without a capability
  * @pdeath_signal: prctl(PR_SET_PDEATHSIG)
@@ -435,6 +438,9 @@ struct cr_hdr_sched {
  * @loginuid: /proc/PID/loginuid, in the user namespace of the checkpointer
  * @sessionid: /proc/PID/sessionid
  * @label_len: bytes of the label
+ * @core_cookie: number of a task, the first that has the same cookie of
+ *	PR_SCHED_CORE; 0 if none has, or without CR_ATTR_CORE_SCHED
+ * @reserved: 0
  */
 struct cr_hdr_task_attrs {
 	__s32 oom_score_adj;
@@ -447,11 +453,14 @@ struct cr_hdr_task_attrs {
 	__u32 loginuid;
 	__u32 sessionid;
 	__u32 label_len;
+	__u32 core_cookie;
+	__u32 reserved;
 } __attribute__((aligned(8)));
 
 /* flags of struct cr_hdr_thread */
 #define CR_THREAD_IA32		0x1	/* a 32-bit program */
 #define CR_THREAD_RESTART_COMPAT 0x2	/* the interrupted call is a 32-bit one */
+#define CR_THREAD_DISPATCH	0x4	/* prctl(PR_SET_SYSCALL_USER_DISPATCH) is on */
 
 /* restart_kind: the call that restart_syscall(2) goes on with. */
 #define CR_RESTART_NONE		0	/* nothing: it answers EINTR */
@@ -482,6 +491,10 @@ struct cr_hdr_task_attrs {
  * @compat_robust_list: head of the list of a 32-bit program
  * @flags: CR_THREAD_*
  * @reserved: 0
+ * @dispatch_selector: address of what selects the dispatch of system calls, or 0;
+ *	0 without CR_THREAD_DISPATCH, like the next two
+ * @dispatch_offset: where the code begins whose system calls are not dispatched
+ * @dispatch_len: its bytes; it may go round the end of all addresses
  */
 struct cr_hdr_thread {
 	__u64 clear_child_tid;
@@ -500,6 +513,9 @@ struct cr_hdr_thread {
 	__u64 compat_robust_list;
 	__u32 flags;
 	__u32 reserved;
+	__u64 dispatch_selector;
+	__u64 dispatch_offset;
+	__u64 dispatch_len;
 } __attribute__((aligned(8)));
 
 /**
@@ -660,17 +676,21 @@ struct cr_hdr_timers {
 /* flags of struct cr_hdr_timer */
 #define CR_TIMER_ARMED		0x1
 #define CR_TIMER_ABSTIME	0x2	/* @expires is a point in time of @clock */
+#define CR_TIMER_THREAD_ENDED	0x4	/* the thread of @notify has ended; @tid is 0 */
+#define CR_TIMER_CLOCK_ENDED	0x8	/* the thread of @clock has ended */
 
 /**
  * struct cr_hdr_timer - a timer of timer_create(2), ascending by @id
  * @id: its id
- * @clock: CLOCK_*; those of processor time are the process's and thread's own,
- *	and less than 0 if they count as ITIMER_PROF or ITIMER_VIRTUAL does
+ * @clock: CLOCK_*; those of processor time are of the process, or of the leader
+ *	of its threads, and less than 0 if they count as ITIMER_PROF or
+ *	ITIMER_VIRTUAL does. That of another thread is what
+ *	pthread_getcpuclockid(3) returns.
  * @notify: SIGEV_*
  * @signal: sigev_signo
  * @value: sigev_value
- * @tid: the thread that gets the signal, in the pid namespace of the
- *	checkpointer; 0 unless @notify has SIGEV_THREAD_ID
+ * @tid: the thread that gets the signal, one of the process, by its pid; 0 unless
+ *	@notify has SIGEV_THREAD_ID
  * @flags: CR_TIMER_*
  * @expires: nanoseconds until it expires, or when it does
  * @interval: nanoseconds

@@ -77,6 +77,13 @@ impl Drop for Cookie {
 }
 
 impl Task {
+    /// Returns what tells the cookie of core scheduling of the task from those of others; 0 if it has
+    /// none.
+    pub fn cookie(&self) -> usize {
+        // SAFETY: `self` is a valid task.
+        unsafe { bindings::checkpoint_core_sched_get(self.as_ptr()) }
+    }
+
     /// Returns what prctl(2) and `/proc/PID` have set for the task, which must stand still. What is
     /// of audit and of security modules is 0.
     pub fn attrs(&self) -> uapi::cr_hdr_task_attrs {

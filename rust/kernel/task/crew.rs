@@ -34,7 +34,10 @@ use core::{
     cell::UnsafeCell,
     ffi::c_void,
     mem::ManuallyDrop,
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 
 /// What a new task has in common with the one that makes it.
@@ -79,7 +82,10 @@ pub struct End<'a> {
 /// What a worker becomes in the end.
 pub trait Member: Default {
     /// Makes the current task what the state says. This cannot fail.
-    fn commit(self, task: &CurrentTask);
+    fn commit(&mut self, task: &CurrentTask);
+
+    /// Begins what others notice, after the commit. This cannot fail either.
+    fn start(self, task: &CurrentTask);
 }
 
 /// The state of a worker. It is looked at in the context of the worker alone.
@@ -201,17 +207,22 @@ impl<T: Member> Worker<T> {
         unsafe { &*(*self.raw.as_ptr()).task.cast() }
     }
 
-    /// Lets the task become what its state says, and wait at the gate until all others have.
-    pub fn release(self, gate: &Gate) {
+    /// Lets the task become what its state says, and wait at the gate until all others have. If it
+    /// `starts`, [`Member::start`] comes when all have. If it is in vfork(2), `vfork` is what it waits
+    /// for, another worker that is released, too; that comes with `starts`.
+    pub fn release(self, gate: &Gate, starts: bool, vfork: Option<&Task>) {
         let (raw, state) = self.into_parts();
 
         // SAFETY: By the type invariants the worker is valid, and it is not used again. It calls the
-        // function once, which takes over the state.
+        // functions once, of which the second takes over the state. `vfork` is null or a valid task.
         unsafe {
             bindings::checkpoint_worker_release(
                 raw.as_ptr(),
                 Some(commit::<T>),
+                Some(start::<T>),
                 KBox::into_raw(state).cast(),
+                starts || vfork.is_some(),
+                vfork.map_or(ptr::null_mut(), Task::as_ptr),
                 gate.0.as_ptr(),
             )
         };
@@ -227,6 +238,7 @@ impl<T: Member> Worker<T> {
             bindings::checkpoint_worker_exit(
                 raw.as_ptr(),
                 Some(commit::<T>),
+                Some(start::<T>),
                 KBox::into_raw(state).cast(),
                 end.code,
                 end.signal,
@@ -234,6 +246,25 @@ impl<T: Member> Worker<T> {
                 core::ptr::from_ref(end.stats).cast(),
             )
         };
+    }
+
+    /// Likewise, but lets it end when all others have become what theirs say.
+    pub fn leave(self, gate: &Gate, code: i32) -> Leaving {
+        let (raw, state) = self.into_parts();
+
+        // SAFETY: As above, but for one use that is to come.
+        unsafe {
+            bindings::checkpoint_worker_leave(
+                raw.as_ptr(),
+                Some(commit::<T>),
+                Some(start::<T>),
+                KBox::into_raw(state).cast(),
+                code,
+                gate.0.as_ptr(),
+            )
+        };
+        // INVARIANT: Just called.
+        Leaving(raw)
     }
 
     fn into_parts(self) -> (NonNull<bindings::checkpoint_worker>, KBox<State<T>>) {
@@ -268,14 +299,47 @@ fn run_of<T, F: FnOnce(&CurrentTask, &mut T) -> R, R>(
     Call::<'_, T, F, R>::run
 }
 
+/// A worker that ends when all others are ready.
+///
+/// # Invariants
+///
+/// `checkpoint_worker_leave()` was called for it, and nobody else uses it.
+pub struct Leaving(NonNull<bindings::checkpoint_worker>);
+
+impl Leaving {
+    /// Waits for the end, after [`Gate::ready`]. The code is what [`Worker::leave`] was told.
+    pub fn wait(self, end: &End<'_>) {
+        // SAFETY: By the type invariants, and it is not used again. Both types of the last are made
+        // of one declaration.
+        unsafe {
+            bindings::checkpoint_worker_left(
+                self.0.as_ptr(),
+                end.signal,
+                end.flags,
+                core::ptr::from_ref(end.stats).cast(),
+            )
+        };
+    }
+}
+
 /// # Safety
 ///
 /// `state` must be from `KBox::<State<T>>::into_raw()`, of the current task.
 unsafe extern "C" fn commit<T: Member>(state: *mut c_void) {
+    // SAFETY: By the safety requirements; nobody else uses it meanwhile.
+    let state = unsafe { &mut *state.cast::<State<T>>() };
+
+    state.0.get_mut().commit(current!());
+}
+
+/// # Safety
+///
+/// As of [`commit`], after which it is called once.
+unsafe extern "C" fn start<T: Member>(state: *mut c_void) {
     // SAFETY: By the safety requirements.
     let state = unsafe { KBox::<State<T>>::from_raw(state.cast()) };
 
-    KBox::into_inner(state).0.into_inner().commit(current!());
+    KBox::into_inner(state).0.into_inner().start(current!());
 }
 
 /// # Safety
@@ -304,12 +368,31 @@ impl Gate {
         Ok(Self(NonNull::new(gate).ok_or(ENOMEM)?))
     }
 
-    /// Waits for all workers, none of which is in user mode before the caller has come, too.
-    pub fn pass(self) {
+    /// Waits until all workers have become what their states say, as the caller has.
+    pub fn ready(&self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::checkpoint_gate_ready(self.0.as_ptr()) };
+    }
+
+    /// Lets the caller end with `code`, instead of going to user mode.
+    pub fn end(&self, code: i32) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::checkpoint_gate_end(self.0.as_ptr(), code) };
+    }
+
+    /// Lets all go, after [`Self::ready`]. None is in user mode before that. A caller that is in
+    /// vfork(2) waits for the end of that before it goes to user mode, where it finds what it returns.
+    pub fn pass(self, vfork: Option<&Task>) {
         let this = ManuallyDrop::new(self);
 
-        // SAFETY: By the type invariants. The destructor does not run.
-        unsafe { bindings::checkpoint_gate_pass(this.0.as_ptr()) };
+        // SAFETY: By the type invariants. The destructor does not run. `vfork` is null or a valid
+        // task, which is not in user mode.
+        unsafe {
+            bindings::checkpoint_gate_pass(
+                this.0.as_ptr(),
+                vfork.map_or(ptr::null_mut(), Task::as_ptr),
+            )
+        };
     }
 }
 

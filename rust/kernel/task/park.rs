@@ -10,6 +10,9 @@
 //! A task that job control has stopped stays where it is, with its work pending: should somebody
 //! continue or kill it meanwhile, it runs the work before anything else.
 //!
+//! A task in vfork(2) does nothing until its child is done. It stands still when that does, with its
+//! work pending likewise.
+//!
 //! Parking has three parts. As long as not all have come, a task that stands still may be killed, as
 //! execve(2) of another thread does. From [`Park::hold`] to [`Park::let_die`] not even `SIGKILL` moves
 //! a task, so that all of its state can be looked at; that part does no I/O. After it tasks may be
@@ -255,6 +258,8 @@ enum Rest {
     None,
     /// It stands still at the edge of user mode.
     Edge,
+    /// It stands still in vfork(2), as long as its child does, which has this number.
+    Vfork(usize),
     /// It stands still in the middle of a system call, until somebody thaws it.
     Midway,
     /// It has ended, or is about to.
@@ -270,6 +275,21 @@ impl Member {
         let arrived = self.request.arrived.load(Ordering::Acquire);
         if self.request.gone.load(Ordering::Acquire) || self.task.has_ended() {
             return Rest::Ending;
+        }
+        if let Some(child) = self.vfork() {
+            // SAFETY: `task` is valid; no lock is held. A state that does not match is an answer at
+            // once.
+            let still = unsafe {
+                bindings::wait_task_inactive(
+                    self.task.as_ptr(),
+                    bindings::TASK_UNINTERRUPTIBLE | bindings::TASK_FROZEN,
+                )
+            };
+
+            return match still {
+                0 => Rest::None,
+                _ => Rest::Vfork(child),
+            };
         }
         // Its registers are in memory when it has left the processor.
         //
@@ -287,6 +307,17 @@ impl Member {
             && (self.request.gone.load(Ordering::Acquire)
                 || self.task.has_ended()
                 || self.task.is_killed())
+    }
+
+    /// Returns what a task that has not come waits for in vfork(2).
+    fn vfork(&self) -> Option<usize> {
+        if self.request.arrived.load(Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: `task` is valid, and not current. The function takes the locks that it needs.
+        let child = unsafe { bindings::checkpoint_vfork_child(self.task.as_ptr()) };
+
+        (!child.is_null()).then_some(child as usize)
     }
 }
 
@@ -310,6 +341,7 @@ impl Drop for Member {
 pub struct Park {
     gate: Arc<Gate>,
     members: KVVec<Member>,
+    vforks: KVVec<(usize, usize)>,
 }
 
 impl Park {
@@ -318,6 +350,7 @@ impl Park {
         Ok(Self {
             gate: Arc::pin_init(Gate::new(), GFP_KERNEL_ACCOUNT)?,
             members: KVVec::new(),
+            vforks: KVVec::new(),
         })
     }
 
@@ -356,7 +389,10 @@ impl Park {
             request,
             is_caller,
             still: is_caller,
+<<<<<<< HEAD
             held: false,
+=======
+>>>>>>> main
         };
         if !is_caller {
             let work = Arc::into_raw(member.request.clone());
@@ -408,10 +444,17 @@ impl Park {
             }
 
             let mut late = None;
+            let mut vforks = false;
             for member in self.members.iter_mut().filter(|member| !member.still) {
-                member.still = match member.rest() {
+                let rest = member.rest();
+
+                member.still = match rest {
                     Rest::Edge => true,
                     Rest::None => false,
+                    Rest::Vfork(_) => {
+                        vforks = true;
+                        continue;
+                    }
                     Rest::Midway => return Err((Some(member.task.clone()), Unparked::Frozen)),
                     // Until it has ended it may change what others see.
                     Rest::Ending => member.task.has_ended(),
@@ -419,6 +462,15 @@ impl Park {
                 if !member.still && late.is_none() {
                     late = Some(member.task.clone());
                 }
+            }
+            if late.is_none() && vforks {
+                // Their children stand still by now; before that, one may have let its parent go.
+                late = self
+                    .members
+                    .iter()
+                    .filter(|member| !member.still)
+                    .find(|member| !matches!(member.rest(), Rest::Vfork(_)))
+                    .map(|member| member.task.clone());
             }
             let Some(late) = late else {
                 return Ok(());
@@ -457,6 +509,38 @@ impl Park {
             true => Err(Unparked::Interrupted),
             false => Ok(()),
         }
+    }
+
+    /// Notes what tasks in vfork(2) wait for: see [`Self::vforks`]. All tasks that they may wait for
+    /// have been asked, and stand still.
+    ///
+    /// # Errors
+    ///
+    /// The first that waits for a task which has not been asked, and so may go at any time;
+    /// [`None`] if there is no memory.
+    pub fn find_vforks(&mut self) -> Result<(), Option<ARef<Task>>> {
+        self.vforks.clear();
+        for member in self.members.iter().filter(|member| !member.still) {
+            let child = member.vfork().filter(|child| {
+                self.members
+                    .iter()
+                    .any(|other| other.task.id() == *child && !other.task.has_ended())
+            });
+            let Some(child) = child else {
+                return Err(Some(member.task.clone()));
+            };
+
+            self.vforks
+                .push((member.task.id(), child), GFP_KERNEL_ACCOUNT)
+                .map_err(|_| None)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the tasks in vfork(2), each with what it waits for, by the numbers of
+    /// [`Kin`](super::tree::Kin).
+    pub fn vforks(&self) -> &[(usize, usize)] {
+        &self.vforks
     }
 
     /// Begins the part of parking in which no task can die.
@@ -517,7 +601,9 @@ impl Park {
             // SAFETY: `task` is valid, and so is the leader of its group, as long as it is. The
             // function takes the locks that it needs.
             to_result(unsafe {
-                if (*task).group_leader != task {
+                let leader = (*task).group_leader;
+                // One that has ended before its threads was not asked, and gets none.
+                if leader != task && !bindings::checkpoint_has_ended(leader) {
                     continue;
                 }
                 bindings::send_sig(signal, task, 1)

@@ -8,9 +8,11 @@
 use super::{
     timers::{
         self,
+        ForThreads,
         Timers, //
     },
     CurrentTask,
+    Pid,
     Task, //
 };
 use crate::{
@@ -237,18 +239,20 @@ impl Task {
 #[derive(Default)]
 pub struct Queue {
     entries: KVVec<NonNull<bindings::sigqueue>>,
-    /// Any thread of the process may take them.
-    shared: bool,
+    /// The thread that they are for, by the number that an image has for it; [`None`] if any of the
+    /// process may take them.
+    thread: Option<Pid>,
     sent: RBTree<i32, ()>,
 }
 
 impl Queue {
-    /// No signals yet for any thread of a process if `shared`, else for one.
-    pub fn new(shared: bool) -> Self {
+    /// No signals yet for a thread, which is known by the number that an image has for it; [`None`] is
+    /// any of the process.
+    pub fn new(thread: Option<Pid>) -> Self {
         let mut queue = Self::default();
 
         // INVARIANT: There are no entries.
-        queue.shared = shared;
+        queue.thread = thread;
         queue
     }
 
@@ -259,7 +263,7 @@ impl Queue {
     /// `EINVAL` if the signal is none that can be queued, the kernel cannot keep all that is known of
     /// it, or it is not what its timer has sent; `EAGAIN` if there are too many, or there is no
     /// memory.
-    pub fn push(&mut self, signal: &Pending, timers: &Timers) -> Result {
+    pub fn push(&mut self, signal: &Pending, timers: Option<&ForThreads>) -> Result {
         let [a, b, c, d, ..] = signal.info[0].to_ne_bytes();
         let number = u32::from_ne_bytes([a, b, c, d]);
 
@@ -272,7 +276,7 @@ impl Queue {
         self.entries.reserve(1, GFP_KERNEL_ACCOUNT)?;
 
         let entry = match signal.timer {
-            Some(id) => self.sent_by(id, number, timers)?,
+            Some(id) => self.sent_by(id, number, timers.ok_or(EINVAL)?)?,
             None => {
                 // SAFETY: The array has as many words as the function reads, and begins with the
                 // number of a signal.
@@ -291,7 +295,7 @@ impl Queue {
         &mut self,
         id: i32,
         number: u32,
-        timers: &Timers,
+        timers: &ForThreads,
     ) -> Result<NonNull<bindings::sigqueue>> {
         if self.sent.get(&id).is_some() {
             return Err(EINVAL);
@@ -301,7 +305,8 @@ impl Queue {
 
         let (setting, entry) = timers.sent(id)?;
         let to_thread = setting.notify & bindings::SIGEV_THREAD_ID != 0;
-        if setting.signal != number as i32 || to_thread == self.shared {
+        // That of one timer is in one queue.
+        if setting.signal != number as i32 || self.thread != to_thread.then_some(setting.tid) {
             // SAFETY: It is owned, and on no list: the function drops the reference.
             unsafe { bindings::checkpoint_sigqueue_free(entry.as_ptr()) };
             return Err(EINVAL);
@@ -356,7 +361,8 @@ impl RawActions {
 
 impl CurrentTask {
     /// Replaces all that signals are to the current process, of which no other thread is in user mode;
-    /// without `actions`, these stay. All timers of the process are replaced, and started.
+    /// without `actions`, these stay. All timers of the process are replaced, and are to be started by
+    /// [`Self::start_timers`].
     ///
     /// Signals that are pending are dropped, but not `SIGKILL`. Actions are made such as system calls
     /// would make them: nothing handles `SIGKILL` and `SIGSTOP`. A process that was stopped stops before
@@ -366,7 +372,7 @@ impl CurrentTask {
         control: JobControl,
         actions: Option<&RawActions>,
         mut queue: Queue,
-        timers: Timers,
+        timers: &Timers,
     ) {
         let mut control = uapi::cr_hdr_process {
             flags: control.flags,
@@ -396,7 +402,12 @@ impl CurrentTask {
         };
         // INVARIANT: The entries are on the list of the process now.
         queue.entries.clear();
-        // What a timer sends from now on is not dropped any more.
+    }
+
+    /// Starts timers that were set by [`Self::set_process_signals`], when the signals of all threads of
+    /// the process have been set: what a timer sends is not dropped any more, and what it has sent is
+    /// pending.
+    pub fn start_timers(&self, timers: Timers) {
         timers.start();
     }
 

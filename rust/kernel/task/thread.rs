@@ -11,6 +11,10 @@ use super::{
 };
 use crate::{
     bindings,
+    error::{
+        to_result,
+        Result, //
+    },
     uapi, //
 };
 use core::ptr::addr_of;
@@ -137,6 +141,17 @@ impl Task {
 }
 
 impl CurrentTask {
+    /// Checks that the task may have its system calls dispatched as a thread has them.
+    ///
+    /// # Errors
+    ///
+    /// As prctl(`PR_SET_SYSCALL_USER_DISPATCH`).
+    pub fn may_dispatch(&self, thread: &Thread) -> Result {
+        // SAFETY: Both types are made of one declaration. The function leaves the current task as it
+        // is.
+        to_result(unsafe { bindings::checkpoint_dispatch_check((&raw const thread.0).cast()) })
+    }
+
     /// Gives the current task what the kernel keeps for it. Addresses are those of the address space
     /// that it is about to have.
     pub fn set_thread(&self, thread: &Thread) {

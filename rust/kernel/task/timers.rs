@@ -7,6 +7,7 @@
 use super::{
     regs::name,
     CurrentTask,
+    Pid,
     Task, //
 };
 use crate::{
@@ -82,6 +83,22 @@ fn waits(setting: &Setting) -> bool {
     setting.flags & uapi::CR_TIMER_ARMED == 0 && setting.interval != 0
 }
 
+/// Tells whether a clock is that of the processor time of a thread.
+fn is_of_thread(clock: i32) -> bool {
+    clock == bindings::CLOCK_THREAD_CPUTIME_ID as i32 || (clock < 0 && clock & PER_THREAD != 0)
+}
+
+/// `CPUCLOCK_PERTHREAD_MASK`
+const PER_THREAD: i32 = 4;
+
+/// Returns the thread whose processor time a timer counts, by the number that an image has for it;
+/// [`None`] if that is the leader, or no thread.
+fn clock_tid(setting: &Setting) -> Option<Pid> {
+    let tid = !(setting.clock >> 3);
+
+    (setting.clock < 0 && setting.clock & PER_THREAD != 0 && tid > 0).then_some(tid)
+}
+
 /// How many expirations a timer may have missed: as many as leave room for more.
 const OVERRUN: core::ops::RangeInclusive<i64> = -1..=i64::MAX / 2;
 
@@ -94,7 +111,13 @@ fn is_sound(setting: &Setting) -> bool {
         }
         _ => false,
     };
-    let known = uapi::CR_TIMER_ARMED | uapi::CR_TIMER_ABSTIME;
+    let mut known = uapi::CR_TIMER_ARMED | uapi::CR_TIMER_ABSTIME;
+    if setting.notify == bindings::SIGEV_THREAD_ID && setting.tid == 0 {
+        known |= uapi::CR_TIMER_THREAD_ENDED;
+    }
+    if is_of_thread(setting.clock) && clock_tid(setting).is_none() {
+        known |= uapi::CR_TIMER_CLOCK_ENDED;
+    }
     let set = setting.flags & uapi::CR_TIMER_ARMED != 0 || setting.interval != 0;
 
     notify
@@ -147,7 +170,7 @@ impl Timers {
         Ok(timers)
     }
 
-    /// Adds a timer, which no process has yet. The thread that gets its signal is the current one.
+    /// Adds a timer, which no process has yet. If it is for a thread, that claims it later.
     ///
     /// # Errors
     ///
@@ -178,29 +201,36 @@ impl Timers {
         Ok(())
     }
 
-    /// Returns the setting of the timer with an id, and its signal with a reference, for a list of
-    /// pending signals. The caller sees to it that each is asked for once.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if there is none, or it has not sent a signal.
-    pub(super) fn sent(&self, id: i32) -> Result<(&Setting, NonNull<bindings::sigqueue>)> {
-        let place = self
-            .settings
-            .binary_search_by_key(&id, |setting| setting.id)
-            .map_err(|_| EINVAL)?;
-        let (setting, timer) = self
-            .settings
-            .get(place)
-            .zip(self.entries.get(place))
-            .ok_or(EINVAL)?;
+    /// Returns what the threads of the process share until the timers are started.
+    pub fn share(&self) -> Result<ForThreads> {
+        let mut shared = ForThreads {
+            entries: KVVec::with_capacity(self.entries.len(), GFP_KERNEL_ACCOUNT)?,
+            settings: KVVec::new(),
+            threads: KVVec::new(),
+        };
 
-        if setting.flags & uapi::CR_TIMER_ARMED != 0 || setting.notify == bindings::SIGEV_NONE {
-            return Err(EINVAL);
+        shared
+            .settings
+            .extend_from_slice(&self.settings, GFP_KERNEL_ACCOUNT)?;
+        for (place, (timer, setting)) in self.entries.iter().zip(&self.settings).enumerate() {
+            let of_clock = clock_tid(setting);
+
+            if setting.tid != 0 {
+                shared
+                    .threads
+                    .push((setting.tid, place), GFP_KERNEL_ACCOUNT)?;
+            }
+            if let Some(tid) = of_clock.filter(|tid| *tid != setting.tid) {
+                shared.threads.push((tid, place), GFP_KERNEL_ACCOUNT)?;
+            }
+            // There is room.
+            shared.entries.push(*timer, GFP_KERNEL_ACCOUNT)?;
+            // SAFETY: By the type invariants it is a timer of which there is a reference.
+            unsafe { bindings::checkpoint_timer_hold(timer.as_ptr()) };
         }
-        // SAFETY: By the type invariants it is a timer of which there is a reference.
-        let signal = NonNull::new(unsafe { bindings::checkpoint_timer_signal(timer.as_ptr()) });
-        Ok((setting, signal.ok_or(EINVAL)?))
+        shared.threads.sort_unstable();
+        // INVARIANT: One reference was taken of each, and those that name threads are sorted.
+        Ok(shared)
     }
 
     /// Replaces all timers of the current process by these, none of which is started.
@@ -239,6 +269,94 @@ impl Drop for Timers {
         for timer in self.entries.iter() {
             // SAFETY: By the type invariants it is owned, and known to nobody.
             unsafe { bindings::checkpoint_timer_free(timer.as_ptr()) };
+        }
+    }
+}
+
+/// The timers of a process that is made, for its threads: each that a timer is for says so. By that
+/// time, nobody else knows the timers.
+///
+/// # Invariants
+///
+/// The first two vectors have the same length once it is made, and ids ascend. Of each timer there is
+/// a reference. `threads` has the places of those that name threads, ascending by these.
+pub struct ForThreads {
+    entries: KVVec<NonNull<bindings::k_itimer>>,
+    settings: KVVec<Setting>,
+    threads: KVVec<(Pid, usize)>,
+}
+
+// SAFETY: A timer may be used, and dropped, by any task.
+unsafe impl Send for ForThreads {}
+
+impl ForThreads {
+    /// Returns the id of the timer at a place.
+    pub fn id(&self, place: usize) -> Option<i32> {
+        self.settings.get(place).map(|setting| setting.id)
+    }
+
+    /// Makes the current task, a thread of the process, what the timers are for that name it by `tid`,
+    /// the number that an image has for it. They must not be started yet.
+    pub fn claim(&mut self, _thread: &CurrentTask, tid: Pid) {
+        let first = self.threads.partition_point(|(named, _)| *named < tid);
+        let own = self.threads.iter().skip(first);
+
+        for (_, place) in own.take_while(|(named, _)| *named == tid) {
+            let Some((setting, timer)) = self.settings.get(*place).zip(self.entries.get(*place))
+            else {
+                continue;
+            };
+            let (signal, clock) = (setting.tid == tid, clock_tid(setting) == Some(tid));
+
+            // SAFETY: By the type invariants the timer is valid. Nobody else looks at it meanwhile, and
+            // it has a clock of processor time if that has a thread.
+            unsafe { bindings::checkpoint_timer_for(timer.as_ptr(), signal, clock) };
+        }
+    }
+
+    /// Returns a timer that names a thread for which `is_thread` is false, and that thread.
+    pub fn unclaimed(&self, is_thread: impl Fn(Pid) -> bool) -> Option<(i32, Pid)> {
+        let (tid, place) = self.threads.iter().find(|(tid, _)| !is_thread(*tid))?;
+
+        Some((self.id(*place)?, *tid))
+    }
+
+    /// Tells whether any timer names a thread.
+    pub fn names_threads(&self) -> bool {
+        !self.threads.is_empty()
+    }
+
+    /// Returns the setting of the timer with an id, and its signal with a reference, for a list of
+    /// pending signals. The caller sees to it that each is asked for once.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if there is none, or it has not sent a signal.
+    pub(super) fn sent(&self, id: i32) -> Result<(&Setting, NonNull<bindings::sigqueue>)> {
+        let place = self
+            .settings
+            .binary_search_by_key(&id, |setting| setting.id)
+            .map_err(|_| EINVAL)?;
+        let (setting, timer) = self
+            .settings
+            .get(place)
+            .zip(self.entries.get(place))
+            .ok_or(EINVAL)?;
+
+        if setting.flags & uapi::CR_TIMER_ARMED != 0 || setting.notify == bindings::SIGEV_NONE {
+            return Err(EINVAL);
+        }
+        // SAFETY: By the type invariants it is a timer of which there is a reference.
+        let signal = NonNull::new(unsafe { bindings::checkpoint_timer_signal(timer.as_ptr()) });
+        Ok((setting, signal.ok_or(EINVAL)?))
+    }
+}
+
+impl Drop for ForThreads {
+    fn drop(&mut self) {
+        for timer in self.entries.iter() {
+            // SAFETY: By the type invariants there is a reference.
+            unsafe { bindings::checkpoint_timer_put(timer.as_ptr()) };
         }
     }
 }

@@ -111,6 +111,12 @@ impl Task {
         unsafe { bindings::checkpoint_has_ended(self.as_ptr()) }
     }
 
+    /// Tells whether the task, which is not the current one, is in vfork(2).
+    pub fn is_vforking(&self) -> bool {
+        // SAFETY: `self` is a valid task. The function takes the locks that it needs.
+        !unsafe { bindings::checkpoint_vfork_child(self.as_ptr()) }.is_null()
+    }
+
     /// Tells whether a task, a process group or a session has a number in the pid namespace of the
     /// current task.
     pub fn is_taken(pid: Pid) -> bool {

@@ -161,6 +161,7 @@ const ATTR: Bits = &[
     (uapi::CR_ATTR_NO_CPUID as u64, "NO_CPUID"),
     (uapi::CR_ATTR_CORE_SCHED as u64, "CORE_SCHED"),
     (uapi::CR_ATTR_LOGINUID as u64, "LOGINUID"),
+    (uapi::CR_ATTR_POLICY as u64, "POLICY"),
 ];
 
 /// `PR_SPEC_*`
@@ -175,6 +176,7 @@ const SPECULATION: Bits = &[
 const THREAD: Bits = &[
     (uapi::CR_THREAD_IA32 as u64, "IA32"),
     (uapi::CR_THREAD_RESTART_COMPAT as u64, "RESTART_COMPAT"),
+    (uapi::CR_THREAD_DISPATCH as u64, "DISPATCH"),
 ];
 
 const MM_CONTEXT: Bits = &[(uapi::CR_THREAD_IA32 as u64, "IA32")];
@@ -189,6 +191,8 @@ const TIMERS: Bits = &[
 const TIMER: Bits = &[
     (uapi::CR_TIMER_ARMED as u64, "ARMED"),
     (uapi::CR_TIMER_ABSTIME as u64, "ABSTIME"),
+    (uapi::CR_TIMER_THREAD_ENDED as u64, "THREAD_ENDED"),
+    (uapi::CR_TIMER_CLOCK_ENDED as u64, "CLOCK_ENDED"),
 ];
 
 /// `EPOLL*`
@@ -498,7 +502,8 @@ fn meaning(record: Option<&str>, field: &str) -> Meaning {
         | (
             Some("THREAD"),
             "clear_child_tid" | "robust_list" | "rseq" | "rseq_sig" | "altstack_sp"
-            | "restart_args" | "personality" | "compat_robust_list",
+            | "restart_args" | "personality" | "compat_robust_list" | "dispatch_selector"
+            | "dispatch_offset" | "dispatch_len",
         )
         | (Some("SIGNALS"), "blocked" | "saved_blocked")
         | (Some("SIGACTION"), "handler" | "restorer" | "mask")

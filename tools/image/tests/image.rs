@@ -336,8 +336,8 @@ fn task() {
             "image offset 248: TASK: sighand 1 is over the limit of 0",
             |task| task.sighand = 1,
         ),
-        ("image offset 248: TASK: reserved is not 0", |task| {
-            task.reserved = 1
+        ("image offset 248: TASK: vfork -1 is less than 0", |task| {
+            task.vfork = -1
         }),
         ("image offset 248: TASK: pgid -1 is less than 0", |task| {
             task.pgid = -1

@@ -164,6 +164,67 @@ impl Filtering {
     }
 }
 
+/// Filters that were made, which other tasks may get as well.
+///
+/// # Invariants
+///
+/// `last` was the last of `count` filters that were made for a task, and is owned with all before.
+pub struct Made {
+    last: NonNull<bindings::seccomp_filter>,
+    count: u32,
+}
+
+// SAFETY: A filter may be used, and given back, by any task.
+unsafe impl Send for Made {}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::checkpoint_filter_drop(self.last.as_ptr()) };
+    }
+}
+
+impl Filtering {
+    /// Returns what was made, for other tasks; [`None`] if nothing was.
+    pub fn share(&self) -> Option<Made> {
+        let last = self.last?;
+        let mut total = 0;
+
+        // SAFETY: By the type invariants it is owned.
+        unsafe { bindings::checkpoint_filter_share(last.as_ptr(), &mut total) };
+        // INVARIANT: It has another owner now.
+        Some(Made {
+            last,
+            count: self.count,
+        })
+    }
+
+    /// Begins with filters that were made for another task, the first `count` of them, instead of making
+    /// them again. Both tasks have the same filters so far, and none has been added here.
+    pub fn begin_with(&mut self, made: &Made, count: u32) {
+        let mut filter = made.last.as_ptr();
+
+        if self.last.is_some() || count == 0 || count > made.count {
+            return;
+        }
+        for _ in count..made.count {
+            let mut seen = bindings::checkpoint_filter::default();
+
+            // SAFETY: By the type invariants the filter is kept, like all before.
+            filter = unsafe { bindings::checkpoint_filter_look(filter, &mut seen) };
+        }
+        let Some(last) = NonNull::new(filter) else {
+            return;
+        };
+        // SAFETY: As above.
+        unsafe { bindings::checkpoint_filter_share(last.as_ptr(), &mut self.total) };
+        // INVARIANT: It has another owner now, and comes behind the same filters of the caller of
+        // restart(2), which every task that it makes has.
+        self.last = Some(last);
+        self.count = count;
+    }
+}
+
 impl Drop for Filtering {
     fn drop(&mut self) {
         if let Some(last) = self.last {

@@ -503,29 +503,7 @@ REFUSE_TEST(perf_event, "a perf event")
 	CHECK(read(fd, &count, sizeof(count)) == sizeof(count) && count > 0);
 }
 
-static char selector;	/* SYSCALL_DISPATCH_FILTER_ALLOW */
-
-REFUSE_TEST(syscall_user_dispatch, "prctl(PR_SET_SYSCALL_USER_DISPATCH)")
-{
-	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &selector))
-		lacks("PR_SET_SYSCALL_USER_DISPATCH");
-	checkpoint_here();
-	CHECK(!prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0));
-}
-
 /* Timers and filters */
-
-/* A timer that sends its signal to the thread that makes it. */
-static void *make_timer(void *arg)
-{
-	struct sigevent *ev = arg;
-	int id;
-
-	ev->_sigev_un._tid = syscall(SYS_gettid);
-	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, ev, &id))
-		id = -1;
-	return (void *)(intptr_t)id;
-}
 
 REFUSE_TEST(timer_of_another, "a timer for the processor time of another process")
 {
@@ -539,24 +517,6 @@ REFUSE_TEST(timer_of_another, "a timer for the processor time of another process
 	CHECK(!syscall(SYS_timer_settime, id, 0, &its, NULL));
 	checkpoint_here();
 	CHECK(!syscall(SYS_timer_gettime, id, &its) && its.it_value.tv_sec > 900);
-}
-
-REFUSE_TEST(timer_for_a_thread_that_is_gone, "a timer with a signal for another thread")
-{
-	struct sigevent ev = {
-		.sigev_notify = SIGEV_SIGNAL | SIGEV_THREAD_ID,
-		.sigev_signo = SIGUSR2,
-	};
-	pthread_t thread;
-	void *tid;
-	int id;
-
-	CHECK(!pthread_create(&thread, NULL, make_timer, &ev));
-	CHECK(!pthread_join(thread, &tid));
-	id = (intptr_t)tid;
-	CHECK(id >= 0);
-	checkpoint_here();
-	CHECK(!syscall(SYS_timer_getoverrun, id));
 }
 
 REFUSE_TEST(seccomp_listener, "a seccomp filter with a listener")
