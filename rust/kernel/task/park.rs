@@ -389,10 +389,7 @@ impl Park {
             request,
             is_caller,
             still: is_caller,
-<<<<<<< HEAD
             held: false,
-=======
->>>>>>> main
         };
         if !is_caller {
             let work = Arc::into_raw(member.request.clone());
