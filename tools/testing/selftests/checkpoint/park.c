@@ -751,6 +751,8 @@ TEST_F_TIMEOUT(park, leader_changes, 180)
 		}
 		rounds++;
 		good += id > 0;
+		/* Others want to run, too. */
+		sleep_ms(rounds * 7 % 40);
 	}
 	EXPECT_EQ(0, status);
 	EXPECT_LT(0, good);
