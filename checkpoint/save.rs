@@ -213,8 +213,10 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
     park.let_die();
 
     let saving = Saving { objects: &objects };
-    let result =
-        write(&found, &saving, file, flags, id, &tree).and_then(|()| decide(&park, flags, log));
+    // An image of what has been killed shall have no end, as far as that is known.
+    let result = write(&found, &saving, file, flags, id, &tree)
+        .and_then(|to| check_alive(&park, log).and_then(|()| to.finish()))
+        .and_then(|()| decide(&park, flags, log));
     result.map_err(|failure| {
         if !matches!(failure, Failure::Logged(_)) {
             log.task(&root, format_args!("{failure}"));
@@ -224,13 +226,20 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
     Ok(id)
 }
 
+/// Refuses tasks that were killed meanwhile: somebody has ended them, and no image shall bring them
+/// back.
+fn check_alive(park: &Park, log: &mut Log) -> Result<(), Failure> {
+    let Some(killed) = park.killed() else {
+        return Ok(());
+    };
+
+    log.task(killed, format_args!("it was killed meanwhile"));
+    Err(Failure::Logged(ESRCH))
+}
+
 /// Does to the tasks what the flags ask for; the image is complete.
 fn decide(park: &Park, flags: c_ulong, log: &mut Log) -> Result<(), Failure> {
-    // Killed meanwhile: what the image says ran on, up to that, and might do so twice.
-    if let Some(killed) = park.killed() {
-        log.task(killed, format_args!("it was killed meanwhile"));
-        return Err(Failure::Logged(ESRCH));
-    }
+    check_alive(park, log)?;
     if flags & uapi::CHECKPOINT_KILL as c_ulong != 0 {
         park.signal(uapi::SIGKILL)?;
     } else if flags & uapi::CHECKPOINT_STOP as c_ulong != 0 {
@@ -239,15 +248,15 @@ fn decide(park: &Park, flags: c_ulong, log: &mut Log) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a whole image.
-fn write<T: Transport>(
+/// Writes an image up to its end.
+fn write<'a, T: Transport>(
     found: &Found,
     cx: &Saving<'_>,
-    file: &T,
+    file: &'a T,
     flags: c_ulong,
     id: i32,
     tree: &Tree,
-) -> Result<(), Failure> {
+) -> Result<ImageWriter<'a, T>, Failure> {
     let uts = UtsName::running();
     let time = RealTime::ktime_get() / NSEC_PER_SEC;
     let mut to = ImageWriter::new(file);
@@ -263,5 +272,5 @@ fn write<T: Transport>(
     ))?;
     found.save(cx, &mut to)?;
     found.save_bulk(cx, &mut to)?;
-    to.finish()
+    Ok(to)
 }

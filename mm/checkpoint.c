@@ -663,8 +663,8 @@ void checkpoint_pages_put(struct bio_vec *bvecs, unsigned int nr)
  * See exec_mmap(). With @first, @mm has been nobody's yet, and a fatal signal
  * ends the call. With @exec_state, that is exchanged for the task's.
  */
-static int switch_current_mm(struct mm_struct *mm, bool first,
-			     struct task_exec_state **exec_state)
+static int visit_mm(struct mm_struct *mm, bool first,
+		    struct task_exec_state **exec_state)
 {
 	struct task_struct *tsk = current;
 	struct mm_struct *old = tsk->mm;
@@ -674,11 +674,11 @@ static int switch_current_mm(struct mm_struct *mm, bool first,
 	if (first) {
 		ret = down_write_killable(&tsk->signal->exec_update_lock);
 		if (ret)
-			goto out;
+			return ret;
 		ret = mmap_read_lock_killable(old);
 		if (ret) {
 			up_write(&tsk->signal->exec_update_lock);
-			goto out;
+			return ret;
 		}
 	} else {
 		down_write(&tsk->signal->exec_update_lock);
@@ -709,8 +709,19 @@ static int switch_current_mm(struct mm_struct *mm, bool first,
 	lru_gen_use_mm(mm);
 	mmap_read_unlock(old);
 	up_write(&tsk->signal->exec_update_lock);
-out:
-	sched_mm_cid_after_execve(tsk);
+	return 0;
+}
+
+/*
+ * Likewise, to stay. A concurrency id is taken only then: of several tasks that
+ * visit what they have in common at the same time, each would wait for one.
+ */
+static int switch_current_mm(struct mm_struct *mm, bool first,
+			     struct task_exec_state **exec_state)
+{
+	int ret = visit_mm(mm, first, exec_state);
+
+	sched_mm_cid_after_execve(current);
 	/* The concurrency id may be another one in this address space. */
 	rseq_force_update();
 	return ret;
@@ -976,7 +987,7 @@ void checkpoint_swap_commit(struct checkpoint_swap *swap)
 	checkpoint_segments_get(&segments);
 	/* All of that is in the memory that is left. */
 	take_pointers(&image);
-	switch_current_mm(swap->old, false, NULL);
+	visit_mm(swap->old, false, NULL);
 	put_pointers(swap);
 	release_old_mm(swap->old);
 	switch_current_mm(swap->mm, false, &swap->exec_state);

@@ -494,6 +494,7 @@ TEST_F_TIMEOUT(park, frozen_by_freezer_midway, 120)
 TEST_F_TIMEOUT(park, frozen_by_freezer_meanwhile, 120)
 {
 	struct saver saver;
+	int status;
 
 	if (!cgroup_make("cgroup", "freezer"))
 		SKIP(return, "no freezer: %s", strerror(errno));
@@ -501,11 +502,15 @@ TEST_F_TIMEOUT(park, frozen_by_freezer_meanwhile, 120)
 	ASSERT_TRUE(cgroup_enter(self->s.pid));
 	ASSERT_TRUE(saver_start(&saver, self->s.pid, 0));
 	ASSERT_TRUE(saver_wait(&saver));
-	ASSERT_TRUE(freezer_set("FROZEN"));
+	/* It may not be asleep yet, and then is when it goes on. */
+	ASSERT_TRUE(write_to(in_cgroup("freezer.state"), "FROZEN"));
 	EXPECT_EQ(0, saver_drain(&saver, -1));
+	EXPECT_TRUE(cgroup_says("freezer.state", "FROZEN"));
 	ASSERT_TRUE(saver_start(&saver, self->s.pid, 0));
-	/* It is in the middle of what was done to it: either is right, and soon. */
-	saver_drain(&saver, -1);
+	/* In the middle of what was done to it, or at the edge: that is said soon. */
+	status = saver_drain(&saver, -1);
+	EXPECT_TRUE(!status || WEXITSTATUS(status) == 100 + EBUSY)
+		TH_LOG("status %#x", status);
 	ASSERT_TRUE(freezer_set("THAWED"));
 	EXPECT_TRUE(subject_finish(&self->s, "the one that went on"));
 	cgroup_remove();
@@ -721,7 +726,7 @@ static void exec_subject(void)
 {
 	say(SAY_READY);
 	wait_go();
-	execl("/proc/self/exe", "park", "--again", "60", NULL);
+	execl("/proc/self/exe", "park", "--again", "15", NULL);
 }
 
 TEST_F_TIMEOUT(park, leader_changes, 180)
@@ -746,9 +751,11 @@ TEST_F_TIMEOUT(park, leader_changes, 180)
 		}
 		rounds++;
 		good += id > 0;
+		/* Others want to run, too. */
+		sleep_ms(rounds * 7 % 40);
 	}
 	EXPECT_EQ(0, status);
-	EXPECT_LT(5, good);
+	EXPECT_LT(0, good);
 	EXPECT_TRUE(read_text(self->s.out, text, sizeof(text)));
 	EXPECT_STREQ("ok\n", text);
 	TH_LOG("%d of %d checkpoints", good, rounds);

@@ -56,6 +56,14 @@ static bool goes_on(int nr)
 	return moved == nr;
 }
 
+/* That of a test that has failed. */
+static void end_storm(struct subject *s)
+{
+	counts->over = 1;
+	kill(s->pid, SIGKILL);
+	subject_finish(s, "a storm");
+}
+
 static void run_storm(struct __test_metadata *_metadata, struct subject *s,
 		      void (*fn)(void), int nr, int rounds)
 {
@@ -73,8 +81,7 @@ static void run_storm(struct __test_metadata *_metadata, struct subject *s,
 
 		ASSERT_TRUE(goes_on(nr)) {
 			TH_LOG("round %d: the storm is over", round);
-			kill(s->pid, SIGKILL);
-			subject_finish(s, "a storm");
+			end_storm(s);
 		}
 		/* Not always at the same moment. */
 		usleep(round * 37 % 4000);
@@ -86,8 +93,7 @@ static void run_storm(struct __test_metadata *_metadata, struct subject *s,
 		ASSERT_LT(0, id) {
 			TH_LOG("round %d: %s", round, strerror(errno));
 			show_log(_metadata, s->logfd);
-			kill(s->pid, SIGKILL);
-			subject_finish(s, "a storm");
+			end_storm(s);
 		}
 		if (left)
 			continue;

@@ -26,7 +26,7 @@ static struct known *map_known(void)
 	int fd = open(in_dir("known"), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	struct known *k;
 
-	if (fd < 0 || ftruncate(fd, sizeof(*k)))
+	if (fd < 0 || fchmod(fd, 0666) || ftruncate(fd, sizeof(*k)))
 		return NULL;
 	k = mmap(NULL, sizeof(*k), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
