@@ -52,6 +52,8 @@ use crate::{
         Refusal,
         Sched,
         Seccomp,
+        SharedExtent,
+        SharedPages,
         Shm,
         SigAction,
         SigInfo,
@@ -262,6 +264,8 @@ pub enum BulkData {
     /// The number of the task whose address space it is, where in that pages belong, and all of
     /// their bytes.
     Pages(u32, Vec<Extent>, Vec<u8>),
+    /// The number of the task whose address space gets pages of others, and which.
+    Shared(u32, Vec<SharedExtent>),
     /// Contents of an object: its number, where in it, and the bytes.
     Data(u32, u64, Vec<u8>),
 }
@@ -451,6 +455,14 @@ impl Writer {
                 });
                 self.bytes(Kind::Extents, extents.as_bytes());
                 bytes
+            }
+            BulkData::Shared(task, extents) => {
+                self.record(&SharedPages {
+                    nr_extents: extents.len() as u32,
+                    task: *task,
+                });
+                self.bytes(Kind::SharedExtents, extents.as_bytes());
+                return;
             }
             BulkData::Data(objref, offset, bytes) => {
                 self.record(&Data {
@@ -1267,6 +1279,7 @@ pub fn reseal(image: &mut [u8]) -> bool {
     for bulk in bulk {
         let field = match bulk.bulk.kind {
             BulkKind::Pages { .. } => offset_of!(Pages, crc),
+            BulkKind::Shared { .. } => continue,
             BulkKind::Data { .. } => offset_of!(Data, crc),
         };
         let at = bulk.announcement + (Header::SIZE + field) as u64;
@@ -1320,7 +1333,9 @@ pub fn rewrite(image: &[u8], expect: Expect<'_>) -> Result<Vec<u8>, Refusal> {
             })()
             .ok_or_else(|| checker.truncated(rest.len()))?;
             checker.bulk_done(crc32c(0, bytes), padding)?;
-            writer.put(|encoder, sink| encoder.pad(page_size, sink));
+            if bulk.len > 0 {
+                writer.put(|encoder, sink| encoder.pad(page_size, sink));
+            }
             writer.image.extend_from_slice(bytes);
             writer.image.extend_from_slice(bulk_padding(bulk.len));
             writer.encoder.skip(bulk.len);
@@ -1347,6 +1362,7 @@ pub fn rewrite(image: &[u8], expect: Expect<'_>) -> Result<Vec<u8>, Refusal> {
             Item::XState(bytes) => writer.bytes(Kind::XState, bytes),
             Item::Auxv(bytes) => writer.bytes(Kind::Auxv, bytes),
             Item::Extents(extents) => writer.bytes(Kind::Extents, extents.bytes()),
+            Item::SharedExtents(extents) => writer.bytes(Kind::SharedExtents, extents.bytes()),
             // Where there must be one, the encoder knows.
             Item::Pad(_) => (),
             Item::Pipe(record) => writer.record(&record),
@@ -1389,6 +1405,7 @@ pub fn rewrite(image: &[u8], expect: Expect<'_>) -> Result<Vec<u8>, Refusal> {
             Item::Guard(record) => writer.record(&record),
             Item::Aio(record) => writer.record(&record),
             Item::Pages(record) => writer.record(&record),
+            Item::SharedPages(record) => writer.record(&record),
             Item::Data(record) => writer.record(&record),
             Item::Tail(_) => (),
         }

@@ -241,6 +241,7 @@ fn changed_bulk_data() {
     for bulk in &bulk {
         let name = match bulk.bulk.kind {
             BulkKind::Pages { .. } => "PAGES",
+            BulkKind::Shared { .. } => "SHARED",
             BulkKind::Data { .. } => "DATA",
         };
         let mut image = original.clone();

@@ -462,7 +462,7 @@ fn pages_of_several_address_spaces() {
     let image = ImageBuilder::tree().build();
     let tasks: Vec<_> = Reader::new(&*image)
         .filter_map(|record| match record.unwrap().bulk?.bulk.kind {
-            BulkKind::Pages { task, .. } => Some(task),
+            BulkKind::Pages { task, .. } | BulkKind::Shared { task } => Some(task),
             BulkKind::Data { .. } => None,
         })
         .collect();

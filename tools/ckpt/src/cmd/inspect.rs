@@ -331,6 +331,7 @@ fn table(record: &RawRecord, ok: bool, out: &mut Out) -> Result<(), Error> {
 fn contents(bulk: &RawBulk) -> String {
     match bulk.bulk.kind {
         BulkKind::Pages { nr_pages } => text::count(nr_pages.into(), "page"),
+        BulkKind::Shared { .. } => "nothing: the pages are there already".into(),
         BulkKind::Data { objref, offset } => format!(
             "{} of object {objref}, from {offset} on",
             text::count(bulk.bulk.len, "byte")
@@ -375,6 +376,7 @@ fn json(record: RawRecord, raw: bool, ok: bool) -> JsonRecord {
         bulk: record.bulk.as_ref().map(|bulk| JsonBulk {
             kind: match bulk.bulk.kind {
                 BulkKind::Pages { .. } => "pages",
+                BulkKind::Shared { .. } => "shared",
                 BulkKind::Data { .. } => "data",
             },
             offset: bulk.offset,
