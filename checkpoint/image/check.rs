@@ -588,6 +588,10 @@ impl Before {
             Reason::unless_equal("tgid", task.tgid, self.pid)?;
             Reason::unless_equal("ppid", task.ppid, 0)?;
             Reason::unless_in("mm", task.mm, 0, 0)?;
+            // It is made of the caller of restart(2), so there is a process.
+            if !task.is_process() {
+                return Err(Reason::unknown("exit_state", task.exit_state));
+            }
         } else if task.is_leader() {
             Reason::unless_in("ppid", task.ppid, 1, i32::MAX)?;
         }

@@ -93,7 +93,6 @@ impl<'a> Tree<'a> {
     /// [`Checker`](super::Checker) has taken.
     ///
     /// - No two have one pid.
-    /// - The first lives, or threads of its process do.
     /// - A thread comes behind the leader of its group and the threads of that, and no other task is
     ///   between them. It is of the process group and session of its leader.
     /// - Threads come behind a leader that has ended if, and only if, it is `CR_TASK_OUTLIVED`.
@@ -176,11 +175,7 @@ impl<'a> Tree<'a> {
         }
         if !task.is_leader() {
             self.check_thread(task, leader)?;
-        } else if index == 0 {
-            if !task.is_process() {
-                return Err(Reason::unknown("exit_state", task.exit_state));
-            }
-        } else {
+        } else if index > 0 {
             let parent = self.before(index, task.ppid);
             if !parent.is_some_and(Task::is_alive) {
                 return Err(Reason::WrongTask {

@@ -66,6 +66,7 @@ pub use read::{
     Reader,
     Summary,
     TaskSummary,
+    Tasks,
     Totals, //
 };
 pub use refer::References;

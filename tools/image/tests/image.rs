@@ -270,6 +270,13 @@ fn task() {
             "image offset 248: TASK: exit_code 65536 is over the limit of 65535",
             |task| (task.exit_state, task.exit_code) = (32, 65_536),
         ),
+        ("image offset 248: TASK: exit_state 32 is unknown", |task| {
+            task.exit_state = 32
+        }),
+        (
+            "image offset 248: TASK: threads live on, but none follows",
+            |task| (task.exit_state, task.flags) = (32, 1),
+        ),
         (
             "image offset 248: TASK: flags has the bits 0x1, which it cannot have",
             |task| task.flags = uapi::CR_TASK_OUTLIVED,

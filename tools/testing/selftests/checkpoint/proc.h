@@ -254,8 +254,8 @@ static inline void walk_seal(struct walk *w)
 }
 
 /*
- * Checks that it is the image of one process with this id in it. NULL if so,
- * else what is wrong with it.
+ * Checks that it is the image of one process with one thread and with this id in
+ * it. NULL if so, else what is wrong with it.
  */
 static inline const char *walk_wrong(struct walk *w, long crid, const char *comm)
 {
@@ -278,8 +278,10 @@ static inline const char *walk_wrong(struct walk *w, long crid, const char *comm
 		{ CR_HDR_XSTATE, 0 },
 		{ CR_HDR_TIMERS, sizeof(struct cr_hdr_timers) },
 		{ CR_HDR_TIMER, sizeof(struct cr_hdr_timer) },
-		{ CR_HDR_SIGNALS, sizeof(struct cr_hdr_signals) },
+		{ CR_HDR_PROCESS, sizeof(struct cr_hdr_process) },
 		{ CR_HDR_SIGACTION, sizeof(struct cr_hdr_sigaction) },
+		{ CR_HDR_SIGINFO, sizeof(struct cr_hdr_siginfo) },
+		{ CR_HDR_SIGNALS, sizeof(struct cr_hdr_signals) },
 		{ CR_HDR_SIGINFO, sizeof(struct cr_hdr_siginfo) },
 		{ CR_HDR_FS, sizeof(struct cr_hdr_fs) },
 		{ CR_HDR_FILES, sizeof(struct cr_hdr_files) },
@@ -301,6 +303,8 @@ static inline const char *walk_wrong(struct walk *w, long crid, const char *comm
 		return "magic of HEAD";
 	if (head->crid != crid)
 		return "crid of HEAD";
+	if (head->nr_tasks != 1)
+		return "nr_tasks of HEAD";
 	while (n < w->nr && w->recs[n].type != CR_HDR_TASK)
 		n++;
 	memcpy(name, comm, strnlen(comm, COMM_LEN - 1));
