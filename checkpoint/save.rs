@@ -207,10 +207,15 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
         return Ok(0);
     };
     let objects = cx.objects;
+    let mut spaces = cx.spaces;
+    spaces.sort();
     let id = new_id();
     park.let_die();
 
-    let saving = Saving { objects: &objects };
+    let saving = Saving {
+        objects: &objects,
+        spaces: &spaces,
+    };
     let result =
         write(&found, &saving, file, flags, id, &tree).and_then(|()| decide(&park, flags, log));
     result.map_err(|failure| {

@@ -15,6 +15,7 @@ use kernel::{
         },
         File, //
     },
+    mm::snapshot::Spaces,
     prelude::*,
     rbtree::RBTree,
     task::{
@@ -36,6 +37,7 @@ use crate::{
             Objects,
             Opened, //
         },
+        mm::Relatives,
         process,
         Scope, //
     },
@@ -71,6 +73,8 @@ pub(crate) struct Collect<'a> {
     image: Option<&'a File>,
     /// The objects met so far.
     pub(crate) objects: Objects,
+    /// The address spaces met so far.
+    pub(crate) spaces: Spaces,
     /// Signals of a process, when its timers have been looked at: they belong together.
     pub(crate) process: Option<process::Found>,
     /// The timers of the process, ascending by id.
@@ -101,6 +105,7 @@ impl<'a> Collect<'a> {
             inherit,
             image,
             objects: Objects::new(),
+            spaces: Spaces::default(),
             process: None,
             timers: KVVec::new(),
             tables: RBTree::new(),
@@ -218,6 +223,8 @@ impl<'a> Collect<'a> {
 pub(crate) struct Saving<'a> {
     /// All objects.
     pub(crate) objects: &'a Objects,
+    /// All address spaces.
+    pub(crate) spaces: &'a Spaces,
 }
 
 /// What all tasks of a restart have in common, up to its commit.
@@ -232,6 +239,8 @@ pub(crate) struct Restart<'a> {
     tables: RBTree<u32, SharedTable>,
     /// Likewise where paths begin.
     dirs: RBTree<u32, SharedDirs>,
+    /// The new address spaces, which may have pages in common.
+    relatives: Relatives,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
@@ -246,6 +255,7 @@ impl<'a> Restart<'a> {
             objects: Opened::default(),
             tables: RBTree::new(),
             dirs: RBTree::new(),
+            relatives: Relatives::default(),
             log,
             logged: false,
         }
@@ -281,6 +291,8 @@ pub(crate) struct Prepare<'a> {
     pub(crate) tables: &'a mut RBTree<u32, SharedTable>,
     /// Likewise where paths begin.
     pub(crate) dirs: &'a mut RBTree<u32, SharedDirs>,
+    /// The new address spaces, which may have pages in common.
+    pub(crate) relatives: &'a mut Relatives,
     /// What the timers of the image have become, which have sent some of the pending signals.
     pub(crate) timers: Timers,
     /// Number of the task in the image, 1 is the first.
@@ -306,6 +318,7 @@ impl<'a> Prepare<'a> {
             objects: &mut restart.objects,
             tables: &mut restart.tables,
             dirs: &mut restart.dirs,
+            relatives: &mut restart.relatives,
             timers: Timers::default(),
             number,
             name,

@@ -402,13 +402,15 @@ impl Writer {
         if task.is_process() {
             self.record(&parts.timers);
             self.records(&parts.posix_timers);
-            self.record(&parts.process);
-            self.records(&parts.actions);
-            self.records(&parts.shared);
         }
         if task.is_alive() {
             self.record(&parts.signals);
             self.records(&parts.pending);
+        }
+        if task.is_process() {
+            self.record(&parts.process);
+            self.records(&parts.actions);
+            self.records(&parts.shared);
         }
         if task.has_fs() {
             self.record(&parts.fs);
@@ -1259,9 +1261,19 @@ fn sample_tree_bulk() -> Vec<BulkData> {
             flags: 0,
         }]
     };
+    let shared = |start, from_task| {
+        vec![SharedExtent {
+            start,
+            from_start: start,
+            nr_pages: 2,
+            from_task,
+        }]
+    };
     vec![
+        BulkData::Shared(4, shared(0x100_0000, 1)),
         BulkData::Pages(4, extents(0x40_3000), vec![4; 4096]),
         BulkData::Pages(4, extents(0x102_0000), vec![5; 4096]),
+        BulkData::Shared(7, shared(0x100_1000, 4)),
         BulkData::Pages(7, extents(0x100_0000), vec![6; 4096]),
     ]
 }

@@ -148,14 +148,17 @@ fn valid_image() {
             mappings: 11,
             mapped: 2142 * PAGE as u64,
             pages: 4,
+            shared: 0,
             data: 11 + 4096 + 100 + 32,
         }
     );
     assert!(summary.totals.has_process());
     assert_eq!(rewrite(&image, EXACT).unwrap(), image);
 
-    // The sample has something of everything.
+    // The samples have something of everything.
+    let tree = ImageBuilder::tree().build();
     let kinds: Vec<_> = Reader::new(&*image)
+        .chain(Reader::new(&*tree))
         .map(|record| record.unwrap().kind().unwrap())
         .collect();
     for kind in Kind::ALL {
@@ -372,10 +375,10 @@ fn counts() {
         ("SIGACTION: expected SIGINFO here", |b| {
             process(b).process.nr_actions -= 1
         }),
-        ("SIGNALS: expected SIGINFO here", |b| {
+        ("FS: expected SIGINFO here", |b| {
             process(b).process.nr_pending += 1
         }),
-        ("SIGINFO: expected SIGNALS here", |b| {
+        ("SIGINFO: expected FS here", |b| {
             process(b).process.nr_pending -= 1
         }),
         ("FS: expected SIGINFO here", |b| {
