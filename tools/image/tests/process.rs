@@ -381,10 +381,10 @@ fn counts() {
         ("SIGINFO: expected FS here", |b| {
             process(b).process.nr_pending -= 1
         }),
-        ("FS: expected SIGINFO here", |b| {
+        ("PROCESS: expected SIGINFO here", |b| {
             process(b).signals.nr_pending += 1
         }),
-        ("SIGINFO: expected FS here", |b| {
+        ("SIGINFO: expected PROCESS here", |b| {
             process(b).signals.nr_pending -= 1
         }),
         ("LIMITS: expected FILTER here", |b| {
@@ -412,10 +412,10 @@ fn counts() {
             process(b).attrs.label_len = 0
         }),
         ("THREAD: expected STRING here", |b| process(b).label.clear()),
-        ("PROCESS: expected TIMER here", |b| {
+        ("SIGNALS: expected TIMER here", |b| {
             process(b).timers.nr_timers += 1
         }),
-        ("TIMER: expected PROCESS here", |b| {
+        ("TIMER: expected SIGNALS here", |b| {
             process(b).timers.nr_timers -= 1
         }),
         ("OWNER: expected LOCK here", |b| {
@@ -463,7 +463,7 @@ fn counts() {
         ("AIO: expected GUARD here", |b| process(b).mm.nr_guards += 1),
         ("GUARD: expected AIO here", |b| process(b).mm.nr_guards -= 1),
         ("DATA: expected AIO here", |b| process(b).mm.nr_aio += 1),
-        ("AIO: expected PAGES or DATA or TAIL here", |b| {
+        ("AIO: expected PAGES or SHARED or DATA or TAIL here", |b| {
             process(b).mm.nr_aio -= 1
         }),
         ("VMA: expected STRING here", |b| {

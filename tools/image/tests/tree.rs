@@ -358,7 +358,7 @@ fn records() {
             "DATA: expected TASK here",
             (|b| b.head.nr_tasks = 13) as Change,
         ),
-        (12, "TASK: expected PAGES or DATA or TAIL here", |b| {
+        (12, "TASK: expected PAGES or SHARED or DATA or TAIL here", |b| {
             b.head.nr_tasks = 11
         }),
         (3, "TASK: expected CREDS here", |b| b.tasks[1].parts = None),
@@ -528,7 +528,7 @@ fn pages_that_address_spaces_share() {
                 from_task: 2,
                 ..good
             },
-            "SHARED_EXTENTS: from_task is 2, which is no number of a task that came with an address space",
+            "SHARED: from_task is 2, which is no number of a task that came with an address space",
         ),
         (
             7,
@@ -544,7 +544,7 @@ fn pages_that_address_spaces_share() {
                 nr_pages: u32::MAX,
                 ..good
             },
-            "SHARED_EXTENTS: the extent at 0x1000000 is not within one private mapping",
+            "SHARED: the extent at 0x1000000 is not within one private mapping",
         ),
         (
             7,
@@ -557,10 +557,10 @@ fn pages_that_address_spaces_share() {
         (
             7,
             SharedExtent {
-                from_start: u64::MAX - 4095,
+                from_start: 0xffff_8880_0000_0000,
                 ..good
             },
-            "SHARED_EXTENTS: from_start 0xfffffffffffff000 is beyond what a process can have",
+            "SHARED_EXTENTS: from_start 0xffff888000000000 is beyond what a process can have",
         ),
         // This is mapped in the first only.
         (
@@ -569,7 +569,7 @@ fn pages_that_address_spaces_share() {
                 start: 0x7ffd_0000_0000,
                 ..good
             },
-            "SHARED_EXTENTS: the extent at 0x7ffd00000000 is not within one private mapping",
+            "SHARED: the extent at 0x7ffd00000000 is not within one private mapping",
         ),
         (
             7,
@@ -577,7 +577,7 @@ fn pages_that_address_spaces_share() {
                 from_start: 0x7ffd_0000_0000,
                 ..good
             },
-            "SHARED_EXTENTS: task 4 has no private page at 0x7ffd00000000",
+            "SHARED: task 4 has no private page at 0x7ffd00000000",
         ),
     ] {
         assert_eq!(why(&[(task, &[extent])], &[]), expected);
