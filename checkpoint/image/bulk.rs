@@ -318,7 +318,10 @@ impl SharedExtent {
     /// Refuses what can be refused without knowing what was before, in an address space that came
     /// with `task`.
     fn validate(&self, task: u32, context: &Context<'_>) -> Result<(), Reason> {
-        let (end, from_end) = (self.end(context.page_size), self.from_end(context.page_size));
+        let (end, from_end) = (
+            self.end(context.page_size),
+            self.from_end(context.page_size),
+        );
 
         Reason::unless_in("nr_pages", self.nr_pages, 1, u32::MAX)?;
         Reason::unless_in("from_task", self.from_task, 1, task.saturating_sub(1))?;

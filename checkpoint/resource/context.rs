@@ -33,11 +33,11 @@ use kernel::{
 use crate::{
     log::Log,
     resource::{
+        mm::Relatives,
         object::{
             Objects,
             Opened, //
         },
-        mm::Relatives,
         process,
         Scope, //
     },

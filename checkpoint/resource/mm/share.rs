@@ -133,11 +133,7 @@ fn take(
 }
 
 /// Takes the first of some pages, and returns how many.
-fn step(
-    prepared: &mut Prepared,
-    from: &MmWithUser,
-    extent: &image::SharedExtent,
-) -> Result<u32> {
+fn step(prepared: &mut Prepared, from: &MmWithUser, extent: &image::SharedExtent) -> Result<u32> {
     let Prepared { space, batch, .. } = prepared;
     let (mut done, copy) = space.share(from, &SharedExtent::from_bytes(extent.as_bytes())?)?;
     let end = done.saturating_add(copy);

@@ -298,7 +298,12 @@ impl Rebuild {
     pub fn mm(&self) -> ARef<MmWithUser> {
         // SAFETY: By the type invariants, the pointer is valid, and the task has a reference for as
         // long as `self` lives. `MmWithUser` is a transparent wrapper of `struct mm_struct`.
-        unsafe { NonNull::new_unchecked(self.swap.mm).cast::<MmWithUser>().as_ref() }.into()
+        unsafe {
+            NonNull::new_unchecked(self.swap.mm)
+                .cast::<MmWithUser>()
+                .as_ref()
+        }
+        .into()
     }
 
     /// Maps the first pages of `extent`, which `from` has, as fork(2) does. Returns how many were

@@ -166,10 +166,7 @@ impl SharedPages {
             .map(|extents| {
                 // SAFETY: All of `extents` is initialized, and the structure has no padding.
                 let bytes = unsafe {
-                    slice::from_raw_parts(
-                        extents.as_ptr().cast(),
-                        core::mem::size_of_val(extents),
-                    )
+                    slice::from_raw_parts(extents.as_ptr().cast(), core::mem::size_of_val(extents))
                 };
 
                 // As many as there are in a chunk.

@@ -183,12 +183,7 @@ fn check(document: &str) -> Vec<String> {
 }
 
 /// Compares the second table of the section of a record.
-fn compare_second(
-    document: &str,
-    kind: Kind,
-    expected: &[Vec<String>],
-    wrong: &mut Vec<String>,
-) {
+fn compare_second(document: &str, kind: Kind, expected: &[Vec<String>], wrong: &mut Vec<String>) {
     let title = format!("{} ({})", kind.name(), kind.number());
     let rows = section(document, &title).and_then(|lines| {
         let first = lines.iter().position(|l| l.contains("list-table::"))?;

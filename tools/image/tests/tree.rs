@@ -358,9 +358,11 @@ fn records() {
             "DATA: expected TASK here",
             (|b| b.head.nr_tasks = 13) as Change,
         ),
-        (12, "TASK: expected PAGES or SHARED or DATA or TAIL here", |b| {
-            b.head.nr_tasks = 11
-        }),
+        (
+            12,
+            "TASK: expected PAGES or SHARED or DATA or TAIL here",
+            |b| b.head.nr_tasks = 11,
+        ),
         (3, "TASK: expected CREDS here", |b| b.tasks[1].parts = None),
         (7, "TASK: expected CREDS here", |b| b.tasks[5].parts = None),
         // With the signal actions of another there are none.
@@ -594,10 +596,7 @@ fn pages_that_address_spaces_share() {
     builder.bulk.push(BulkData::Shared(7, vec![good]));
     let text = refusal(&builder.build(), EXACT).to_string();
     assert!(text.ends_with("SHARED: task 7 is less than 8"), "{text}");
-    assert_eq!(
-        why(&[(7, &[good])], &[4]),
-        "PAGES: task 4 is less than 7"
-    );
+    assert_eq!(why(&[(7, &[good])], &[4]), "PAGES: task 4 is less than 7");
 }
 
 #[test]
