@@ -456,7 +456,7 @@ impl Crew {
     /// Hands a run of bulk data to the resource that it is for.
     fn fill<T: Transport + Sync>(&mut self, mut bulk: BulkReader<'_, '_, T>) -> Result<(), Failure> {
         let place = match bulk.bulk().kind {
-            BulkKind::Pages { task, .. } => place_of(task),
+            BulkKind::Pages { task, .. } | BulkKind::Shared { task } => place_of(task),
             BulkKind::Data { .. } => None,
         };
         let taken = match place.and_then(|place| place.checked_sub(1)) {

@@ -202,6 +202,7 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
     let mut cx = Collect::new(&tree, &root, inherit, image, log);
     let found = Found::collect(&mut cx).map_err(|e| cx.ended(e))?;
     let objects = cx.objects;
+    let mut spaces = cx.spaces;
     if let Some(task) = park.traced() {
         log.task(task, format_args!("a traced task is not supported"));
         return Err(EOPNOTSUPP);
@@ -209,10 +210,14 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
     let Some(file) = &file else {
         return Ok(0);
     };
+    spaces.sort();
     let id = new_id();
     park.let_die();
 
-    let saving = Saving { objects: &objects };
+    let saving = Saving {
+        objects: &objects,
+        spaces: &spaces,
+    };
     // An image of what has been killed shall have no end, as far as that is known.
     let result = write(&found, &saving, file, flags, id, &tree)
         .and_then(|to| check_alive(&park, log).and_then(|()| to.finish()))

@@ -43,6 +43,7 @@ use crate::{
         Reason,
         Record,
         Refusal,
+        SharedExtents,
         Text, //
     }, //
 };
@@ -329,7 +330,8 @@ pub(crate) struct ImageReader<'a, T: Transport> {
     checker: Checker<'a>,
     /// The payload of one record, and its padding.
     payload: KVVec<u8>,
-    /// The payload of the last EXTENTS: it is needed when padding has been read behind it.
+    /// The payload of the last EXTENTS or SHARED_EXTENTS: it is needed when padding has been read
+    /// behind it.
     extents: KVVec<u8>,
 }
 
@@ -384,10 +386,14 @@ impl<'a, T: Transport> ImageReader<'a, T> {
             .resize(header.padded_len(), 0, GFP_KERNEL_ACCOUNT)?;
         fill(self.file, &mut self.checker, &mut self.payload)?;
         let item = self.checker.payload(&self.payload)?;
-        if let Item::Extents(extents) = item {
+        if let Item::Extents(_) | Item::SharedExtents(_) = item {
+            let bytes = match item {
+                Item::Extents(extents) => extents.bytes(),
+                Item::SharedExtents(extents) => extents.bytes(),
+                _ => &[],
+            };
             self.extents.clear();
-            self.extents
-                .extend_from_slice(extents.bytes(), GFP_KERNEL_ACCOUNT)?;
+            self.extents.extend_from_slice(bytes, GFP_KERNEL_ACCOUNT)?;
         }
         Ok(Some(item))
     }
@@ -412,6 +418,11 @@ impl<T: Transport> BulkReader<'_, '_, T> {
     /// Returns where the pages belong, if the data is pages.
     pub(crate) fn extents(&self) -> Extents<'_> {
         Extents::new(&self.reader.extents)
+    }
+
+    /// Returns which pages are there already, if the data is nothing but that.
+    pub(crate) fn shared_extents(&self) -> SharedExtents<'_> {
+        SharedExtents::new(&self.reader.extents)
     }
 
     /// Fills all of `pages`, without a copy.
@@ -455,6 +466,9 @@ impl<T: Transport> BulkReader<'_, '_, T> {
         let reason = match self.bulk.kind {
             BulkKind::Pages { .. } => Reason::OutsideMapping {
                 start: self.extents().iter().next().map_or(0, |e| e.start),
+            },
+            BulkKind::Shared { .. } => Reason::OutsideMapping {
+                start: self.shared_extents().iter().next().map_or(0, |e| e.start),
             },
             BulkKind::Data { objref, .. } => Reason::WrongObject {
                 field: "objref",

@@ -154,6 +154,12 @@ static bool vma_is_filled_in_place(struct vm_area_struct *vma)
 	return is_vm_hugetlb_page(vma) || checkpoint_is_aio_ring(vma);
 }
 
+/* Whether @vma has private pages that fork(2) would share: of no pool, no ring. */
+bool checkpoint_vma_has_own_pages(struct vm_area_struct *vma)
+{
+	return vma_has_private_pages(vma) && !vma_is_filled_in_place(vma);
+}
+
 /* Whether an image has pages of @vma. */
 static bool vma_has_saved_pages(struct vm_area_struct *vma)
 {
@@ -415,7 +421,51 @@ struct collect_walk {
 	struct checkpoint_pages *to;
 	/* The mapping of the last extent. */
 	struct vm_area_struct *vma;
+	/* What is not collected, from that on which is not passed yet. */
+	const struct cr_shared_extent *skip;
+	const struct cr_shared_extent *skip_end;
 };
+
+/* Passes what is skipped before @addr. */
+static void skip_to(struct collect_walk *state, unsigned long addr)
+{
+	const struct cr_shared_extent *skip = state->skip;
+	size_t left = state->skip_end - skip;
+
+	while (left) {
+		const struct cr_shared_extent *middle = skip + left / 2;
+
+		if (middle->start + ((u64)middle->nr_pages << PAGE_SHIFT) <= addr) {
+			skip = middle + 1;
+			left -= left / 2 + 1;
+		} else {
+			left /= 2;
+		}
+	}
+	state->skip = skip;
+}
+
+/*
+ * Whether the page at @addr is skipped. Sets @until to where that changes. The
+ * addresses ascend.
+ */
+static bool is_skipped(struct collect_walk *state, unsigned long addr,
+		       unsigned long *until)
+{
+	const struct cr_shared_extent *skip = state->skip;
+
+	while (skip != state->skip_end &&
+	       skip->start + ((u64)skip->nr_pages << PAGE_SHIFT) <= addr)
+		state->skip = ++skip;
+	*until = ULONG_MAX;
+	if (skip == state->skip_end)
+		return false;
+	*until = skip->start;
+	if (skip->start > addr)
+		return false;
+	*until = skip->start + ((u64)skip->nr_pages << PAGE_SHIFT);
+	return true;
+}
 
 /* Notes @nr pages of a folio, which are mapped at @addr. There is room. */
 static void collect_pages(struct collect_walk *state, struct vm_area_struct *vma,
@@ -452,7 +502,7 @@ static int collect_huge(pmd_t pmd, unsigned long addr, unsigned long next,
 			struct mm_walk *walk)
 {
 	struct collect_walk *state = walk->private;
-	unsigned int nr = (next - addr) >> PAGE_SHIFT;
+	unsigned long until;
 	struct folio *folio;
 
 	if (!pmd_present(pmd)) {
@@ -464,13 +514,22 @@ static int collect_huge(pmd_t pmd, unsigned long addr, unsigned long next,
 	folio = pmd_folio(pmd);
 	if (!folio_test_anon(folio))
 		return 0;
-	if (nr > CR_PAGES_MAX - state->to->nr_pages) {
-		state->to->next = addr;
-		return WALK_FULL;
+	for (; addr != next; addr = until) {
+		bool skipped = is_skipped(state, addr, &until);
+		unsigned int nr;
+
+		until = min(until, next);
+		if (skipped)
+			continue;
+		nr = (until - addr) >> PAGE_SHIFT;
+		if (nr > CR_PAGES_MAX - state->to->nr_pages) {
+			state->to->next = addr;
+			return WALK_FULL;
+		}
+		collect_pages(state, walk->vma, addr,
+			      pmd_page(pmd) + ((addr & ~HPAGE_PMD_MASK) >> PAGE_SHIFT),
+			      nr, nr == HPAGE_PMD_NR ? CR_EXTENT_HUGE : 0);
 	}
-	collect_pages(state, walk->vma, addr,
-		      pmd_page(pmd) + ((addr & ~HPAGE_PMD_MASK) >> PAGE_SHIFT), nr,
-		      nr == HPAGE_PMD_NR ? CR_EXTENT_HUGE : 0);
 	return 0;
 }
 
@@ -536,7 +595,8 @@ static int collect_pmd(pmd_t *pmd, unsigned long addr, unsigned long next,
 {
 	struct collect_walk *state = walk->private;
 	struct vm_area_struct *vma = walk->vma;
-	bool ring = checkpoint_is_aio_ring(vma);
+	bool ring = checkpoint_is_aio_ring(vma), skipped = false;
+	unsigned long until = addr;
 	pte_t *start, *pte;
 	spinlock_t *ptl;
 	int ret = 0;
@@ -559,6 +619,10 @@ static int collect_pmd(pmd_t *pmd, unsigned long addr, unsigned long next,
 		struct page *page;
 
 		if (pte_none(entry) && !ring)
+			continue;
+		if (addr >= until)
+			skipped = is_skipped(state, addr, &until);
+		if (skipped)
 			continue;
 		if (!pte_present(entry)) {
 			if (softleaf_is_guard_marker(softleaf_from_pte(entry)))
@@ -616,7 +680,7 @@ static int bring_in(struct mm_struct *mm, unsigned long addr, int *locked)
  * checkpoint_pages_collect() - Collect pages that are nowhere but in an address space.
  * @mm: the address space, on which the caller has a reference
  * @to: empty, but for @next, from where pages are collected: until there is no
- *	room for more, or there are no more. Then it stays empty
+ *	room for more, or there are no more. Then it stays empty; and for @skip
  *
  * The caller owns the references on what is collected, also after an error.
  *
@@ -624,11 +688,16 @@ static int bring_in(struct mm_struct *mm, unsigned long addr, int *locked)
  */
 int checkpoint_pages_collect(struct mm_struct *mm, struct checkpoint_pages *to)
 {
-	struct collect_walk state = { .to = to };
+	struct collect_walk state = {
+		.to = to,
+		.skip = to->skip,
+		.skip_end = to->skip + to->nr_skip,
+	};
 	int ret = 0, locked;
 
 	if (to->next >= TASK_SIZE_MAX)
 		return 0;
+	skip_to(&state, to->next);
 	do {
 		if (fatal_signal_pending(current) || mmap_read_lock_killable(mm))
 			return -EINTR;
@@ -1213,8 +1282,8 @@ static bool extent_is_whole(struct vm_area_struct *vma, const struct cr_extent *
 }
 
 /* The mapping that all of @extent is in, if an image may have pages of it. */
-static struct vm_area_struct *vma_of_extent(struct mm_struct *mm,
-					    const struct cr_extent *extent)
+struct vm_area_struct *checkpoint_vma_of_extent(struct mm_struct *mm,
+						const struct cr_extent *extent)
 {
 	unsigned long end = extent->start + ((u64)extent->nr_pages << PAGE_SHIFT);
 	struct vm_area_struct *vma = vma_lookup(mm, extent->start);
@@ -1392,7 +1461,7 @@ int checkpoint_pages_alloc(struct checkpoint_pages *pages)
 		return -EINTR;
 	for (unsigned int i = 0; !ret && i < pages->nr_extents; i++) {
 		const struct cr_extent *extent = &pages->extents[i];
-		struct vm_area_struct *vma = vma_of_extent(mm, extent);
+		struct vm_area_struct *vma = checkpoint_vma_of_extent(mm, extent);
 
 		if (!vma || extent->nr_pages > CR_PAGES_MAX - pages->nr_pages) {
 			ret = -EINVAL;
@@ -1408,7 +1477,7 @@ int checkpoint_pages_alloc(struct checkpoint_pages *pages)
 	return ret;
 }
 
-static pmd_t *alloc_pmd(struct mm_struct *mm, unsigned long addr)
+pmd_t *checkpoint_alloc_pmd(struct mm_struct *mm, unsigned long addr)
 {
 	p4d_t *p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
 	pud_t *pud = p4d ? pud_alloc(mm, p4d, addr) : NULL;
@@ -1483,7 +1552,7 @@ static int install_extent(struct vm_area_struct *vma, const struct cr_extent *ex
 	if (anon_vma_prepare(vma))
 		return -ENOMEM;
 	while (addr < end) {
-		pmd_t *pmd = alloc_pmd(vma->vm_mm, addr);
+		pmd_t *pmd = checkpoint_alloc_pmd(vma->vm_mm, addr);
 		unsigned int run = (min(end, pmd_addr_end(addr, end)) - addr) >> PAGE_SHIFT;
 		unsigned int mapped;
 
@@ -1528,7 +1597,7 @@ int checkpoint_pages_install(struct checkpoint_pages *pages)
 		return -EINTR;
 	for (unsigned int i = 0; !ret && i < pages->nr_extents; i++) {
 		const struct cr_extent *extent = &pages->extents[i];
-		struct vm_area_struct *vma = vma_of_extent(mm, extent);
+		struct vm_area_struct *vma = checkpoint_vma_of_extent(mm, extent);
 		unsigned int done;
 
 		if (!vma) {

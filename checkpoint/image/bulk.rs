@@ -69,6 +69,35 @@ impl Validate for Pages {
     }
 }
 
+/// Announces private pages that an address space shares with others, as after fork(2).
+///
+/// C: `struct cr_hdr_shared`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_SHARED, abi = cr_hdr_shared)]
+pub struct SharedPages {
+    /// `CR_HDR_SHARED_EXTENTS`, which follows, has a `struct cr_shared_extent` for each.
+    pub nr_extents: u32,
+    /// Number of the task that the address space came with.
+    pub task: u32,
+}
+
+impl SharedPages {
+    /// Returns how many bytes `CR_HDR_SHARED_EXTENTS` has.
+    pub fn extents_len(&self) -> usize {
+        (self.nr_extents as usize).saturating_mul(SharedExtent::SIZE)
+    }
+}
+
+impl Validate for SharedPages {
+    fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
+        // There are tasks before it.
+        Reason::unless_in("task", self.task, 2, uapi::CR_TASKS_MAX)?;
+        Reason::unless_in("nr_extents", self.nr_extents, 1, uapi::CR_EXTENTS_MAX)
+    }
+}
+
 /// Announces contents of a pipe or of shared memory.
 ///
 /// C: `struct cr_hdr_data`
@@ -231,6 +260,115 @@ impl<'p> Extents<'p> {
     }
 }
 
+/// Some pages in a row that another address space has.
+///
+/// C: `struct cr_shared_extent`
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C, align(8))]
+pub struct SharedExtent {
+    /// Address of the first.
+    pub start: u64,
+    /// Its address in the other one.
+    pub from_start: u64,
+    /// How many.
+    pub nr_pages: u32,
+    /// Number of the task that the other one came with.
+    pub from_task: u32,
+}
+
+// As for `Extent`.
+const _: () = {
+    assert!(size_of::<SharedExtent>() == size_of::<uapi::cr_shared_extent>());
+    assert!(align_of::<SharedExtent>() == align_of::<uapi::cr_shared_extent>());
+    assert!(offset_of!(SharedExtent, start) == offset_of!(uapi::cr_shared_extent, start));
+    assert!(offset_of!(SharedExtent, from_start) == offset_of!(uapi::cr_shared_extent, from_start));
+    assert!(offset_of!(SharedExtent, nr_pages) == offset_of!(uapi::cr_shared_extent, nr_pages));
+    assert!(offset_of!(SharedExtent, from_task) == offset_of!(uapi::cr_shared_extent, from_task));
+};
+const _: fn(&uapi::cr_shared_extent) = |abi| {
+    let uapi::cr_shared_extent {
+        start,
+        from_start,
+        nr_pages,
+        from_task,
+    } = abi;
+    let _: (&u64, &u64, &u32, &u32) = (start, from_start, nr_pages, from_task);
+};
+
+impl SharedExtent {
+    /// Bytes of an extent.
+    pub const SIZE: usize = size_of::<SharedExtent>();
+
+    /// Returns the byte behind the last; more than any address if there is no such byte.
+    pub fn end(&self, page_size: u32) -> u64 {
+        self.end_of(self.start, page_size)
+    }
+
+    /// Likewise in the other address space.
+    pub fn from_end(&self, page_size: u32) -> u64 {
+        self.end_of(self.from_start, page_size)
+    }
+
+    fn end_of(&self, start: u64, page_size: u32) -> u64 {
+        start.saturating_add(u64::from(self.nr_pages).saturating_mul(page_size.into()))
+    }
+
+    /// Refuses what can be refused without knowing what was before, in an address space that came
+    /// with `task`.
+    fn validate(&self, task: u32, context: &Context<'_>) -> Result<(), Reason> {
+        let (end, from_end) = (
+            self.end(context.page_size),
+            self.from_end(context.page_size),
+        );
+
+        Reason::unless_in("nr_pages", self.nr_pages, 1, u32::MAX)?;
+        Reason::unless_in("from_task", self.from_task, 1, task.saturating_sub(1))?;
+        context.unless_range("start", self.start, "end", end)?;
+        context.unless_range("from_start", self.from_start, "from_end", from_end)
+    }
+}
+
+/// The extents of a `CR_HDR_SHARED_EXTENTS`, of which the bytes may have any alignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedExtents<'p>(&'p [u8]);
+
+impl<'p> SharedExtents<'p> {
+    /// Takes `bytes` for extents; what is left over behind the last is not looked at.
+    pub const fn new(bytes: &'p [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the bytes.
+    pub const fn bytes(self) -> &'p [u8] {
+        self.0
+    }
+
+    /// Iterates over them.
+    pub fn iter(self) -> impl Iterator<Item = SharedExtent> + Clone + 'p {
+        self.0
+            .chunks_exact(SharedExtent::SIZE)
+            .filter_map(|bytes| SharedExtent::read_from_bytes(bytes).ok())
+    }
+
+    /// Refuses extents that do not come one after the other, from `end` on, or that refer to what is
+    /// not before `shared`. Returns where the last one ends.
+    pub(super) fn check(
+        self,
+        shared: &SharedPages,
+        mut end: u64,
+        context: &Context<'_>,
+    ) -> Result<u64, Reason> {
+        for extent in self.iter() {
+            extent.validate(shared.task, context)?;
+            Reason::unless_not_below("start", extent.start, end)?;
+            end = extent.end(context.page_size);
+        }
+        Ok(end)
+    }
+}
+
 /// What the bytes of some bulk data are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BulkKind {
@@ -239,6 +377,11 @@ pub enum BulkKind {
         /// How many.
         nr_pages: u32,
         /// Number of the task that their address space came with.
+        task: u32,
+    },
+    /// No bytes: the pages of the last [`SharedExtents`] are there already.
+    Shared {
+        /// Number of the task that the address space came with which gets them.
         task: u32,
     },
     /// Contents of a pipe or of shared memory.
@@ -275,6 +418,11 @@ impl Bulk {
             len,
             pages.crc,
         )
+    }
+
+    /// Returns what `shared` announces: that nothing comes.
+    pub fn of_shared(shared: &SharedPages) -> Self {
+        Self::new(BulkKind::Shared { task: shared.task }, 0, 0)
     }
 
     /// Returns what `data` announces.

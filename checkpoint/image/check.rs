@@ -22,7 +22,7 @@
 //!           EPOLL_ITEM{nr_epoll_items} WATCH{nr_watches}
 //! mm      = MM MM_CONTEXT AUXV LDT* (VMA [STRING]){nr_vmas}
 //!           POLICY{nr_policies} GUARD{nr_guards} AIO{nr_aio}
-//! bulk    = PAGES EXTENTS [PAD] pages | DATA [PAD] bytes zeros
+//! bulk    = PAGES EXTENTS [PAD] pages | SHARED SHARED_EXTENTS | DATA [PAD] bytes zeros
 //! ```
 //!
 //! An image of one task may end behind TASK_STATS: then there are no objects and no bulk data.
@@ -36,7 +36,8 @@
 //!
 //! What is left to the reader, because it takes memory of all that was before: whether a reference
 //! is to the right kind of object, whether data is within the object, whether pages are of an
-//! address space of their task, whether extents are within its mappings, and what `tree.rs` checks
+//! address space of their task, whether extents are within its mappings, whether pages that are
+//! said to be there already are, and what `tree.rs` checks
 //! when the reader has all tasks.
 
 use core::slice;
@@ -57,6 +58,7 @@ use super::{
     Pages,
     Reason,
     Refusal,
+    SharedPages,
     Task, //
 };
 use crate::{
@@ -266,6 +268,8 @@ enum Place {
     Bulks,
     /// After PAGES.
     Pages(Pages),
+    /// After SHARED.
+    Shared(SharedPages),
     /// Before bulk data, but not where it can begin.
     Gap { bulk: Bulk, pad_len: usize },
     /// Before bulk data.
@@ -289,8 +293,9 @@ impl Place {
             Place::TaskStats { alone: false } => &[Kind::Creds],
             Place::Tasks => &[Kind::Task],
             Place::Part { part, .. } => slice::from_ref(part.kind()),
-            Place::Bulks => &[Kind::Pages, Kind::Data, Kind::Tail],
+            Place::Bulks => &[Kind::Pages, Kind::SharedPages, Kind::Data, Kind::Tail],
             Place::Pages(_) => &[Kind::Extents],
+            Place::Shared(_) => &[Kind::SharedExtents],
             Place::Gap { .. } => &[Kind::Pad],
             Place::Bulk(_) | Place::End => &[],
         }
@@ -309,6 +314,7 @@ impl Place {
             | Place::Part { len, .. }
             | Place::Gap { pad_len: len, .. } => Some(len),
             Place::Pages(pages) => Some(pages.extents_len()),
+            Place::Shared(shared) => Some(shared.extents_len()),
             _ => None,
         }
     }
@@ -351,6 +357,8 @@ struct Before {
     task: OfTask,
     /// The address space that the last pages are of, and where the last extent ends.
     extent_end: (u32, u64),
+    /// Likewise of the last shared pages.
+    shared_end: (u32, u64),
     /// The object that the last data is of, and where in it that ends.
     data_end: (u32, u64),
 }
@@ -588,6 +596,7 @@ impl Before {
         tasks: 0,
         task: OfTask::NOTHING,
         extent_end: (0, 0),
+        shared_end: (0, 0),
         data_end: (0, 0),
     };
 
@@ -709,8 +718,26 @@ impl Before {
 
             Item::Pages(pages) => {
                 // Address spaces in their order.
-                Reason::unless_in("task", pages.task, self.extent_end.0, self.tasks)?;
+                let first = self.extent_end.0.max(self.shared_end.0);
+                Reason::unless_in("task", pages.task, first, self.tasks)?;
                 Place::Pages(pages)
+            }
+            Item::SharedPages(shared) => {
+                // So that mappings are related before they have pages of their own.
+                let first = self.extent_end.0.saturating_add(1).max(self.shared_end.0);
+                Reason::unless_in("task", shared.task, first, self.tasks)?;
+                Place::Shared(shared)
+            }
+            Item::SharedExtents(extents) => {
+                let Place::Shared(shared) = place else {
+                    return Err(Reason::Protocol);
+                };
+                let begin = match self.shared_end {
+                    (task, end) if task == shared.task => end,
+                    _ => 0,
+                };
+                self.shared_end = (shared.task, extents.check(&shared, begin, context)?);
+                Place::Bulk(Bulk::of_shared(&shared))
             }
             Item::Extents(extents) => {
                 let Place::Pages(pages) = place else {
@@ -902,7 +929,7 @@ impl<'a> Checker<'a> {
         self.advance(padded.len());
         match self.check_payload(place, kind, &header, padded) {
             Ok((item, place)) => {
-                if matches!(kind, Kind::Pages | Kind::Data) {
+                if matches!(kind, Kind::Pages | Kind::SharedPages | Kind::Data) {
                     self.announcement = (self.record, kind);
                 }
                 self.crc = crc32c(crc32c(self.crc, header.as_bytes()), padded);

@@ -81,7 +81,10 @@ pub use bulk::{
     Data,
     Extent,
     Extents,
-    Pages, //
+    Pages,
+    SharedExtent,
+    SharedExtents,
+    SharedPages, //
 };
 pub use check::{
     Checker,
@@ -288,6 +291,10 @@ records! {
     /// Where the pages belong that come next.
     Extents = CR_HDR_EXTENTS, "EXTENTS" { "extents": FieldKind::RestExtents }
         => Extents(Extents<'p>) = Extents::new;
+    /// Where the pages belong that are in the image already.
+    SharedExtents = CR_HDR_SHARED_EXTENTS, "SHARED_EXTENTS" {
+        "extents": FieldKind::RestSharedExtents
+    } => SharedExtents(SharedExtents<'p>) = SharedExtents::new;
     /// So many zeros, so that a page can begin behind them.
     Pad = CR_HDR_PAD, "PAD" { "zeros": FieldKind::RestBytes }
         => Pad(usize) = <[u8]>::len;
@@ -378,6 +385,8 @@ records! {
     Aio,
     /// Announces pages; [`Kind::Extents`] follows.
     Pages,
+    /// Announces pages that are in the image already; [`Kind::SharedExtents`] follows.
+    SharedPages,
     /// Announces contents of an object.
     Data,
     /// Last record of an image.

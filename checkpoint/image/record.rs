@@ -26,7 +26,8 @@ use super::{
     Expect,
     Extents,
     Kind,
-    Reason, //
+    Reason,
+    SharedExtents, //
 };
 use crate::uapi;
 
@@ -398,6 +399,7 @@ impl Field {
                 width,
             })),
             FieldKind::RestExtents => Some(Value::Extents(Extents::new(bytes))),
+            FieldKind::RestSharedExtents => Some(Value::SharedExtents(SharedExtents::new(bytes))),
             FieldKind::RestBytes => Some(Value::Bytes(bytes)),
         }
     }
@@ -433,6 +435,8 @@ pub enum FieldKind {
     },
     /// The rest of the payload, which is `struct cr_extent`.
     RestExtents,
+    /// The rest of the payload, which is `struct cr_shared_extent`.
+    RestSharedExtents,
     /// The rest of the payload, which this module does not look into.
     RestBytes,
 }
@@ -445,6 +449,7 @@ impl FieldKind {
             FieldKind::Rest
                 | FieldKind::RestNumbers { .. }
                 | FieldKind::RestExtents
+                | FieldKind::RestSharedExtents
                 | FieldKind::RestBytes
         )
     }
@@ -495,6 +500,7 @@ impl fmt::Display for CType {
             FieldKind::Rest => f.write_str("char[]"),
             FieldKind::RestNumbers { width } => write!(f, "__u{}[]", bits(width)),
             FieldKind::RestExtents => f.write_str("struct cr_extent[]"),
+            FieldKind::RestSharedExtents => f.write_str("struct cr_shared_extent[]"),
             FieldKind::RestBytes => f.write_str("__u8[]"),
             FieldKind::Array { signed, width } => {
                 let sign = if signed { 's' } else { 'u' };
@@ -521,6 +527,8 @@ pub enum Value<'p> {
     Array(Values<'p>),
     /// Some pages in a row, some more in a row, and so on.
     Extents(Extents<'p>),
+    /// Likewise, of which each is told where else it is.
+    SharedExtents(SharedExtents<'p>),
     /// Bytes of which only the number is told.
     Bytes(&'p [u8]),
 }
@@ -547,6 +555,17 @@ impl fmt::Display for Value<'_> {
                     let huge = if extent.is_huge() { " (huge)" } else { "" };
                     let (start, nr_pages) = (extent.start, extent.nr_pages);
                     write!(f, "{before}{start:#x}+{nr_pages}{huge}")?;
+                    before = ", ";
+                }
+                Ok(())
+            }
+            Value::SharedExtents(extents) => {
+                let mut before = "";
+                for extent in extents.iter() {
+                    let (start, nr_pages) = (extent.start, extent.nr_pages);
+                    write!(f, "{before}{start:#x}+{nr_pages}")?;
+                    let (task, start) = (extent.from_task, extent.from_start);
+                    write!(f, " (task {task}, {start:#x})")?;
                     before = ", ";
                 }
                 Ok(())

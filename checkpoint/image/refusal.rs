@@ -235,6 +235,13 @@ pub enum Reason {
         /// Address of the first page.
         start: u64,
     },
+    /// Pages are not there that are said to be, or not where they could be taken from.
+    NotThere {
+        /// Address of the first that was looked for.
+        start: u64,
+        /// Number of the task that the address space came with.
+        task: u32,
+    },
     /// An address is not that of a mapping which it has to be.
     NotMapped {
         /// Name of the field.
@@ -508,6 +515,9 @@ impl fmt::Display for Reason {
                     f,
                     "the extent at {start:#x} is not within one private mapping"
                 )
+            }
+            Reason::NotThere { start, task } => {
+                write!(f, "task {task} has no private page at {start:#x}")
             }
             Reason::NotMapped {
                 field,

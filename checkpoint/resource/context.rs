@@ -15,6 +15,7 @@ use kernel::{
         },
         File, //
     },
+    mm::snapshot::Spaces,
     prelude::*,
     rbtree::RBTree,
     sync::Arc,
@@ -35,6 +36,7 @@ use kernel::{
 use crate::{
     log::Log,
     resource::{
+        mm::Relatives,
         object::{
             Objects,
             Opened, //
@@ -75,6 +77,8 @@ pub(crate) struct Collect<'a> {
     image: Option<&'a File>,
     /// The objects met so far.
     pub(crate) objects: Objects,
+    /// The address spaces met so far.
+    pub(crate) spaces: Spaces,
     /// Signals of a process, when its timers have been looked at: they belong together.
     pub(crate) process: Option<process::Found>,
     /// The timers of the process, ascending by id.
@@ -107,6 +111,7 @@ impl<'a> Collect<'a> {
             inherit,
             image,
             objects: Objects::new(),
+            spaces: Spaces::default(),
             process: None,
             timers: KVVec::new(),
             tables: RBTree::new(),
@@ -225,6 +230,8 @@ impl<'a> Collect<'a> {
 pub(crate) struct Saving<'a> {
     /// All objects.
     pub(crate) objects: &'a Objects,
+    /// All address spaces.
+    pub(crate) spaces: &'a Spaces,
 }
 
 /// What all tasks of a restart have in common, up to its commit.
@@ -245,6 +252,8 @@ pub(crate) struct Restart<'a> {
     cookies: RBTree<u32, Arc<Cookie>>,
     /// Filters of system calls, in the order in which they were made.
     filters: KVVec<Made>,
+    /// The new address spaces, which may have pages in common.
+    relatives: Relatives,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
@@ -262,6 +271,7 @@ impl<'a> Restart<'a> {
             timers: RBTree::new(),
             cookies: RBTree::new(),
             filters: KVVec::new(),
+            relatives: Relatives::default(),
             log,
             logged: false,
         }
@@ -332,6 +342,8 @@ pub(crate) struct Prepare<'a> {
     pub(crate) tables: &'a mut RBTree<u32, SharedTable>,
     /// Likewise where paths begin.
     pub(crate) dirs: &'a mut RBTree<u32, SharedDirs>,
+    /// The new address spaces, which may have pages in common.
+    pub(crate) relatives: &'a mut Relatives,
     /// What the timers of the process have become, if the task leads it.
     pub(crate) timers: Timers,
     /// Likewise of all processes, by the numbers that the image has for these.
@@ -365,6 +377,7 @@ impl<'a> Prepare<'a> {
             objects: &mut restart.objects,
             tables: &mut restart.tables,
             dirs: &mut restart.dirs,
+            relatives: &mut restart.relatives,
             timers: Timers::default(),
             shared_timers: &mut restart.timers,
             tgid: 0,

@@ -49,6 +49,7 @@ use crate::{
         Pages,
         Policy,
         Reason,
+        SharedPages,
         Text,
         Vma, //
     },
@@ -72,6 +73,9 @@ use crate::{
 mod aio;
 mod guard;
 pub(super) mod policy;
+mod share;
+
+pub(crate) use share::Relatives;
 
 pub(crate) struct MmState;
 
@@ -174,6 +178,10 @@ pub(crate) struct Image {
 
 /// The new address space, which the caller has while this lives.
 pub(crate) struct Prepared {
+    /// Lets others take pages of it. Dropped first: the reference is not the last one.
+    relative: Option<share::Registered>,
+    /// Those to take pages of.
+    relatives: Relatives,
     space: Rebuild,
     /// The program, if it is not set yet.
     late_exe: Option<ARef<File>>,
@@ -338,6 +346,7 @@ impl Resource for MmState {
             return Err(cx.refuse(format_args!("a vDSO of which a part is moved or missing")));
         }
 
+        cx.spaces.add(&space, cx.number())?;
         Ok(Found {
             space,
             number: cx.number(),
@@ -383,14 +392,23 @@ impl Resource for MmState {
 
     fn save_bulk<T: Transport>(
         found: &Found,
-        _cx: &Saving<'_>,
+        cx: &Saving<'_>,
         to: &mut ImageWriter<'_, T>,
     ) -> Result<(), Failure> {
+        let shared = found.space.shared_pages(found.number, cx.spaces)?;
+        for (nr_extents, extents) in shared.chunks() {
+            to.record(&SharedPages {
+                nr_extents,
+                task: found.number,
+            })?;
+            to.bytes(Kind::SharedExtents, extents)?;
+        }
+
         let mut batch = PageBatch::new()?;
         let mut next = 0;
 
         loop {
-            next = found.space.collect_pages(next, &mut batch)?;
+            next = found.space.collect_pages(next, &shared, &mut batch)?;
             if batch.is_empty() {
                 return Ok(());
             }
@@ -500,6 +518,8 @@ impl Resource for MmState {
             .map_err(|e| cx.fail(e, format_args!("layout of the address space: {e:?}")))?;
 
         Ok(Some(Prepared {
+            relative: Some(cx.relatives.register(cx.number, space.mm())?),
+            relatives: cx.relatives.clone(),
             space,
             late_exe: late,
             policy,
@@ -515,8 +535,13 @@ impl Resource for MmState {
         prepared: &mut Option<Prepared>,
         bulk: &mut BulkReader<'_, '_, T>,
     ) -> Result<bool, Failure> {
-        let (Some(prepared), BulkKind::Pages { .. }) = (prepared, bulk.bulk().kind) else {
-            return Ok(false);
+        let prepared = match (prepared, bulk.bulk().kind) {
+            (Some(prepared), BulkKind::Pages { .. }) => prepared,
+            (Some(prepared), BulkKind::Shared { .. }) => {
+                share::fill(prepared, bulk)?;
+                return Ok(true);
+            }
+            _ => return Ok(false),
         };
         let batch = &mut prepared.batch;
         let mut start = None;
@@ -556,6 +581,8 @@ impl Resource for MmState {
         };
         let space = &mut prepared.space;
 
+        // All pages of all others are there, too.
+        prepared.relative = None;
         // Locked memory gets no guard regions, and pages of a ring must be there before.
         guard::install(cx, space, &prepared.guards)?;
         aio::finish(cx, space, &prepared.contexts, &prepared.mappings)?;

@@ -65,6 +65,8 @@ struct checkpoint_mapping {
  * @nr_bvecs: bvecs in use
  * @nr_pages: pages in all extents
  * @next: where collecting goes on; TASK_SIZE_MAX behind the last page
+ * @skip: what is not collected, ascending
+ * @nr_skip: how many of these
  */
 struct checkpoint_pages {
 	struct cr_extent *extents;
@@ -72,6 +74,30 @@ struct checkpoint_pages {
 	unsigned int nr_extents;
 	unsigned int nr_bvecs;
 	unsigned int nr_pages;
+	unsigned int nr_skip;
+	unsigned long next;
+	const struct cr_shared_extent *skip;
+};
+
+/**
+ * struct checkpoint_space - an address space that is saved
+ * @mm: it, which is not looked into
+ * @task: number of the task that it came with
+ */
+struct checkpoint_space {
+	const struct mm_struct *mm;
+	u32 task;
+};
+
+/**
+ * struct checkpoint_shared - pages that others have, too
+ * @extents: where they are; room for CR_EXTENTS_MAX
+ * @nr_extents: extents in use
+ * @next: where collecting goes on; ULONG_MAX behind the last page
+ */
+struct checkpoint_shared {
+	struct cr_shared_extent *extents;
+	unsigned int nr_extents;
 	unsigned long next;
 };
 
@@ -139,6 +165,17 @@ int checkpoint_layout(const struct cr_hdr_mm *hdr, const unsigned long *auxv,
 		      unsigned int nr_auxv);
 int checkpoint_pages_alloc(struct checkpoint_pages *pages);
 int checkpoint_pages_install(struct checkpoint_pages *pages);
+struct vm_area_struct *checkpoint_vma_of_extent(struct mm_struct *mm,
+						const struct cr_extent *extent);
+bool checkpoint_vma_has_own_pages(struct vm_area_struct *vma);
+pmd_t *checkpoint_alloc_pmd(struct mm_struct *mm, unsigned long addr);
+int checkpoint_shared_collect(struct mm_struct *mm, u32 task,
+			      const struct checkpoint_space *spaces,
+			      unsigned int nr_spaces, struct checkpoint_shared *to);
+int checkpoint_pages_share(struct mm_struct *from, const struct cr_shared_extent *extent,
+			   unsigned int *shared, unsigned int *copy);
+int checkpoint_pages_copy(struct mm_struct *from, unsigned long addr,
+			  struct checkpoint_pages *pages);
 int checkpoint_protect(const struct cr_hdr_vma *vma);
 int checkpoint_lock(const struct cr_hdr_vma *vma);
 int checkpoint_seal(const struct cr_hdr_vma *vma);

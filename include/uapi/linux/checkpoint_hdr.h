@@ -115,6 +115,8 @@ enum {
 	CR_HDR_POLICY,
 	CR_HDR_GUARD,
 	CR_HDR_AIO,
+	CR_HDR_SHARED,
+	CR_HDR_SHARED_EXTENTS,
 
 	CR_HDR_FILES = 301,
 	CR_HDR_FD,
@@ -1288,6 +1290,33 @@ struct cr_hdr_pages {
 	__u32 nr_extents;
 	__u32 nr_pages;
 	__u32 crc;
+	__u32 task;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_shared_extent - some pages in a row that another address space has
+ * @start: address of the first
+ * @from_start: its address in the other one
+ * @nr_pages: how many
+ * @from_task: number of the task that the other one came with, before this one
+ */
+struct cr_shared_extent {
+	__u64 start;
+	__u64 from_start;
+	__u32 nr_pages;
+	__u32 from_task;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_shared - private pages that an address space shares with others,
+ *	as after fork(2): they are in the image already
+ * @nr_extents: CR_HDR_SHARED_EXTENTS, which follows, has a struct
+ *	cr_shared_extent for each
+ * @task: number of the task that the address space came with; its CR_HDR_PAGES
+ *	come after these
+ */
+struct cr_hdr_shared {
+	__u32 nr_extents;
 	__u32 task;
 } __attribute__((aligned(8)));
 

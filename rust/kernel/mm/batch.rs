@@ -219,7 +219,9 @@ impl PageBatch {
             nr_extents: self.extents.len() as c_uint,
             nr_bvecs: self.bvecs.len() as c_uint,
             nr_pages: self.nr_pages,
+            nr_skip: 0,
             next,
+            skip: core::ptr::null(),
         };
         let result = crate::error::to_result(fill(&raw mut raw));
 

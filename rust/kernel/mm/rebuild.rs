@@ -21,13 +21,15 @@ use super::{
         of_bytes,
         Aio,
         Guard, //
-    }, //
+    },
+    MmWithUser, //
 };
 use crate::{
     bindings,
     error::to_result,
     fs::File,
     prelude::*,
+    sync::aref::ARef,
     task::CurrentTask,
     types::NotThreadSafe, //
 };
@@ -36,7 +38,8 @@ use core::{
         ManuallyDrop,
         MaybeUninit, //
     },
-    ptr, //
+    ptr,
+    ptr::NonNull, //
 };
 
 /// An address space as a whole: a `struct cr_hdr_mm`.
@@ -76,6 +79,16 @@ impl Vma {
         }
         // INVARIANT: Just checked.
         Ok(Self(vma))
+    }
+}
+
+/// Some pages in a row that another address space has: a `struct cr_shared_extent`.
+pub struct SharedExtent(bindings::cr_shared_extent);
+
+impl SharedExtent {
+    /// Makes one of the bytes of the structure.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Ok(Self(of_bytes(bytes)?))
     }
 }
 
@@ -279,6 +292,65 @@ impl Rebuild {
         // `batch` the pages were made for the extents. The function takes the bvecs out whose
         // references it uses up, and leaves the others.
         unsafe { batch.with_raw(0, |raw| bindings::checkpoint_pages_install(raw)) }.0
+    }
+
+    /// Returns a reference on the new address space, for others to take pages of it.
+    pub fn mm(&self) -> ARef<MmWithUser> {
+        // SAFETY: By the type invariants, the pointer is valid, and the task has a reference for as
+        // long as `self` lives. `MmWithUser` is a transparent wrapper of `struct mm_struct`.
+        unsafe {
+            NonNull::new_unchecked(self.swap.mm)
+                .cast::<MmWithUser>()
+                .as_ref()
+        }
+        .into()
+    }
+
+    /// Maps the first pages of `extent`, which `from` has, as fork(2) does. Returns how many were
+    /// mapped, and how many after these shall be copied: both may be 0, if there is more to come.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOENT` if `from` has no private page there.
+    /// - `EINVAL` if private pages cannot be here, or there is a page already.
+    /// - `EFAULT` if a process is being killed for its memory.
+    pub fn share(&mut self, from: &MmWithUser, extent: &SharedExtent) -> Result<(u32, u32)> {
+        let (mut shared, mut copy) = (0, 0);
+
+        // SAFETY: By the type invariants, this is about the new address space. All pointers are
+        // valid.
+        to_result(unsafe {
+            bindings::checkpoint_pages_share(
+                from.as_raw(),
+                &raw const extent.0,
+                &raw mut shared,
+                &raw mut copy,
+            )
+        })?;
+        Ok((shared, copy))
+    }
+
+    /// Fills the pages of `batch`, which [`Self::alloc`] made for extents that are not huge, with those
+    /// that `from` has from `start` on.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if `from` has no private page there.
+    pub fn copy(&mut self, from: &MmWithUser, start: u64, batch: &mut PageBatch) -> Result {
+        if !batch.is_fresh() || batch.bvecs().len() != batch.nr_pages() as usize {
+            return Err(EINVAL);
+        }
+        // SAFETY: By the type invariants, this is about the new address space. Each bvec is one page,
+        // as there are as many of both. The function leaves them as they are.
+        unsafe {
+            batch.with_raw(0, |raw| {
+                bindings::checkpoint_pages_copy(from.as_raw(), start as usize, raw)
+            })
+        }
+        .0?;
+        // SAFETY: They still are what they were.
+        unsafe { batch.set_fresh() };
+        Ok(())
     }
 
     /// Gives a mapping its last protection, as pkey_mprotect(2) does.

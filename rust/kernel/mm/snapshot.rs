@@ -50,6 +50,8 @@ unsafe impl Plain for bindings::cr_hdr_vma {}
 unsafe impl Plain for bindings::cr_hdr_guard {}
 // SAFETY: As above.
 unsafe impl Plain for bindings::cr_hdr_aio {}
+// SAFETY: As above.
+unsafe impl Plain for bindings::cr_shared_extent {}
 
 /// Returns the bytes of `plain`.
 pub(super) fn bytes_of<T: Plain>(plain: &T) -> &[u8] {
@@ -109,6 +111,67 @@ impl Aio {
     /// Returns how many bytes its ring has.
     pub fn size(&self) -> usize {
         self.size
+    }
+}
+
+/// Address spaces that are saved, each with the number of the task that it comes with.
+///
+/// # Invariants
+///
+/// `raw` has the pointer of each of `spaces`, and is sorted by them unless `unsorted` is set.
+#[derive(Default)]
+pub struct Spaces {
+    raw: KVVec<bindings::checkpoint_space>,
+    spaces: KVVec<ARef<MmWithUser>>,
+    unsorted: bool,
+}
+
+impl Spaces {
+    /// Adds one.
+    pub fn add(&mut self, space: &AddressSpace, task: u32) -> Result {
+        self.spaces.push(space.mm.clone(), GFP_KERNEL_ACCOUNT)?;
+        // INVARIANT: The order is said to be none. Should this fail, no pointer is without its
+        // address space.
+        self.unsorted = true;
+        Ok(self.raw.push(
+            bindings::checkpoint_space {
+                mm: space.mm.as_raw(),
+                task,
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?)
+    }
+
+    /// Has them looked for from now on.
+    pub fn sort(&mut self) {
+        self.raw.sort_unstable_by_key(|space| space.mm.addr());
+        // INVARIANT: Just sorted.
+        self.unsorted = false;
+    }
+}
+
+/// Pages that an address space shares with others, ascending by their addresses.
+///
+/// # Invariants
+///
+/// They ascend, and none is in two of the extents.
+#[derive(Default)]
+pub struct SharedPages(KVVec<bindings::cr_shared_extent>);
+
+impl SharedPages {
+    /// Iterates over as many extents as one record has, as bytes: each a `struct cr_shared_extent`.
+    pub fn chunks(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        self.0
+            .chunks(bindings::CR_EXTENTS_MAX as usize)
+            .map(|extents| {
+                // SAFETY: All of `extents` is initialized, and the structure has no padding.
+                let bytes = unsafe {
+                    slice::from_raw_parts(extents.as_ptr().cast(), core::mem::size_of_val(extents))
+                };
+
+                // As many as there are in a chunk.
+                (extents.len() as u32, bytes)
+            })
     }
 }
 
@@ -287,19 +350,73 @@ impl AddressSpace {
         Ok((aio.id != 0).then_some(Aio { aio, size }))
     }
 
-    /// Collects pages that are nowhere but in this address space, from `from` on, into an empty
-    /// batch. Returns the address where to go on; the batch stays empty if there are no more.
+    /// Looks for pages that are those of one of `spaces` with a smaller number than `task`, too: by
+    /// the time this is asked, and so for as long as both processes stand still.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` on a fatal signal.
+    pub fn shared_pages(&self, task: u32, spaces: &Spaces) -> Result<SharedPages> {
+        let mut shared = SharedPages::default();
+        let mut next = 0;
+
+        if spaces.unsorted {
+            return Err(EINVAL);
+        }
+        if !spaces.raw.iter().any(|space| space.task < task) {
+            return Ok(shared);
+        }
+        while next != usize::MAX {
+            shared
+                .0
+                .reserve(bindings::CR_EXTENTS_MAX as usize, GFP_KERNEL_ACCOUNT)?;
+            let mut raw = bindings::checkpoint_shared {
+                extents: shared.0.spare_capacity_mut().as_mut_ptr().cast(),
+                nr_extents: 0,
+                next,
+            };
+
+            // SAFETY: All pointers are valid. By the type invariants of `spaces` it is sorted. There
+            // is room for `CR_EXTENTS_MAX` extents.
+            crate::error::to_result(unsafe {
+                bindings::checkpoint_shared_collect(
+                    self.mm.as_raw(),
+                    task,
+                    spaces.raw.as_ptr(),
+                    spaces.raw.len() as c_uint,
+                    &raw mut raw,
+                )
+            })?;
+            // INVARIANT: The walk goes from front to back, and on from where it ended.
+            // SAFETY: The function has filled in so many, for which there is room.
+            unsafe { shared.0.inc_len(raw.nr_extents as usize) };
+            next = raw.next;
+        }
+        Ok(shared)
+    }
+
+    /// Collects pages that are nowhere but in this address space, or not in `shared`, from `from` on,
+    /// into an empty batch. Returns the address where to go on; the batch stays empty if there are
+    /// no more.
     ///
     /// # Errors
     ///
     /// - `EINTR` on a fatal signal.
     /// - Any other if a page that is swapped out cannot be brought in.
-    pub fn collect_pages(&self, from: usize, batch: &mut PageBatch) -> Result<usize> {
+    pub fn collect_pages(
+        &self,
+        from: usize,
+        shared: &SharedPages,
+        batch: &mut PageBatch,
+    ) -> Result<usize> {
         batch.clear();
         // SAFETY: The function counts what it has filled in, as there is room, with a reference for
-        // each bvec, which it makes of pages in a row of one folio.
+        // each bvec, which it makes of pages in a row of one folio. What is skipped ascends, by the
+        // type invariants of `shared`.
         let (result, next) = unsafe {
             batch.with_raw(from, |raw| {
+                (*raw).skip = shared.0.as_ptr();
+                (*raw).nr_skip = shared.0.len() as c_uint;
                 bindings::checkpoint_pages_collect(self.mm.as_raw(), raw)
             })
         };

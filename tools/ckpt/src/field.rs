@@ -612,7 +612,7 @@ impl<'p> Shown<'p> {
             Value::Array(values) => values
                 .clone()
                 .all(|value| matches!(value, Value::Unsigned(0) | Value::Signed(0))),
-            Value::Extents(_) | Value::Bytes(_) => false,
+            Value::Extents(_) | Value::SharedExtents(_) | Value::Bytes(_) => false,
         }
     }
 
@@ -718,6 +718,14 @@ impl Serialize for Shown<'_> {
                         flags: format!("{:#x}", extent.flags),
                     }))
                 }
+                Value::SharedExtents(extents) => {
+                    serializer.collect_seq(extents.iter().map(|extent| SharedExtent {
+                        start: format!("{:#x}", extent.start),
+                        from_start: format!("{:#x}", extent.from_start),
+                        nr_pages: extent.nr_pages,
+                        from_task: extent.from_task,
+                    }))
+                }
                 Value::Bytes(bytes) => serializer.serialize_str(&text::hex(bytes)),
             }
         }
@@ -727,6 +735,14 @@ impl Serialize for Shown<'_> {
             start: String,
             nr_pages: u32,
             flags: String,
+        }
+
+        #[derive(Serialize)]
+        struct SharedExtent {
+            start: String,
+            from_start: String,
+            nr_pages: u32,
+            from_task: u32,
         }
 
         struct Plain<'p>(Value<'p>);

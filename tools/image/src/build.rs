@@ -52,6 +52,8 @@ use crate::{
         Refusal,
         Sched,
         Seccomp,
+        SharedExtent,
+        SharedPages,
         Shm,
         SigAction,
         SigInfo,
@@ -262,6 +264,8 @@ pub enum BulkData {
     /// The number of the task whose address space it is, where in that pages belong, and all of
     /// their bytes.
     Pages(u32, Vec<Extent>, Vec<u8>),
+    /// The number of the task whose address space gets pages of others, and which.
+    Shared(u32, Vec<SharedExtent>),
     /// Contents of an object: its number, where in it, and the bytes.
     Data(u32, u64, Vec<u8>),
 }
@@ -398,13 +402,15 @@ impl Writer {
         if task.is_process() {
             self.record(&parts.timers);
             self.records(&parts.posix_timers);
-            self.record(&parts.process);
-            self.records(&parts.actions);
-            self.records(&parts.shared);
         }
         if task.is_alive() {
             self.record(&parts.signals);
             self.records(&parts.pending);
+        }
+        if task.is_process() {
+            self.record(&parts.process);
+            self.records(&parts.actions);
+            self.records(&parts.shared);
         }
         if task.has_fs() {
             self.record(&parts.fs);
@@ -451,6 +457,14 @@ impl Writer {
                 });
                 self.bytes(Kind::Extents, extents.as_bytes());
                 bytes
+            }
+            BulkData::Shared(task, extents) => {
+                self.record(&SharedPages {
+                    nr_extents: extents.len() as u32,
+                    task: *task,
+                });
+                self.bytes(Kind::SharedExtents, extents.as_bytes());
+                return;
             }
             BulkData::Data(objref, offset, bytes) => {
                 self.record(&Data {
@@ -1247,9 +1261,19 @@ fn sample_tree_bulk() -> Vec<BulkData> {
             flags: 0,
         }]
     };
+    let shared = |start, from_task| {
+        vec![SharedExtent {
+            start,
+            from_start: start,
+            nr_pages: 2,
+            from_task,
+        }]
+    };
     vec![
+        BulkData::Shared(4, shared(0x100_0000, 1)),
         BulkData::Pages(4, extents(0x40_3000), vec![4; 4096]),
         BulkData::Pages(4, extents(0x102_0000), vec![5; 4096]),
+        BulkData::Shared(7, shared(0x100_1000, 4)),
         BulkData::Pages(7, extents(0x100_0000), vec![6; 4096]),
     ]
 }
@@ -1267,6 +1291,7 @@ pub fn reseal(image: &mut [u8]) -> bool {
     for bulk in bulk {
         let field = match bulk.bulk.kind {
             BulkKind::Pages { .. } => offset_of!(Pages, crc),
+            BulkKind::Shared { .. } => continue,
             BulkKind::Data { .. } => offset_of!(Data, crc),
         };
         let at = bulk.announcement + (Header::SIZE + field) as u64;
@@ -1320,7 +1345,9 @@ pub fn rewrite(image: &[u8], expect: Expect<'_>) -> Result<Vec<u8>, Refusal> {
             })()
             .ok_or_else(|| checker.truncated(rest.len()))?;
             checker.bulk_done(crc32c(0, bytes), padding)?;
-            writer.put(|encoder, sink| encoder.pad(page_size, sink));
+            if bulk.len > 0 {
+                writer.put(|encoder, sink| encoder.pad(page_size, sink));
+            }
             writer.image.extend_from_slice(bytes);
             writer.image.extend_from_slice(bulk_padding(bulk.len));
             writer.encoder.skip(bulk.len);
@@ -1347,6 +1374,7 @@ pub fn rewrite(image: &[u8], expect: Expect<'_>) -> Result<Vec<u8>, Refusal> {
             Item::XState(bytes) => writer.bytes(Kind::XState, bytes),
             Item::Auxv(bytes) => writer.bytes(Kind::Auxv, bytes),
             Item::Extents(extents) => writer.bytes(Kind::Extents, extents.bytes()),
+            Item::SharedExtents(extents) => writer.bytes(Kind::SharedExtents, extents.bytes()),
             // Where there must be one, the encoder knows.
             Item::Pad(_) => (),
             Item::Pipe(record) => writer.record(&record),
@@ -1389,6 +1417,7 @@ pub fn rewrite(image: &[u8], expect: Expect<'_>) -> Result<Vec<u8>, Refusal> {
             Item::Guard(record) => writer.record(&record),
             Item::Aio(record) => writer.record(&record),
             Item::Pages(record) => writer.record(&record),
+            Item::SharedPages(record) => writer.record(&record),
             Item::Data(record) => writer.record(&record),
             Item::Tail(_) => (),
         }

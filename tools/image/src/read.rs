@@ -26,6 +26,7 @@ use crate::{
         Pages,
         Reason,
         Refusal,
+        SharedPages,
         Task,
         TaskStats, //
     },
@@ -125,6 +126,8 @@ enum Announced {
     Nothing,
     /// Extents, and then pages.
     Pages(u64, Pages),
+    /// Extents, and nothing.
+    Shared(u64, SharedPages),
     /// Bulk data, as soon as it can begin.
     Bulk(u64, Bulk),
 }
@@ -246,6 +249,16 @@ impl<R: io::Read> Reader<R> {
                 }
                 _ => Announced::Nothing,
             },
+            (Some(Kind::SharedPages), Some(_)) => match SharedPages::read_from_bytes(payload) {
+                Ok(shared) => Announced::Shared(record.offset, shared),
+                _ => Announced::Nothing,
+            },
+            (Some(Kind::SharedExtents), Some(_)) => match before {
+                Announced::Shared(offset, shared) => {
+                    Announced::Bulk(offset, Bulk::of_shared(&shared))
+                }
+                _ => Announced::Nothing,
+            },
             (Some(Kind::Data), Some(_)) => match Data::read_from_bytes(payload) {
                 Ok(data) if data.len <= uapi::CR_DATA_LEN_MAX.into() => {
                     Announced::Bulk(record.offset, Bulk::of_data(&data))
@@ -267,7 +280,7 @@ impl<R: io::Read> Reader<R> {
         else {
             return Ok(None);
         };
-        if pad_len(self.offset, page_size).is_some() {
+        if bulk.len > 0 && pad_len(self.offset, page_size).is_some() {
             return Ok(None);
         }
         self.announced = Announced::Nothing;
@@ -278,6 +291,7 @@ impl<R: io::Read> Reader<R> {
         if found < bulk.padded {
             let record = match bulk.kind {
                 BulkKind::Pages { .. } => Kind::Pages,
+                BulkKind::Shared { .. } => Kind::SharedPages,
                 BulkKind::Data { .. } => Kind::Data,
             };
             return Err(Error::Refused(Refusal {
@@ -470,6 +484,8 @@ pub struct Totals {
     pub mapped: u64,
     /// Pages whose contents are in the image.
     pub pages: u64,
+    /// Pages that are those of another address space, too.
+    pub shared: u64,
     /// Contents of objects, in bytes.
     pub data: u64,
 }
@@ -497,6 +513,10 @@ impl Totals {
                 self.mapped = self.mapped.saturating_add(vma.len());
             }
             Item::Pages(pages) => self.pages += u64::from(pages.nr_pages),
+            Item::SharedExtents(extents) => {
+                let pages = extents.iter().map(|extent| u64::from(extent.nr_pages));
+                self.shared = self.shared.saturating_add(pages.sum());
+            }
             Item::Data(data) => self.data = self.data.saturating_add(data.len),
             _ => (),
         }

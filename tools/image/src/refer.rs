@@ -25,6 +25,7 @@ use crate::{
         Pages,
         Reason,
         Refusal,
+        SharedExtents,
         Task,
         Tree,
         Vma,
@@ -166,6 +167,8 @@ impl References {
             Item::Aio(aio) => self.aio(aio)?,
             Item::Pages(pages) => self.pages(pages)?,
             Item::Extents(extents) => self.extents(*extents)?,
+            Item::SharedPages(shared) => self.space_of("task", shared.task)?,
+            Item::SharedExtents(extents) => self.shared_extents(*extents)?,
             Item::Data(data) => self.data(data)?,
             _ => (),
         }
@@ -358,16 +361,56 @@ impl References {
         })
     }
 
-    fn pages(&mut self, pages: &Pages) -> Result<(), Reason> {
-        if !self.private.contains_key(&pages.task) {
+    /// Refuses a task that came with no address space, and notes whose extents come next.
+    fn space_of(&mut self, field: &'static str, task: u32) -> Result<(), Reason> {
+        if !self.private.contains_key(&task) {
             return Err(Reason::WrongTask {
-                field: "task",
-                found: pages.task,
+                field,
+                found: task,
                 expected: "number of a task that came with an address space",
             });
         }
-        self.pages_of = pages.task;
+        self.pages_of = task;
         Ok(())
+    }
+
+    fn pages(&mut self, pages: &Pages) -> Result<(), Reason> {
+        self.space_of("task", pages.task)
+    }
+
+    /// Both places have to be within mappings: each of some, if there is no gap between them.
+    fn shared_extents(&mut self, extents: SharedExtents<'_>) -> Result<(), Reason> {
+        let task = self.pages_of;
+
+        for extent in extents.iter() {
+            self.space_of("from_task", extent.from_task)?;
+            if !self.within_private(task, extent.start, extent.end(self.page_size)) {
+                return Err(Reason::OutsideMapping {
+                    start: extent.start,
+                });
+            }
+            let (start, task) = (extent.from_start, extent.from_task);
+            if !self.within_private(task, start, extent.from_end(self.page_size)) {
+                return Err(Reason::NotThere { start, task });
+            }
+        }
+        self.pages_of = task;
+        Ok(())
+    }
+
+    fn within_private(&self, task: u32, start: u64, end: u64) -> bool {
+        let Some(space) = self.private.get(&task) else {
+            return false;
+        };
+        let mut at = start;
+
+        while at < end {
+            match space.range(..=at).next_back() {
+                Some((_, &mapped)) if mapped > at => at = mapped,
+                _ => return false,
+            }
+        }
+        true
     }
 
     fn extents(&self, extents: Extents<'_>) -> Result<(), Reason> {

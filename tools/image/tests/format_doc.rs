@@ -168,8 +168,23 @@ fn check(document: &str) -> Vec<String> {
         row([&8, &4, &"__u32", &"nr_pages"]),
         row([&12, &4, &"__u32", &"flags"]),
     ];
-    // The second table of its section.
-    let title = format!("EXTENTS ({})", Kind::Extents.number());
+    compare_second(document, Kind::Extents, &extent, &mut wrong);
+    let extent = [
+        row([&0, &8, &"__u64", &"start"]),
+        row([&8, &8, &"__u64", &"from_start"]),
+        row([&16, &4, &"__u32", &"nr_pages"]),
+        row([&20, &4, &"__u32", &"from_task"]),
+    ];
+    compare_second(document, Kind::SharedExtents, &extent, &mut wrong);
+
+    check_constants(document, &mut wrong);
+    check_header(document, &mut wrong);
+    wrong
+}
+
+/// Compares the second table of the section of a record.
+fn compare_second(document: &str, kind: Kind, expected: &[Vec<String>], wrong: &mut Vec<String>) {
+    let title = format!("{} ({})", kind.name(), kind.number());
     let rows = section(document, &title).and_then(|lines| {
         let first = lines.iter().position(|l| l.contains("list-table::"))?;
         table(&lines[first + 1..])
@@ -182,13 +197,9 @@ fn check(document: &str) -> Vec<String> {
             row
         })
         .collect();
-    if rows != extent {
-        wrong.push(format!("{title}: {rows:?} should be {extent:?}"));
+    if rows != expected {
+        wrong.push(format!("{title}: {rows:?} should be {expected:?}"));
     }
-
-    check_constants(document, &mut wrong);
-    check_header(document, &mut wrong);
-    wrong
 }
 
 /// Every number that the C header defines has a row with its value and meaning.

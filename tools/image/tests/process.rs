@@ -148,14 +148,17 @@ fn valid_image() {
             mappings: 11,
             mapped: 2142 * PAGE as u64,
             pages: 4,
+            shared: 0,
             data: 11 + 4096 + 100 + 32,
         }
     );
     assert!(summary.totals.has_process());
     assert_eq!(rewrite(&image, EXACT).unwrap(), image);
 
-    // The sample has something of everything.
+    // The samples have something of everything.
+    let tree = ImageBuilder::tree().build();
     let kinds: Vec<_> = Reader::new(&*image)
+        .chain(Reader::new(&*tree))
         .map(|record| record.unwrap().kind().unwrap())
         .collect();
     for kind in Kind::ALL {
@@ -241,6 +244,7 @@ fn changed_bulk_data() {
     for bulk in &bulk {
         let name = match bulk.bulk.kind {
             BulkKind::Pages { .. } => "PAGES",
+            BulkKind::Shared { .. } => "SHARED",
             BulkKind::Data { .. } => "DATA",
         };
         let mut image = original.clone();
@@ -371,16 +375,16 @@ fn counts() {
         ("SIGACTION: expected SIGINFO here", |b| {
             process(b).process.nr_actions -= 1
         }),
-        ("SIGNALS: expected SIGINFO here", |b| {
+        ("FS: expected SIGINFO here", |b| {
             process(b).process.nr_pending += 1
         }),
-        ("SIGINFO: expected SIGNALS here", |b| {
+        ("SIGINFO: expected FS here", |b| {
             process(b).process.nr_pending -= 1
         }),
-        ("FS: expected SIGINFO here", |b| {
+        ("PROCESS: expected SIGINFO here", |b| {
             process(b).signals.nr_pending += 1
         }),
-        ("SIGINFO: expected FS here", |b| {
+        ("SIGINFO: expected PROCESS here", |b| {
             process(b).signals.nr_pending -= 1
         }),
         ("LIMITS: expected FILTER here", |b| {
@@ -408,10 +412,10 @@ fn counts() {
             process(b).attrs.label_len = 0
         }),
         ("THREAD: expected STRING here", |b| process(b).label.clear()),
-        ("PROCESS: expected TIMER here", |b| {
+        ("SIGNALS: expected TIMER here", |b| {
             process(b).timers.nr_timers += 1
         }),
-        ("TIMER: expected PROCESS here", |b| {
+        ("TIMER: expected SIGNALS here", |b| {
             process(b).timers.nr_timers -= 1
         }),
         ("OWNER: expected LOCK here", |b| {
@@ -459,7 +463,7 @@ fn counts() {
         ("AIO: expected GUARD here", |b| process(b).mm.nr_guards += 1),
         ("GUARD: expected AIO here", |b| process(b).mm.nr_guards -= 1),
         ("DATA: expected AIO here", |b| process(b).mm.nr_aio += 1),
-        ("AIO: expected PAGES or DATA or TAIL here", |b| {
+        ("AIO: expected PAGES or SHARED or DATA or TAIL here", |b| {
             process(b).mm.nr_aio -= 1
         }),
         ("VMA: expected STRING here", |b| {

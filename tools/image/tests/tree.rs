@@ -11,6 +11,7 @@ use ckpt_image::{
         Kind,
         Refusal,
         Shared,
+        SharedExtent,
         Task,
         Tree, //
     },
@@ -357,9 +358,11 @@ fn records() {
             "DATA: expected TASK here",
             (|b| b.head.nr_tasks = 13) as Change,
         ),
-        (12, "TASK: expected PAGES or DATA or TAIL here", |b| {
-            b.head.nr_tasks = 11
-        }),
+        (
+            12,
+            "TASK: expected PAGES or SHARED or DATA or TAIL here",
+            |b| b.head.nr_tasks = 11,
+        ),
         (3, "TASK: expected CREDS here", |b| b.tasks[1].parts = None),
         (7, "TASK: expected CREDS here", |b| b.tasks[5].parts = None),
         // With the signal actions of another there are none.
@@ -415,7 +418,7 @@ fn records() {
 fn pages_of_several_address_spaces() {
     let with = |task, start| {
         let mut builder = ImageBuilder::tree();
-        let before = builder.bulk.len() - 3;
+        let before = builder.bulk.len() - 5;
         builder.bulk.truncate(before);
         builder
             .bulk
@@ -462,11 +465,138 @@ fn pages_of_several_address_spaces() {
     let image = ImageBuilder::tree().build();
     let tasks: Vec<_> = Reader::new(&*image)
         .filter_map(|record| match record.unwrap().bulk?.bulk.kind {
-            BulkKind::Pages { task, .. } => Some(task),
+            BulkKind::Pages { task, .. } | BulkKind::Shared { task } => Some(task),
             BulkKind::Data { .. } => None,
         })
         .collect();
-    assert_eq!(tasks, [1, 1, 4, 4, 7]);
+    assert_eq!(tasks, [1, 1, 4, 4, 4, 7, 7]);
+}
+
+#[test]
+fn pages_that_address_spaces_share() {
+    let good = SharedExtent {
+        start: 0x100_0000,
+        from_start: 0x100_0000,
+        nr_pages: 2,
+        from_task: 4,
+    };
+    let with = |shared: &[(u32, &[SharedExtent])], pages: &[u32]| {
+        let mut builder = ImageBuilder::tree();
+        let before = builder.bulk.len() - 5;
+        builder.bulk.truncate(before);
+        for (task, extents) in shared {
+            builder.bulk.push(BulkData::Shared(*task, extents.to_vec()));
+        }
+        for task in pages {
+            let extents = vec![extent(0x40_3000)];
+            builder
+                .bulk
+                .push(BulkData::Pages(*task, extents, vec![4; 4096]));
+        }
+        builder
+    };
+    let why = |shared: &[(u32, &[SharedExtent])], pages: &[u32]| {
+        let text = refusal(&with(shared, pages).build(), EXACT).to_string();
+        text.split_once(": ").unwrap().1.to_owned()
+    };
+    let image = with(&[(7, &[good])], &[7]).build();
+    assert_eq!(verify(&*image, EXACT).unwrap().totals.shared, 2);
+    assert_eq!(rewrite(&image, EXACT).unwrap(), image);
+
+    for (task, extent, expected) in [
+        (1, good, "SHARED: task 1 is less than 2"),
+        (
+            8,
+            good,
+            "SHARED: task is 8, which is no number of a task that came with an address space",
+        ),
+        (13, good, "SHARED: task 13 is over the limit of 12"),
+        (
+            4,
+            good,
+            "SHARED_EXTENTS: from_task 4 is over the limit of 3",
+        ),
+        (
+            7,
+            SharedExtent {
+                from_task: 0,
+                ..good
+            },
+            "SHARED_EXTENTS: from_task 0 is less than 1",
+        ),
+        (
+            7,
+            SharedExtent {
+                from_task: 2,
+                ..good
+            },
+            "SHARED: from_task is 2, which is no number of a task that came with an address space",
+        ),
+        (
+            7,
+            SharedExtent {
+                nr_pages: 0,
+                ..good
+            },
+            "SHARED_EXTENTS: nr_pages 0 is less than 1",
+        ),
+        (
+            7,
+            SharedExtent {
+                nr_pages: u32::MAX,
+                ..good
+            },
+            "SHARED: the extent at 0x1000000 is not within one private mapping",
+        ),
+        (
+            7,
+            SharedExtent {
+                start: 0x100_0001,
+                ..good
+            },
+            "SHARED_EXTENTS: start 0x1000001 is no multiple of 0x1000",
+        ),
+        (
+            7,
+            SharedExtent {
+                from_start: 0xffff_8880_0000_0000,
+                ..good
+            },
+            "SHARED_EXTENTS: from_start 0xffff888000000000 is beyond what a process can have",
+        ),
+        // This is mapped in the first only.
+        (
+            7,
+            SharedExtent {
+                start: 0x7ffd_0000_0000,
+                ..good
+            },
+            "SHARED: the extent at 0x7ffd00000000 is not within one private mapping",
+        ),
+        (
+            7,
+            SharedExtent {
+                from_start: 0x7ffd_0000_0000,
+                ..good
+            },
+            "SHARED: task 4 has no private page at 0x7ffd00000000",
+        ),
+    ] {
+        assert_eq!(why(&[(task, &[extent])], &[]), expected);
+    }
+    // None at all, not in order, and not before the pages of the same address space.
+    assert_eq!(why(&[(7, &[])], &[]), "SHARED: nr_extents 0 is less than 1");
+    for twice in [&[(7, &[good, good][..])][..], &[(7, &[good]), (7, &[good])]] {
+        assert_eq!(
+            why(twice, &[]),
+            "SHARED_EXTENTS: start 0x1000000 is below 0x1002000"
+        );
+    }
+    let mut builder = with(&[], &[7]);
+    builder.bulk.push(BulkData::Shared(7, vec![good]));
+    let text = refusal(&builder.build(), EXACT).to_string();
+    assert!(text.ends_with("SHARED: task 7 is less than 8"), "{text}");
+    assert_eq!(why(&[(7, &[good])], &[4]), "PAGES: task 4 is less than 7");
 }
 
 #[test]

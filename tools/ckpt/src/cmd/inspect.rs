@@ -349,6 +349,7 @@ fn contents(bulk: &RawBulk) -> String {
         BulkKind::Pages { nr_pages, task } => {
             format!("{} of task {task}", text::count(nr_pages.into(), "page"))
         }
+        BulkKind::Shared { .. } => "nothing: the pages are there already".into(),
         BulkKind::Data { objref, offset } => format!(
             "{} of object {objref}, from {offset} on",
             text::count(bulk.bulk.len, "byte")
@@ -393,6 +394,7 @@ fn json(record: RawRecord, raw: bool, ok: bool) -> JsonRecord {
         bulk: record.bulk.as_ref().map(|bulk| JsonBulk {
             kind: match bulk.bulk.kind {
                 BulkKind::Pages { .. } => "pages",
+                BulkKind::Shared { .. } => "shared",
                 BulkKind::Data { .. } => "data",
             },
             offset: bulk.offset,
