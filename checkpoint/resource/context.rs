@@ -325,6 +325,7 @@ impl<'a> Restart<'a> {
         self.timers = RBTree::new();
         self.cookies = RBTree::new();
         self.filters = KVVec::new();
+        self.relatives = Relatives::default();
     }
 }
 
