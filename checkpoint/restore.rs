@@ -99,7 +99,7 @@ struct Said {
     comm: Option<Comm>,
     /// The next text is the comm.
     name_is_next: bool,
-    /// What it had used up, if it has ended.
+    /// What it had used up.
     stats: Option<KBox<image::TaskStats>>,
     images: KBox<TaskImages>,
 }
@@ -174,7 +174,7 @@ impl Said {
             self.task = *task;
             self.name_is_next = true;
         }
-        if let (false, Item::TaskStats(stats)) = (self.task.is_alive(), item) {
+        if let Item::TaskStats(stats) = item {
             self.stats = Some(KBox::new(*stats, GFP_KERNEL_ACCOUNT)?);
         }
         self.images.take(item)
@@ -193,7 +193,7 @@ struct Plan {
     relation: Relation,
     task: image::Task,
     name: Option<(Pid, Comm)>,
-    /// What it had used up, if it has ended.
+    /// What it had used up.
     stats: Option<KBox<image::TaskStats>>,
 }
 
@@ -472,11 +472,19 @@ impl Crew {
         let tasks = plans.iter().map(|plan| &plan.task);
         jobs.join(caller, &self.places, tasks, &self.workers);
         self.places.clear();
-        // Those that have ended, before anybody can wait for them.
+        // The caller keeps its own accounts. Those that have ended do before anybody can wait for
+        // them, and nobody has timers that count the time which others had used up.
+        let first = plans.first().map_or(0, |plan| plan.task.tgid);
         for (worker, plan) in self.workers.iter_mut().zip(plans.iter().skip(1)) {
             let Some(used) = &plan.stats else {
                 continue;
             };
+            if plan.task.is_alive() {
+                if let Some(worker) = worker.as_ref().filter(|_| plan.task.tgid != first) {
+                    worker.add_usage(&task::stats(used));
+                }
+                continue;
+            }
             if let Some(worker) = worker.take() {
                 worker.exit(&End {
                     code: plan.task.exit_code,

@@ -203,12 +203,14 @@ static void forget_usage(struct task_struct *task)
 
 /**
  * checkpoint_usage_set - count what a task of an image had used up
- * @task: a worker: current, or one that has ended and runs no more
+ * @task: a worker
  * @from: what it was
+ * @dead: it has ended and runs no more, so that nothing else counts
  *
- * It counts as that of a thread that has ended: the task has none of its time yet.
+ * It counts as that of a thread that has ended. No timer of the process is armed.
  */
-void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_stats *from)
+void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_stats *from,
+			  bool dead)
 {
 	const bool leads = thread_group_leader(task);
 	struct signal_struct *signal = task->signal;
@@ -230,7 +232,7 @@ void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_sta
 	}
 
 	write_seqlock_irq(&signal->stats_lock);
-	if (task != current)
+	if (dead)
 		forget_usage(task);
 	signal->utime += threads[CR_USAGE_UTIME];
 	signal->stime += threads[CR_USAGE_STIME];

@@ -368,7 +368,7 @@ void checkpoint_worker_exit(struct checkpoint_worker *worker,
 		/* The last of its time is counted when it has left the processor. */
 		while (!wait_task_inactive(task, TASK_DEAD))
 			usleep_range(20, 50);
-		checkpoint_usage_set(task, stats);
+		checkpoint_usage_set(task, stats, true);
 		checkpoint_end_set(task, exit_signal, flags);
 	}
 	put_worker(worker);

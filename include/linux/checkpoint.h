@@ -371,7 +371,8 @@ void checkpoint_tty_drop(struct task_struct *task);
 void checkpoint_foreground(struct task_struct *task);
 void checkpoint_end_set(struct task_struct *leader, int exit_signal, u32 flags);
 void checkpoint_usage_get(struct task_struct *task, u64 *threads, u64 *children);
-void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_stats *from);
+void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_stats *from,
+			  bool dead);
 
 /* In arch/<arch>/kernel/checkpoint.c. */
 void checkpoint_set_syscall_result(unsigned long result);

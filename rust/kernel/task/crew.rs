@@ -361,6 +361,20 @@ impl<T: Member> Worker<T> {
 }
 
 impl<T: Member> Worker<T> {
+    /// Counts what the task of an image had used up to what the process of the worker has. The process
+    /// has no timers yet.
+    pub fn add_usage(&self, stats: &uapi::cr_hdr_task_stats) {
+        // SAFETY: The worker's is a valid task. Both types are made of one declaration. The function
+        // takes the lock that it needs.
+        unsafe {
+            bindings::checkpoint_usage_set(
+                self.task().as_ptr(),
+                core::ptr::from_ref(stats).cast(),
+                false,
+            )
+        };
+    }
+
     /// Takes its controlling terminal from the process of the worker.
     pub fn drop_tty(&self) {
         // SAFETY: The worker's is a valid task, which is not in user mode and has not ended. The
@@ -382,14 +396,6 @@ impl CurrentTask {
     pub fn set_end(&self, signal: i32, flags: u32) {
         // SAFETY: The function changes the current task, and takes the lock that it needs.
         unsafe { bindings::checkpoint_end_set(self.as_ptr(), signal, flags) };
-    }
-
-    /// Counts what the task of an image had used up to what the current process has.
-    pub fn add_usage(&self, stats: &uapi::cr_hdr_task_stats) {
-        // SAFETY: The task is the current one. Both types are made of one declaration.
-        unsafe {
-            bindings::checkpoint_usage_set(self.as_ptr(), core::ptr::from_ref(stats).cast())
-        };
     }
 
     /// Makes the current process one of a group.
