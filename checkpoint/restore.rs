@@ -24,6 +24,7 @@ use kernel::{
             End,
             Gate,
             Relation,
+            Used,
             Worker, //
         },
         state::Comm,
@@ -47,6 +48,7 @@ use crate::{
     log::Log,
     resource::{
         task,
+        usage,
         CommonImages,
         CommonPrepared,
         Prepare,
@@ -101,6 +103,7 @@ struct Said {
     name_is_next: bool,
     /// What it had used up.
     stats: Option<KBox<image::TaskStats>>,
+    usage: Option<KBox<image::Usage>>,
     images: KBox<TaskImages>,
 }
 
@@ -157,6 +160,7 @@ impl Images {
                 comm: None,
                 name_is_next: false,
                 stats: None,
+                usage: None,
                 images: TaskImages::new()?,
             },
             GFP_KERNEL_ACCOUNT,
@@ -174,8 +178,10 @@ impl Said {
             self.task = *task;
             self.name_is_next = true;
         }
-        if let Item::TaskStats(stats) = item {
-            self.stats = Some(KBox::new(*stats, GFP_KERNEL_ACCOUNT)?);
+        match item {
+            Item::TaskStats(stats) => self.stats = Some(KBox::new(*stats, GFP_KERNEL_ACCOUNT)?),
+            Item::Usage(usage) => self.usage = Some(KBox::new(*usage, GFP_KERNEL_ACCOUNT)?),
+            _ => (),
         }
         self.images.take(item)
     }
@@ -195,6 +201,7 @@ struct Plan {
     name: Option<(Pid, Comm)>,
     /// What it had used up.
     stats: Option<KBox<image::TaskStats>>,
+    usage: Option<KBox<image::Usage>>,
 }
 
 impl Plan {
@@ -286,6 +293,7 @@ fn plan_all(
                 task: *task,
                 name: said.name(),
                 stats: said.stats.take(),
+                usage: said.usage.take(),
             },
             GFP_KERNEL_ACCOUNT,
         )?;
@@ -476,12 +484,19 @@ impl Crew {
         // them, and nobody has timers that count the time which others had used up.
         let first = plans.first().map_or(0, |plan| plan.task.tgid);
         for (worker, plan) in self.workers.iter_mut().zip(plans.iter().skip(1)) {
-            let Some(used) = &plan.stats else {
+            let Some(stats) = &plan.stats else {
                 continue;
+            };
+            let used = Used {
+                stats: &task::stats(stats),
+                others: &plan
+                    .usage
+                    .as_ref()
+                    .map_or_else(Default::default, |used| usage::usage(used)),
             };
             if plan.task.is_alive() {
                 if let Some(worker) = worker.as_ref().filter(|_| plan.task.tgid != first) {
-                    worker.add_usage(&task::stats(used));
+                    worker.add_usage(&used);
                 }
                 continue;
             }
@@ -490,7 +505,7 @@ impl Crew {
                     code: plan.task.exit_code,
                     signal: plan.task.exit_signal,
                     flags: plan.task.flags,
-                    stats: &task::stats(used),
+                    used,
                 });
             }
         }

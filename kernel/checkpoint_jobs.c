@@ -205,12 +205,13 @@ static void forget_usage(struct task_struct *task)
  * checkpoint_usage_set - count what a task of an image had used up
  * @task: a worker
  * @from: what it was
+ * @others: likewise of threads that have ended, and of children
  * @dead: it has ended and runs no more, so that nothing else counts
  *
  * It counts as that of a thread that has ended. No timer of the process is armed.
  */
 void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_stats *from,
-			  bool dead)
+			  const struct cr_hdr_usage *others, bool dead)
 {
 	const bool leads = thread_group_leader(task);
 	struct signal_struct *signal = task->signal;
@@ -227,8 +228,8 @@ void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_sta
 	int i;
 
 	for (i = 0; i < CR_NR_USAGE; i++) {
-		threads[i] = min(own[i], USAGE_MAX) + min(from->threads[i], USAGE_MAX);
-		children[i] = leads ? min(from->children[i], USAGE_MAX) : 0;
+		threads[i] = min(own[i], USAGE_MAX) + min(others->threads[i], USAGE_MAX);
+		children[i] = leads ? min(others->children[i], USAGE_MAX) : 0;
 	}
 
 	write_seqlock_irq(&signal->stats_lock);

@@ -350,11 +350,13 @@ static void await_end(struct task_struct *task)
  * @exit_signal: which signal that is with; none is sent
  * @flags: CR_TASK_*
  * @stats: what a leader had used up, NULL if nothing of it stays
+ * @others: what others had that count for it
  */
 void checkpoint_worker_exit(struct checkpoint_worker *worker,
 			    void (*run)(void *arg), void *arg, int code,
 			    int exit_signal, u32 flags,
-			    const struct cr_hdr_task_stats *stats)
+			    const struct cr_hdr_task_stats *stats,
+			    const struct cr_hdr_usage *others)
 {
 	struct task_struct *task = worker->task;
 
@@ -368,7 +370,7 @@ void checkpoint_worker_exit(struct checkpoint_worker *worker,
 		/* The last of its time is counted when it has left the processor. */
 		while (!wait_task_inactive(task, TASK_DEAD))
 			usleep_range(20, 50);
-		checkpoint_usage_set(task, stats, true);
+		checkpoint_usage_set(task, stats, others, true);
 		checkpoint_end_set(task, exit_signal, flags);
 	}
 	put_worker(worker);
@@ -387,7 +389,7 @@ void checkpoint_worker_abort(struct checkpoint_worker *worker,
 {
 	struct task_struct *task = get_task_struct(worker->task);
 
-	checkpoint_worker_exit(worker, run, arg, 0, 0, 0, NULL);
+	checkpoint_worker_exit(worker, run, arg, 0, 0, 0, NULL, NULL);
 	/* As wait4(2): only one can do this. */
 	if (thread_group_leader(task) &&
 	    cmpxchg(&task->exit_state, EXIT_ZOMBIE, EXIT_DEAD) == EXIT_ZOMBIE)

@@ -105,8 +105,6 @@ pub(crate) fn stats(record: &image::TaskStats) -> uapi::cr_hdr_task_stats {
         start_boottime: record.start_boottime,
         min_flt: record.min_flt,
         maj_flt: record.maj_flt,
-        threads: record.threads,
-        children: record.children,
     }
 }
 
@@ -171,8 +169,6 @@ impl Found {
             start_boottime: usage.start_boottime,
             min_flt: usage.min_flt,
             maj_flt: usage.maj_flt,
-            threads: usage.threads,
-            children: usage.children,
         }
     }
 }
@@ -183,14 +179,20 @@ fn place_of(number: u32) -> Option<usize> {
 }
 
 /// Returns the `CR_TASK_*` of a task.
-fn flags(member: &Member) -> u32 {
-    let terminal = uapi::CR_TASK_TTY | uapi::CR_TASK_FOREGROUND;
+fn flags(member: &Member, is_root: bool) -> u32 {
+    let mut flags = member.kin.flags;
 
-    match (member.has_process(), member.is_outlived()) {
-        (false, _) => member.kin.flags & !terminal,
-        (true, false) => member.kin.flags,
-        (true, true) => member.kin.flags | uapi::CR_TASK_OUTLIVED,
+    if !member.has_process() {
+        flags &= !(uapi::CR_TASK_TTY | uapi::CR_TASK_FOREGROUND);
     }
+    if member.is_outlived() {
+        flags |= uapi::CR_TASK_OUTLIVED;
+    }
+    // Of the first it is not saved.
+    if !is_root {
+        flags |= uapi::CR_TASK_USAGE;
+    }
+    flags
 }
 
 /// Refuses a process group or session that somebody leads outside of the tree, unless it is that of the
@@ -267,7 +269,7 @@ impl Resource for TaskState {
             task,
             Relations {
                 ppid: parent,
-                flags: flags(member),
+                flags: flags(member, cx.is_root()),
                 mm: member.mm,
                 files: member.files,
                 fs: member.fs,

@@ -350,7 +350,8 @@ void checkpoint_worker_run(struct checkpoint_worker *worker,
 void checkpoint_worker_exit(struct checkpoint_worker *worker,
 			    void (*run)(void *arg), void *arg, int code,
 			    int exit_signal, u32 flags,
-			    const struct cr_hdr_task_stats *stats);
+			    const struct cr_hdr_task_stats *stats,
+			    const struct cr_hdr_usage *others);
 void checkpoint_worker_abort(struct checkpoint_worker *worker,
 			     void (*run)(void *arg), void *arg);
 void checkpoint_worker_release(struct checkpoint_worker *worker,
@@ -372,7 +373,7 @@ void checkpoint_foreground(struct task_struct *task);
 void checkpoint_end_set(struct task_struct *leader, int exit_signal, u32 flags);
 void checkpoint_usage_get(struct task_struct *task, u64 *threads, u64 *children);
 void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_stats *from,
-			  bool dead);
+			  const struct cr_hdr_usage *others, bool dead);
 
 /* In arch/<arch>/kernel/checkpoint.c. */
 void checkpoint_set_syscall_result(unsigned long result);

@@ -60,6 +60,15 @@ impl Relation {
     }
 }
 
+/// What a task had used up, and others that count for it.
+#[derive(Clone, Copy)]
+pub struct Used<'a> {
+    /// The task itself.
+    pub stats: &'a uapi::cr_hdr_task_stats,
+    /// Threads that have ended, and children.
+    pub others: &'a uapi::cr_hdr_usage,
+}
+
 /// How a task has ended.
 pub struct End<'a> {
     /// What wait4(2) reports.
@@ -69,7 +78,7 @@ pub struct End<'a> {
     /// `CR_TASK_*`
     pub flags: u32,
     /// What it had used up.
-    pub stats: &'a uapi::cr_hdr_task_stats,
+    pub used: Used<'a>,
 }
 
 /// What a worker becomes in the end.
@@ -218,7 +227,7 @@ impl<T: Member> Worker<T> {
     pub fn exit(self, end: &End<'_>) {
         let (raw, state) = self.into_parts();
 
-        // SAFETY: As above. Both types of the statistics are made of one declaration.
+        // SAFETY: As above. The types of the statistics are those of one declaration.
         unsafe {
             bindings::checkpoint_worker_exit(
                 raw.as_ptr(),
@@ -227,7 +236,8 @@ impl<T: Member> Worker<T> {
                 end.code,
                 end.signal,
                 end.flags,
-                core::ptr::from_ref(end.stats).cast(),
+                core::ptr::from_ref(end.used.stats).cast(),
+                core::ptr::from_ref(end.used.others).cast(),
             )
         };
     }
@@ -363,13 +373,14 @@ impl<T: Member> Worker<T> {
 impl<T: Member> Worker<T> {
     /// Counts what the task of an image had used up to what the process of the worker has. The process
     /// has no timers yet.
-    pub fn add_usage(&self, stats: &uapi::cr_hdr_task_stats) {
-        // SAFETY: The worker's is a valid task. Both types are made of one declaration. The function
+    pub fn add_usage(&self, used: &Used<'_>) {
+        // SAFETY: The worker's is a valid task. All types are those of one declaration. The function
         // takes the lock that it needs.
         unsafe {
             bindings::checkpoint_usage_set(
                 self.task().as_ptr(),
-                core::ptr::from_ref(stats).cast(),
+                core::ptr::from_ref(used.stats).cast(),
+                core::ptr::from_ref(used.others).cast(),
                 false,
             )
         };
