@@ -135,7 +135,7 @@ fn every_changed_byte_behind_the_checksum() {
         (HEAD, Kind::Head, &["time"][..]),
         // Only five bits of the flags, only some signals, and no negative numbers.
         (HEAD, Kind::Head, &["flags"]),
-        (TASK, Kind::Task, &["exit_signal", "pgid", "sid"]),
+        (TASK, Kind::Task, &["exit_signal", "pgid", "sid", "flags"]),
         (STRING, Kind::String, &["text"]),
     ];
     let is_free = |at: usize| {
@@ -171,6 +171,8 @@ fn every_changed_byte_behind_the_checksum() {
     assert_eq!(at(HEAD, 16), 255);
     assert_eq!(at(HEAD, 24), 31);
     assert_eq!(at(TASK, 12), 64);
+    // Five of the flags, of which one is not without another.
+    assert_eq!(at(TASK, 40), 23);
 }
 
 #[test]
