@@ -581,31 +581,29 @@ SUBJECT_TEST(orphans_go_to_the_subreaper)
 /* One that was adopted before. */
 SUBJECT_TEST(adopted)
 {
-	pid_t child, orphan;
+	pid_t child, orphan, parent;
+	int status;
 
 	prepare();
 	child = fork();
 	CHECK(child >= 0);
 	if (!child) {
-		orphan = fork();
-		if (!orphan) {
-			pid_t subject = getppid();
-
-			while (getppid() == subject)
-				sleep_ms(1);
-			subject = getppid();
-			here();
-			at_gate();
-			_exit(getppid() == subject ? 9 : 98);
-		}
-		_exit(0);
+		child = getpid();
+		if (fork())
+			_exit(0);
+		while (getppid() == child)
+			sleep_ms(1);
+		parent = getppid();
+		here();
+		at_gate();
+		_exit(getppid() == parent ? 9 : 98);
 	}
 	check_end(child, 0);
 	await_one();
 	checkpoint_here();
 	close(gate[1]);
-	CHECK((orphan = waitpid(-1, &child, 0)) > 0);
-	CHECK(WIFEXITED(child) && WEXITSTATUS(child) == 9);
+	orphan = waitpid(-1, &status, 0);
+	CHECK(orphan > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 9);
 }
 
 static pid_t of_thread;
@@ -803,7 +801,8 @@ static pid_t run_job(const struct shell *shell, pid_t pid, int image, int logfd,
 		     int out, int in)
 {
 	struct clone_args args = {
-		.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid,
+		.exit_signal = SIGCHLD,
+		.set_tid = pid ? (uintptr_t)&pid : 0,
 		.set_tid_size = pid ? 1 : 0,
 	};
 	bool restart = pid, front = shell->tty && !(restart && shell->background);
