@@ -27,6 +27,7 @@ use kernel::{
             Gate,
             Leaving,
             Relation,
+            Used,
             Worker, //
         },
         state::Comm,
@@ -50,6 +51,7 @@ use crate::{
     log::Log,
     resource::{
         task,
+        usage,
         CommonImages,
         CommonPrepared,
         Prepare,
@@ -104,8 +106,9 @@ struct Said {
     comm: Option<Comm>,
     /// The next text is the comm.
     name_is_next: bool,
-    /// What it had used up, if it has ended.
+    /// What it had used up.
     stats: Option<KBox<image::TaskStats>>,
+    usage: Option<KBox<image::Usage>>,
     images: KBox<TaskImages>,
 }
 
@@ -162,6 +165,7 @@ impl Images {
                 comm: None,
                 name_is_next: false,
                 stats: None,
+                usage: None,
                 images: TaskImages::new()?,
             },
             GFP_KERNEL_ACCOUNT,
@@ -179,8 +183,10 @@ impl Said {
             self.task = *task;
             self.name_is_next = true;
         }
-        if let (false, Item::TaskStats(stats)) = (self.task.is_alive(), item) {
-            self.stats = Some(KBox::new(*stats, GFP_KERNEL_ACCOUNT)?);
+        match item {
+            Item::TaskStats(stats) => self.stats = Some(KBox::new(*stats, GFP_KERNEL_ACCOUNT)?),
+            Item::Usage(usage) => self.usage = Some(KBox::new(*usage, GFP_KERNEL_ACCOUNT)?),
+            _ => (),
         }
         self.images.take(item)
     }
@@ -198,21 +204,12 @@ struct Plan {
     relation: Relation,
     task: image::Task,
     name: Option<(Pid, Comm)>,
-    /// What it had used up, if it has ended.
+    /// What it had used up.
     stats: Option<KBox<image::TaskStats>>,
+    usage: Option<KBox<image::Usage>>,
 }
 
 impl Plan {
-    /// Returns what is left of a task that has ended.
-    fn end<'a>(&self, stats: &'a uapi::cr_hdr_task_stats) -> End<'a> {
-        End {
-            code: self.task.exit_code,
-            signal: self.task.exit_signal,
-            flags: self.task.flags,
-            stats,
-        }
-    }
-
     /// Tells whether the task has ended, and threads of its process live.
     fn is_outlived(&self) -> bool {
         self.task.is_process() && !self.task.is_alive()
@@ -307,6 +304,7 @@ fn plan_all(
                 task: *task,
                 name: said.name(),
                 stats: said.stats.take(),
+                usage: said.usage.take(),
             },
             GFP_KERNEL_ACCOUNT,
         )?;
@@ -534,16 +532,32 @@ impl Crew {
         self.places.clear();
         let first = plans.first().map(|plan| plan.task).unwrap_or_default();
         let vfork = self.child(plans, first.vfork);
-        // Those that have ended, before anybody can wait for them.
+        // The caller keeps its own accounts. Those that have ended do before anybody can wait for
+        // them, and nobody has timers that count the time which others had used up.
         for (worker, plan) in self.workers.iter_mut().zip(plans.iter().skip(1)) {
-            let Some(used) = &plan.stats else {
+            let Some(stats) = &plan.stats else {
                 continue;
             };
-            if plan.is_outlived() {
+            let used = Used {
+                stats: &task::stats(stats),
+                others: &plan
+                    .usage
+                    .as_ref()
+                    .map_or_else(Default::default, |used| usage::usage(used)),
+            };
+            if plan.task.is_alive() || plan.is_outlived() {
+                if let Some(worker) = worker.as_ref().filter(|_| plan.task.tgid != first.tgid) {
+                    worker.add_usage(&used);
+                }
                 continue;
             }
             if let Some(worker) = worker.take() {
-                worker.exit(&plan.end(&task::stats(used)));
+                worker.exit(&End {
+                    code: plan.task.exit_code,
+                    signal: plan.task.exit_signal,
+                    flags: plan.task.flags,
+                    used,
+                });
             }
         }
         for place in 0..self.workers.len() {
@@ -576,9 +590,7 @@ impl Crew {
                 continue;
             };
 
-            if let Some(used) = &plan.stats {
-                leaving.wait(&plan.end(&task::stats(used)));
-            }
+            leaving.wait(plan.task.exit_signal, plan.task.flags);
         }
         if !first.is_alive() {
             gate.end(first.exit_code);

@@ -203,12 +203,15 @@ static void forget_usage(struct task_struct *task)
 
 /**
  * checkpoint_usage_set - count what a task of an image had used up
- * @task: a worker: current, or one that has ended and runs no more
+ * @task: a worker
  * @from: what it was
+ * @others: likewise of threads that have ended, and of children
+ * @dead: it has ended and runs no more, so that nothing else counts
  *
- * It counts as that of a thread that has ended: the task has none of its time yet.
+ * It counts as that of a thread that has ended. No timer of the process is armed.
  */
-void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_stats *from)
+void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_stats *from,
+			  const struct cr_hdr_usage *others, bool dead)
 {
 	const bool leads = thread_group_leader(task);
 	struct signal_struct *signal = task->signal;
@@ -225,12 +228,12 @@ void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_sta
 	int i;
 
 	for (i = 0; i < CR_NR_USAGE; i++) {
-		threads[i] = min(own[i], USAGE_MAX) + min(from->threads[i], USAGE_MAX);
-		children[i] = leads ? min(from->children[i], USAGE_MAX) : 0;
+		threads[i] = min(own[i], USAGE_MAX) + min(others->threads[i], USAGE_MAX);
+		children[i] = leads ? min(others->children[i], USAGE_MAX) : 0;
 	}
 
 	write_seqlock_irq(&signal->stats_lock);
-	if (task != current)
+	if (dead)
 		forget_usage(task);
 	signal->utime += threads[CR_USAGE_UTIME];
 	signal->stime += threads[CR_USAGE_STIME];

@@ -574,10 +574,12 @@ void checkpoint_worker_leave(struct checkpoint_worker *worker, void (*run)(void 
  * @worker: the worker, which must not be used again
  * @exit_signal: which signal its end is told with; none is sent
  * @flags: CR_TASK_*
- * @stats: what a leader had used up, NULL if nothing of it stays
+ * @stats: what it had used up, NULL if that is counted already
+ * @others: what others had that count for it
  */
 void checkpoint_worker_left(struct checkpoint_worker *worker, int exit_signal, u32 flags,
-			    const struct cr_hdr_task_stats *stats)
+			    const struct cr_hdr_task_stats *stats,
+			    const struct cr_hdr_usage *others)
 {
 	struct task_struct *task = get_task_struct(worker->task);
 
@@ -589,11 +591,12 @@ void checkpoint_worker_left(struct checkpoint_worker *worker, int exit_signal, u
 	while (READ_ONCE(task->exit_state) != EXIT_ZOMBIE &&
 	       (thread_group_leader(task) || pid_alive(task)))
 		usleep_range(20, 50);
-	if (stats) {
+	if (thread_group_leader(task)) {
 		/* The last of its time is counted when it has left the processor. */
 		while (!wait_task_inactive(task, TASK_DEAD))
 			usleep_range(20, 50);
-		checkpoint_usage_set(task, stats);
+		if (stats)
+			checkpoint_usage_set(task, stats, others, true);
 		checkpoint_end_set(task, exit_signal, flags);
 	}
 	put_task_struct(task);
@@ -608,15 +611,17 @@ void checkpoint_worker_left(struct checkpoint_worker *worker, int exit_signal, u
  * @code: as wait4(2) is going to report it
  * @exit_signal: which signal that is with; none is sent
  * @flags: CR_TASK_*
- * @stats: what a leader had used up, NULL if nothing of it stays
+ * @stats: what it had used up
+ * @others: what others had that count for it
  */
 void checkpoint_worker_exit(struct checkpoint_worker *worker, void (*run)(void *arg),
 			    void (*start)(void *arg), void *arg, int code,
 			    int exit_signal, u32 flags,
-			    const struct cr_hdr_task_stats *stats)
+			    const struct cr_hdr_task_stats *stats,
+			    const struct cr_hdr_usage *others)
 {
 	checkpoint_worker_leave(worker, run, start, arg, code, NULL);
-	checkpoint_worker_left(worker, exit_signal, flags, stats);
+	checkpoint_worker_left(worker, exit_signal, flags, stats, others);
 }
 
 /* Nothing is to begin. */

@@ -8,8 +8,8 @@
 //! image   = HEAD object* task{nr_tasks} bulk* TAIL
 //! object  = PIPE | SHM [STRING] | INODE STRING | FILE [STRING] [detail]
 //! detail  = TTY | EVENTFD | TIMERFD | SIGNALFD | INOTIFY | PIDFD
-//! task    = TASK STRING TASK_STATS [CREDS [GROUPS] seccomp [limits] sched cpu
-//!           [timers] signals [actions] [paths] [files] [mm]]
+//! task    = TASK STRING TASK_STATS [CREDS [GROUPS] [USAGE] seccomp [limits] sched
+//!           cpu [timers] signals [actions] [paths] [files] [mm]]
 //! seccomp = SECCOMP (FILTER INSNS+){nr_filters}
 //! limits  = LIMITS
 //! sched   = SCHED [AFFINITY] TASK_ATTRS [STRING]
@@ -28,7 +28,8 @@
 //! An image of one task may end behind TASK_STATS: then there are no objects and no bulk data.
 //! Otherwise a task that lives has seccomp, sched, cpu and signals; the leader of a thread group of
 //! which any thread lives has limits, timers and actions. It has paths, files and mm if it does not
-//! have those of a task before it. Nothing but CREDS is there of a task that has ended.
+//! have those of a task before it. Nothing but CREDS and USAGE is there of a task that
+//! has ended. USAGE is there if TASK says so.
 //!
 //! The records of all of it are
 //! checked before anything is restored, one after the other as they come. A header is judged before
@@ -121,6 +122,7 @@ macro_rules! parts {
 
 parts! {
     Groups = Groups,
+    Usage = Usage,
     Seccomp = Seccomp,
     /// Of each filter.
     Insns = Insns,
@@ -424,6 +426,7 @@ impl OfTask {
     fn new(task: &Task) -> Self {
         let mut parts = ToCome::nothing();
 
+        parts.announce_all(&[Part::Usage], task.flags & uapi::CR_TASK_USAGE != 0);
         parts.announce_all(&ToCome::ALIVE, task.is_alive());
         parts.announce_all(&ToCome::PROCESS, task.is_process());
         parts.announce_all(&[Part::Fs], task.has_fs());

@@ -158,7 +158,8 @@ pub use signals::{
 pub use tail::Tail;
 pub use task::{
     Task,
-    TaskStats, //
+    TaskStats,
+    Usage, //
 };
 pub use thread::{
     Cpu,
@@ -327,6 +328,8 @@ records! {
     Task,
     /// What a task has used up.
     TaskStats,
+    /// What others have used up.
+    Usage,
     /// Credentials; [`Kind::Groups`] follows, if there are any.
     Creds,
     /// What system calls are allowed; [`Kind::Filter`] follow, if there are any.

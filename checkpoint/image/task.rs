@@ -118,8 +118,8 @@ impl Validate for Task {
             other => return Err(Reason::unknown("exit_state", other)),
         }
         let mut flags = match self.is_alive() {
-            true => 0,
-            false => uapi::CR_TASK_OUTLIVED,
+            true => uapi::CR_TASK_USAGE,
+            false => uapi::CR_TASK_USAGE | uapi::CR_TASK_OUTLIVED,
         };
         if self.is_leader() {
             flags |= uapi::CR_TASK_AUTOREAP | uapi::CR_TASK_STRANGER;
@@ -158,9 +158,6 @@ impl Validate for Task {
     }
 }
 
-/// How many `CR_USAGE_*` there are.
-const NR_USAGE: usize = uapi::CR_NR_USAGE as usize;
-
 /// What a task has used up.
 ///
 /// C: `struct cr_hdr_task_stats`
@@ -195,15 +192,36 @@ pub struct TaskStats {
     pub min_flt: u64,
     /// Page faults that needed I/O.
     pub maj_flt: u64,
-    /// By `CR_USAGE_*`, of a leader: what threads of its process have used up that have ended.
-    pub threads: [u64; NR_USAGE],
-    /// Likewise what its children have used up that it has waited for.
-    pub children: [u64; NR_USAGE],
 }
 
 impl Validate for TaskStats {
     fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
         // These are counters: any value can have been reached.
+        Ok(())
+    }
+}
+
+/// How many `CR_USAGE_*` there are.
+const NR_USAGE: usize = uapi::CR_NR_USAGE as usize;
+
+/// What has been used up by others than a task.
+///
+/// C: `struct cr_hdr_usage`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
+#[derive(Record, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[record(type = CR_HDR_USAGE, abi = cr_hdr_usage)]
+pub struct Usage {
+    /// By `CR_USAGE_*`, of a leader: by threads of its process that have ended. Blocks, pages and time
+    /// on a processor are with those of the task itself.
+    pub threads: [u64; NR_USAGE],
+    /// Likewise by its children that it has waited for.
+    pub children: [u64; NR_USAGE],
+}
+
+impl Validate for Usage {
+    fn validate(&self, _context: &Context<'_>) -> Result<(), Reason> {
+        // As of a task.
         Ok(())
     }
 }

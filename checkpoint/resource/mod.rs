@@ -307,6 +307,8 @@ resources! {
     task::TaskState,
     /// Credentials.
     creds::CredState,
+    /// What threads that have ended and children have used up.
+    usage::UsageState,
     /// Which system calls are allowed.
     seccomp::SeccompState,
     /// Resource limits.

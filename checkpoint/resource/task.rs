@@ -2,10 +2,10 @@
 
 //! What a task is besides all that it has: its name, its life and death, its statistics.
 //!
-//! The statistics of an image are checked and shown by the tools: a caller that keeps running after
-//! restart(2) keeps its own, which resource limits and accounting count on. Its numbers and its parent
-//! are the caller's, as after execve(2), and so are its control groups and namespaces. The other tasks
-//! have the numbers that they had, by which they were made; what tells the parent of the end of each
+//! A caller that keeps running after restart(2) keeps its own statistics, which resource limits and
+//! accounting count on. Its numbers and its parent are the caller's, as after execve(2), and so are its
+//! control groups and namespaces. The other tasks have the numbers that they had, by which they were
+//! made, and what they had used up counts for their processes; what tells the parent of the end of each
 //! is set here.
 //!
 //! What a task may have, and no image holds, is refused here.
@@ -81,7 +81,6 @@ pub(crate) struct Image {
     name_is_next: bool,
     /// What is said of the task, if it lives and is not a thread of another's process.
     task: Option<image::Task>,
-    stats: Option<KBox<image::TaskStats>>,
 }
 
 /// What is committed.
@@ -89,8 +88,6 @@ pub(crate) struct Prepared {
     comm: Option<Comm>,
     /// Which signal the parent gets when the task ends, and `CR_TASK_*`.
     end: Option<(i32, u32)>,
-    /// What it had used up.
-    stats: Option<KBox<image::TaskStats>>,
 }
 
 /// Makes of a record what the kernel takes.
@@ -109,8 +106,6 @@ pub(crate) fn stats(record: &image::TaskStats) -> uapi::cr_hdr_task_stats {
         start_boottime: record.start_boottime,
         min_flt: record.min_flt,
         maj_flt: record.maj_flt,
-        threads: record.threads,
-        children: record.children,
     }
 }
 
@@ -175,8 +170,6 @@ impl Found {
             start_boottime: usage.start_boottime,
             min_flt: usage.min_flt,
             maj_flt: usage.maj_flt,
-            threads: usage.threads,
-            children: usage.children,
         }
     }
 }
@@ -187,14 +180,20 @@ fn place_of(number: u32) -> Option<usize> {
 }
 
 /// Returns the `CR_TASK_*` of a task.
-fn flags(member: &Member) -> u32 {
-    let terminal = uapi::CR_TASK_TTY | uapi::CR_TASK_FOREGROUND;
+fn flags(member: &Member, is_root: bool) -> u32 {
+    let mut flags = member.kin.flags;
 
-    match (member.has_process(), member.is_outlived()) {
-        (false, _) => member.kin.flags & !terminal,
-        (true, false) => member.kin.flags,
-        (true, true) => member.kin.flags | uapi::CR_TASK_OUTLIVED,
+    if !member.has_process() {
+        flags &= !(uapi::CR_TASK_TTY | uapi::CR_TASK_FOREGROUND);
     }
+    if member.is_outlived() {
+        flags |= uapi::CR_TASK_OUTLIVED;
+    }
+    // Of the first it is not saved.
+    if !is_root {
+        flags |= uapi::CR_TASK_USAGE;
+    }
+    flags
 }
 
 /// Refuses a process group or session that somebody leads outside of the tree, unless it is that of the
@@ -271,7 +270,7 @@ impl Resource for TaskState {
             task,
             Relations {
                 ppid: parent,
-                flags: flags(member),
+                flags: flags(member, cx.is_root()),
                 mm: member.mm,
                 files: member.files,
                 fs: member.fs,
@@ -296,12 +295,8 @@ impl Resource for TaskState {
             image.comm = Some(Comm::new(name));
         }
         image.name_is_next = matches!(item, Item::Task(_));
-        match item {
-            Item::Task(task) => image.task = task.is_alive().then_some(*task),
-            Item::TaskStats(stats) if image.task.is_some() => {
-                image.stats = Some(KBox::new(*stats, GFP_KERNEL_ACCOUNT)?);
-            }
-            _ => (),
+        if let Item::Task(task) = item {
+            image.task = task.is_alive().then_some(*task);
         }
         Ok(())
     }
@@ -309,13 +304,13 @@ impl Resource for TaskState {
     fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
         // What the parent of the caller gets is what it asked for, and of a task that has ended it is
         // told when it has: see `restore.rs`.
-        let task = image.task.filter(|_| !cx.is_root());
-        let leader = task.filter(image::Task::is_leader);
+        let leader = image
+            .task
+            .filter(|task| task.is_leader() && !cx.is_root());
 
         Ok(Prepared {
             comm: image.comm,
             end: leader.map(|leader| (leader.exit_signal, leader.flags)),
-            stats: image.stats.filter(|_| task.is_some()),
         })
     }
 
@@ -325,9 +320,6 @@ impl Resource for TaskState {
         }
         if let Some((signal, flags)) = prepared.end {
             caller.set_end(signal, flags);
-        }
-        if let Some(used) = prepared.stats {
-            caller.add_usage(&stats(&used));
         }
     }
 }

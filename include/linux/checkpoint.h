@@ -428,12 +428,14 @@ void checkpoint_worker_run(struct checkpoint_worker *worker,
 void checkpoint_worker_exit(struct checkpoint_worker *worker, void (*run)(void *arg),
 			    void (*start)(void *arg), void *arg, int code,
 			    int exit_signal, u32 flags,
-			    const struct cr_hdr_task_stats *stats);
+			    const struct cr_hdr_task_stats *stats,
+			    const struct cr_hdr_usage *others);
 void checkpoint_worker_leave(struct checkpoint_worker *worker, void (*run)(void *arg),
 			     void (*start)(void *arg), void *arg, int code,
 			     struct checkpoint_gate *gate);
 void checkpoint_worker_left(struct checkpoint_worker *worker, int exit_signal, u32 flags,
-			    const struct cr_hdr_task_stats *stats);
+			    const struct cr_hdr_task_stats *stats,
+			    const struct cr_hdr_usage *others);
 void checkpoint_worker_abort(struct checkpoint_worker *worker,
 			     void (*run)(void *arg), void *arg);
 void checkpoint_worker_release(struct checkpoint_worker *worker, void (*run)(void *arg),
@@ -456,7 +458,8 @@ void checkpoint_tty_drop(struct task_struct *task);
 void checkpoint_foreground(struct task_struct *task);
 void checkpoint_end_set(struct task_struct *leader, int exit_signal, u32 flags);
 void checkpoint_usage_get(struct task_struct *task, u64 *threads, u64 *children);
-void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_stats *from);
+void checkpoint_usage_set(struct task_struct *task, const struct cr_hdr_task_stats *from,
+			  const struct cr_hdr_usage *others, bool dead);
 
 /* In arch/<arch>/kernel/checkpoint.c. */
 void checkpoint_set_syscall_result(unsigned long result);

@@ -104,6 +104,7 @@ enum {
 	CR_HDR_SCHED,
 	CR_HDR_AFFINITY,
 	CR_HDR_TASK_ATTRS,
+	CR_HDR_USAGE,
 
 	CR_HDR_MM = 201,
 	CR_HDR_VMA,
@@ -194,6 +195,7 @@ struct cr_hdr_head {
 #define CR_TASK_TTY		0x4	/* it has a controlling terminal */
 #define CR_TASK_FOREGROUND	0x8	/* its process group is in the foreground there */
 #define CR_TASK_STRANGER	0x10	/* its parent gets SIGCHLD whatever @exit_signal is */
+#define CR_TASK_USAGE		0x20	/* CR_HDR_USAGE follows its credentials */
 
 /**
  * struct cr_hdr_task - a task; a CR_HDR_STRING with its comm follows
@@ -243,20 +245,6 @@ struct cr_hdr_task {
 	__s32 vfork;
 } __attribute__((aligned(8)));
 
-/* In what is said of other tasks than one: struct cr_hdr_task_stats */
-#define CR_USAGE_UTIME		0	/* nanoseconds in user mode */
-#define CR_USAGE_STIME		1	/* nanoseconds in the kernel */
-#define CR_USAGE_GTIME		2	/* nanoseconds in guest mode */
-#define CR_USAGE_NVCSW		3	/* voluntary context switches */
-#define CR_USAGE_NIVCSW		4	/* involuntary context switches */
-#define CR_USAGE_MIN_FLT	5	/* page faults that needed no I/O */
-#define CR_USAGE_MAJ_FLT	6	/* page faults that needed I/O */
-#define CR_USAGE_INBLOCK	7	/* blocks read, of 512 bytes */
-#define CR_USAGE_OUBLOCK	8	/* blocks written */
-#define CR_USAGE_MAXRSS		9	/* the most pages that one address space had */
-#define CR_USAGE_RUNTIME	10	/* nanoseconds on a processor */
-#define CR_NR_USAGE		11
-
 /**
  * struct cr_hdr_task_stats - what a task has used up
  * @utime: nanoseconds in user mode
@@ -273,10 +261,6 @@ struct cr_hdr_task {
  * @start_boottime: nanoseconds of CLOCK_BOOTTIME when the task started
  * @min_flt: page faults that needed no I/O
  * @maj_flt: page faults that needed I/O
- * @threads: by CR_USAGE_*, of a leader: what threads of its process have used up
- *	that have ended. Blocks, pages and time on a processor are with those of
- *	the task itself
- * @children: likewise what its children have used up that it has waited for
  */
 struct cr_hdr_task_stats {
 	__u64 utime;
@@ -292,6 +276,29 @@ struct cr_hdr_task_stats {
 	__u64 start_boottime;
 	__u64 min_flt;
 	__u64 maj_flt;
+} __attribute__((aligned(8)));
+
+/* What is counted in struct cr_hdr_usage */
+#define CR_USAGE_UTIME		0	/* nanoseconds in user mode */
+#define CR_USAGE_STIME		1	/* nanoseconds in the kernel */
+#define CR_USAGE_GTIME		2	/* nanoseconds in guest mode */
+#define CR_USAGE_NVCSW		3	/* voluntary context switches */
+#define CR_USAGE_NIVCSW		4	/* involuntary context switches */
+#define CR_USAGE_MIN_FLT	5	/* page faults that needed no I/O */
+#define CR_USAGE_MAJ_FLT	6	/* page faults that needed I/O */
+#define CR_USAGE_INBLOCK	7	/* blocks read, of 512 bytes */
+#define CR_USAGE_OUBLOCK	8	/* blocks written */
+#define CR_USAGE_MAXRSS		9	/* the most pages that one address space had */
+#define CR_USAGE_RUNTIME	10	/* nanoseconds on a processor */
+#define CR_NR_USAGE		11
+
+/**
+ * struct cr_hdr_usage - what has been used up by others than a task
+ * @threads: by CR_USAGE_*, of a leader: by threads of its process that have ended.
+ *	Blocks, pages and time on a processor are with those of the task itself
+ * @children: likewise by its children that it has waited for
+ */
+struct cr_hdr_usage {
 	__u64 threads[CR_NR_USAGE];
 	__u64 children[CR_NR_USAGE];
 } __attribute__((aligned(8)));

@@ -67,6 +67,15 @@ impl Relation {
     }
 }
 
+/// What a task had used up, and others that count for it.
+#[derive(Clone, Copy)]
+pub struct Used<'a> {
+    /// The task itself.
+    pub stats: &'a uapi::cr_hdr_task_stats,
+    /// Threads that have ended, and children.
+    pub others: &'a uapi::cr_hdr_usage,
+}
+
 /// How a task has ended.
 pub struct End<'a> {
     /// What wait4(2) reports.
@@ -76,7 +85,7 @@ pub struct End<'a> {
     /// `CR_TASK_*`
     pub flags: u32,
     /// What it had used up.
-    pub stats: &'a uapi::cr_hdr_task_stats,
+    pub used: Used<'a>,
 }
 
 /// What a worker becomes in the end.
@@ -233,7 +242,7 @@ impl<T: Member> Worker<T> {
     pub fn exit(self, end: &End<'_>) {
         let (raw, state) = self.into_parts();
 
-        // SAFETY: As above. Both types of the statistics are made of one declaration.
+        // SAFETY: As above. The types of the statistics are those of one declaration.
         unsafe {
             bindings::checkpoint_worker_exit(
                 raw.as_ptr(),
@@ -243,7 +252,8 @@ impl<T: Member> Worker<T> {
                 end.code,
                 end.signal,
                 end.flags,
-                core::ptr::from_ref(end.stats).cast(),
+                core::ptr::from_ref(end.used.stats).cast(),
+                core::ptr::from_ref(end.used.others).cast(),
             )
         };
     }
@@ -307,16 +317,17 @@ fn run_of<T, F: FnOnce(&CurrentTask, &mut T) -> R, R>(
 pub struct Leaving(NonNull<bindings::checkpoint_worker>);
 
 impl Leaving {
-    /// Waits for the end, after [`Gate::ready`]. The code is what [`Worker::leave`] was told.
-    pub fn wait(self, end: &End<'_>) {
-        // SAFETY: By the type invariants, and it is not used again. Both types of the last are made
-        // of one declaration.
+    /// Waits for the end, after [`Gate::ready`]. The parent is told of it by `signal`; `flags` are
+    /// `CR_TASK_*`.
+    pub fn wait(self, signal: i32, flags: u32) {
+        // SAFETY: By the type invariants, and it is not used again. The last two may be null.
         unsafe {
             bindings::checkpoint_worker_left(
                 self.0.as_ptr(),
-                end.signal,
-                end.flags,
-                core::ptr::from_ref(end.stats).cast(),
+                signal,
+                flags,
+                core::ptr::null(),
+                core::ptr::null(),
             )
         };
     }
@@ -489,6 +500,21 @@ impl<T: Member> Worker<T> {
 }
 
 impl<T: Member> Worker<T> {
+    /// Counts what the task of an image had used up to what the process of the worker has. The process
+    /// has no timers yet.
+    pub fn add_usage(&self, used: &Used<'_>) {
+        // SAFETY: The worker's is a valid task. All types are those of one declaration. The function
+        // takes the lock that it needs.
+        unsafe {
+            bindings::checkpoint_usage_set(
+                self.task().as_ptr(),
+                core::ptr::from_ref(used.stats).cast(),
+                core::ptr::from_ref(used.others).cast(),
+                false,
+            )
+        };
+    }
+
     /// Takes its controlling terminal from the process of the worker.
     pub fn drop_tty(&self) {
         // SAFETY: The worker's is a valid task, which is not in user mode and has not ended. The
@@ -510,14 +536,6 @@ impl CurrentTask {
     pub fn set_end(&self, signal: i32, flags: u32) {
         // SAFETY: The function changes the current task, and takes the lock that it needs.
         unsafe { bindings::checkpoint_end_set(self.as_ptr(), signal, flags) };
-    }
-
-    /// Counts what the task of an image had used up to what the current process has.
-    pub fn add_usage(&self, stats: &uapi::cr_hdr_task_stats) {
-        // SAFETY: The task is the current one. Both types are made of one declaration.
-        unsafe {
-            bindings::checkpoint_usage_set(self.as_ptr(), core::ptr::from_ref(stats).cast())
-        };
     }
 
     /// Makes the current process one of a group.

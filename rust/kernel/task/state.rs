@@ -105,14 +105,19 @@ pub struct Usage {
     pub min_flt: u64,
     /// Page faults that needed I/O.
     pub maj_flt: u64,
-    /// By `CR_USAGE_*`: what threads of the process have used up that have ended.
-    pub threads: [u64; NR_USAGE],
-    /// Likewise what children have used up that were waited for.
-    pub children: [u64; NR_USAGE],
 }
 
 /// How many `CR_USAGE_*` there are.
 const NR_USAGE: usize = bindings::CR_NR_USAGE as usize;
+
+/// What has been used up by others than a task, by `CR_USAGE_*`.
+#[derive(Default)]
+pub struct OthersUsage {
+    /// By threads of its process that have ended.
+    pub threads: [u64; NR_USAGE],
+    /// By children that were waited for.
+    pub children: [u64; NR_USAGE],
+}
 
 impl Task {
     /// Finds a task by its number in the pid namespace of the current task.
@@ -189,13 +194,28 @@ impl Task {
         }
     }
 
+    /// Returns what has been used up by others than the task, which has not been reaped.
+    pub fn usage_of_others(&self) -> OthersUsage {
+        let mut usage = OthersUsage::default();
+
+        // SAFETY: `self` is a valid task, and the out pointers are those of local variables of the
+        // lengths that the function expects. It takes the locks that it needs.
+        unsafe {
+            bindings::checkpoint_usage_get(
+                self.as_ptr(),
+                usage.threads.as_mut_ptr(),
+                usage.children.as_mut_ptr(),
+            )
+        };
+        usage
+    }
+
     /// Returns what the task has used up.
     pub fn usage(&self) -> Usage {
         let task = self.as_ptr();
         let mut usage = Usage::default();
 
-        // SAFETY: `self` is a valid task, which has not been reaped, and the out pointers are those of
-        // local variables of the lengths that the functions expect. The
+        // SAFETY: `self` is a valid task, and the out pointers are those of local variables. The
         // functions take the locks that they need; the fields are plain counters, which are read
         // once each, or never change (the start times).
         unsafe {
@@ -212,11 +232,6 @@ impl Task {
             usage.start_boottime = addr_of!((*task).start_boottime).read_volatile();
             usage.min_flt = addr_of!((*task).min_flt).read_volatile() as u64;
             usage.maj_flt = addr_of!((*task).maj_flt).read_volatile() as u64;
-            bindings::checkpoint_usage_get(
-                task,
-                usage.threads.as_mut_ptr(),
-                usage.children.as_mut_ptr(),
-            );
         }
         usage
     }

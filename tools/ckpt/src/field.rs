@@ -109,6 +109,7 @@ const TASK: Bits = &[
     (uapi::CR_TASK_TTY as u64, "TTY"),
     (uapi::CR_TASK_FOREGROUND as u64, "FOREGROUND"),
     (uapi::CR_TASK_STRANGER as u64, "STRANGER"),
+    (uapi::CR_TASK_USAGE as u64, "USAGE"),
 ];
 
 const PROCESS: Bits = &[

@@ -63,6 +63,7 @@ use crate::{
         Task,
         TaskAttrs,
         TaskStats,
+        Usage,
         Text,
         Thread,
         Timer,
@@ -190,6 +191,8 @@ pub type Mapping = (Vma, Vec<u8>);
 pub struct Parts {
     /// CREDS
     pub creds: Creds,
+    /// USAGE, if the task says so.
+    pub usage: Usage,
     /// GROUPS, if there are any.
     pub groups: Vec<u32>,
     /// SECCOMP
@@ -377,6 +380,9 @@ impl Writer {
         self.record(&parts.creds);
         if !parts.groups.is_empty() {
             self.bytes(Kind::Groups, parts.groups.as_bytes());
+        }
+        if task.flags & uapi::CR_TASK_USAGE != 0 {
+            self.record(&parts.usage);
         }
         if task.is_alive() {
             self.record(&parts.seccomp);
@@ -909,6 +915,7 @@ fn sample_parts() -> Parts {
     let rw = r | w | uapi::CR_VMA_ACCOUNT;
     Parts {
         creds,
+        usage: Usage::default(),
         groups: vec![27, 100, 1000],
         seccomp: Seccomp {
             mode: 2,
@@ -1389,6 +1396,7 @@ pub fn rewrite(image: &[u8], expect: Expect<'_>) -> Result<Vec<u8>, Refusal> {
             Item::PidFd(record) => writer.record(&record),
             Item::Task(record) => writer.record(&record),
             Item::TaskStats(record) => writer.record(&record),
+            Item::Usage(record) => writer.record(&record),
             Item::Creds(record) => writer.record(&record),
             Item::Seccomp(record) => writer.record(&record),
             Item::Filter(record) => writer.record(&record),

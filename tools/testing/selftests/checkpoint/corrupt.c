@@ -233,10 +233,10 @@ TEST_F_TIMEOUT(corrupt, every_bit_flip_with_right_checksum, 240)
 	}
 	/*
 	 * Free to differ: time, flags, id, the signal at the end, group and
-	 * session, comm, the statistics.
+	 * session, flags of the task, comm, the statistics.
 	 */
 	EXPECT_LT(0UL, taken);
-	EXPECT_GE(8 * (8 + 8 + 4 + 4 + 8 + COMM_LEN +
+	EXPECT_GE(8 * (8 + 8 + 4 + 4 + 8 + 4 + COMM_LEN +
 		       sizeof(struct cr_hdr_task_stats)), taken);
 }
 

@@ -194,7 +194,7 @@ TEST_F(image, layout_of_the_abi)
 	EXPECT_EQ(8UL, sizeof(struct cr_hdr));
 	EXPECT_EQ(240UL, sizeof(struct cr_hdr_head));
 	EXPECT_EQ(64UL, sizeof(struct cr_hdr_task));
-	EXPECT_EQ(280UL, sizeof(struct cr_hdr_task_stats));
+	EXPECT_EQ(104UL, sizeof(struct cr_hdr_task_stats));
 	EXPECT_EQ(120UL, sizeof(struct cr_hdr_thread));
 	EXPECT_EQ(30 * 8UL, sizeof(struct cr_hdr_cpu));
 	EXPECT_EQ(16UL, sizeof(struct cr_hdr_process));
@@ -204,7 +204,7 @@ TEST_F(image, layout_of_the_abi)
 	EXPECT_EQ(56UL, sizeof(struct cr_hdr_vma));
 	EXPECT_EQ(16UL, sizeof(struct cr_extent));
 	EXPECT_EQ(16UL, sizeof(struct cr_hdr_tail));
-	EXPECT_EQ(656UL, IMG_SIZE);
+	EXPECT_EQ(480UL, IMG_SIZE);
 	EXPECT_EQ(1, CR_HDR_HEAD);
 	EXPECT_EQ(2, CR_HDR_STRING);
 	EXPECT_EQ(101, CR_HDR_TASK);

@@ -14,6 +14,27 @@
 #define CLONE_AUTOREAP (1ULL << 34)
 #endif
 
+/* What is one test, not one of three manners. */
+FIXTURE(once)
+{
+	char none;
+};
+
+FIXTURE_SETUP(once)
+{
+	if (ckpt_missing())
+		SKIP(return, "kernel has no checkpoint(2)");
+	if (geteuid())
+		SKIP(return, "needs root, to give pids");
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	ASSERT_TRUE(make_dir());
+}
+
+FIXTURE_TEARDOWN(once)
+{
+	remove_dir();
+}
+
 /* Children wait here for their end; what they say is that they are there. */
 static int gate[2], ready[2];
 
@@ -181,7 +202,7 @@ TEST_F(subject, leaderless_with_new_pids)
 }
 
 /* The number of what is going to be restored is somebody else's meanwhile. */
-TEST_F(subject, leaderless_number_is_taken)
+TEST_F(once, leaderless_number_is_taken)
 {
 	struct subject s = { .metadata = _metadata };
 	char log[1024] = { 0 }, want[64];
@@ -190,8 +211,6 @@ TEST_F(subject, leaderless_number_is_taken)
 	struct walk w;
 	size_t i;
 
-	if (variant->how != KILLED)
-		return;
 	ASSERT_TRUE(subject_start(&s, leaderless_subject, KILLED));
 	ASSERT_TRUE(subject_checkpoint(&s, KILLED, CHECKPOINT_KILL));
 	w = walk_file(s.image);
@@ -257,43 +276,45 @@ static void refused_tree(struct __test_metadata *_metadata, void (*fn)(void),
 	subject_close(&s);
 }
 
-static pid_t outsider;
-
-/* A child in a group that somebody leads who is not in the tree. */
+/* A child in a group of its session that somebody leads who is not in the tree. */
 static void outside_group_subject(void)
 {
-	pid_t pid;
+	int number[2];
+	pid_t outsider, pid;
 
+	CHECK(!pipe(number));
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		outsider = fork();
+		if (!outsider) {
+			setpgid(0, 0);
+			set_comm("outsider");
+			outsider = getpid();
+			if (write(number[1], &outsider, sizeof(outsider)) < 0)
+				_exit(1);
+			syscall(SYS_close_range, 0, ~0U, 0);
+			for (;;)
+				pause();
+		}
+		_exit(0);
+	}
+	/* The test has adopted it. */
+	CHECK(waitpid(pid, NULL, 0) == pid);
+	CHECK(read(number[0], &outsider, sizeof(outsider)) == sizeof(outsider));
 	prepare();
 	pid = member(outsider, 3);
 	CHECK(getpgid(pid) == outsider);
 	checkpoint_here();
+	CHECK(getpgid(pid) == outsider && !kill(outsider, SIGKILL));
 	close(gate[1]);
 	check_end(pid, 3);
 }
 
-TEST_F(subject, group_led_from_outside)
+TEST_F(once, group_led_from_outside)
 {
-	char what[128];
-
-	if (variant->how != LEFT)
-		return;
-	outsider = fork();
-	ASSERT_LE(0, outsider);
-	if (!outsider) {
-		setpgid(0, 0);
-		set_comm("outsider");
-		for (;;)
-			pause();
-	}
-	setpgid(outsider, outsider);
-	ASSERT_TRUE(proc_wait_comm(outsider, "outsider"));
-	snprintf(what, sizeof(what),
-		 "process group %d, led by task %d (outsider), which is not in the tree, is not supported\n",
-		 outsider, outsider);
-	refused_tree(_metadata, outside_group_subject, what);
-	kill(outsider, SIGKILL);
-	waitpid(outsider, NULL, 0);
+	refused_tree(_metadata, outside_group_subject,
+		     " (outsider), which is not in the tree, is not supported\n");
 }
 
 /* Stopped */
@@ -481,6 +502,7 @@ SUBJECT_TEST(stopped_in_a_group_that_becomes_orphaned)
 	CHECK(session >= 0);
 	if (!session) {
 		setsid();
+		close(gate[1]);
 		parent = fork();
 		if (parent) {
 			waitpid(parent, NULL, 0);
@@ -559,31 +581,29 @@ SUBJECT_TEST(orphans_go_to_the_subreaper)
 /* One that was adopted before. */
 SUBJECT_TEST(adopted)
 {
-	pid_t child, orphan;
+	pid_t child, orphan, parent;
+	int status;
 
 	prepare();
 	child = fork();
 	CHECK(child >= 0);
 	if (!child) {
-		orphan = fork();
-		if (!orphan) {
-			pid_t subject = getppid();
-
-			while (getppid() == subject)
-				sleep_ms(1);
-			subject = getppid();
-			here();
-			at_gate();
-			_exit(getppid() == subject ? 9 : 98);
-		}
-		_exit(0);
+		child = getpid();
+		if (fork())
+			_exit(0);
+		while (getppid() == child)
+			sleep_ms(1);
+		parent = getppid();
+		here();
+		at_gate();
+		_exit(getppid() == parent ? 9 : 98);
 	}
 	check_end(child, 0);
 	await_one();
 	checkpoint_here();
 	close(gate[1]);
-	CHECK((orphan = waitpid(-1, &child, 0)) > 0);
-	CHECK(WIFEXITED(child) && WEXITSTATUS(child) == 9);
+	orphan = waitpid(-1, &status, 0);
+	CHECK(orphan > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 9);
 }
 
 static pid_t of_thread;
@@ -781,7 +801,8 @@ static pid_t run_job(const struct shell *shell, pid_t pid, int image, int logfd,
 		     int out, int in)
 {
 	struct clone_args args = {
-		.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid,
+		.exit_signal = SIGCHLD,
+		.set_tid = pid ? (uintptr_t)&pid : 0,
 		.set_tid_size = pid ? 1 : 0,
 	};
 	bool restart = pid, front = shell->tty && !(restart && shell->background);
@@ -895,24 +916,6 @@ static void check_shell(struct __test_metadata *_metadata, struct shell shell)
 	close(master);
 }
 
-FIXTURE(shell)
-{
-	char none;
-};
-
-FIXTURE_SETUP(shell)
-{
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-}
-
-FIXTURE_TEARDOWN(shell)
-{
-}
-
 /* A child leads the group that the first task is of. */
 static void in_group_of_child(void)
 {
@@ -930,12 +933,12 @@ static void in_group_of_child(void)
 	CHECK(getpgid(0) == child);
 }
 
-TEST_F(shell, first_in_group_of_child)
+TEST_F(once, first_in_group_of_child)
 {
 	check_shell(_metadata, (struct shell){ .fn = in_group_of_child });
 }
 
-TEST_F(shell, a_session_leader_is_in_no_group_of_a_child)
+TEST_F(once, a_session_leader_is_in_no_group_of_a_child)
 {
 	check_shell(_metadata, (struct shell){
 		.fn = in_group_of_child, .session = true,
@@ -959,7 +962,7 @@ static void left_its_group(void)
 	check_end(other, 2);
 }
 
-TEST_F(shell, first_left_its_group)
+TEST_F(once, first_left_its_group)
 {
 	check_shell(_metadata, (struct shell){ .fn = left_its_group });
 }
@@ -1005,7 +1008,7 @@ static void job_in_front(void)
 	with_jobs(0);
 }
 
-TEST_F(shell, foreground)
+TEST_F(once, foreground)
 {
 	check_shell(_metadata, (struct shell){ .fn = job_in_front, .tty = true });
 }
@@ -1016,7 +1019,7 @@ static void shell_in_front(void)
 	with_jobs(getppid());
 }
 
-TEST_F(shell, restarted_in_the_background)
+TEST_F(once, restarted_in_the_background)
 {
 	check_shell(_metadata, (struct shell){
 		.fn = shell_in_front, .tty = true, .background = true,
@@ -1045,7 +1048,7 @@ static void without_terminal(void)
 	CHECK(open("/dev/tty", O_RDWR | O_CLOEXEC) >= 0);
 }
 
-TEST_F(shell, without_terminal)
+TEST_F(once, without_terminal)
 {
 	check_shell(_metadata, (struct shell){ .fn = without_terminal, .tty = true });
 }
@@ -1077,13 +1080,11 @@ static void terminal_inside_subject(void)
 	check_end(pid, 8);
 }
 
-TEST_F(subject, terminal_of_another_session)
+TEST_F(once, terminal_of_another_session)
 {
 	char name[64], path[64];
 	ssize_t len;
 
-	if (variant->how != LEFT)
-		return;
 	slave = open_slave();
 	ASSERT_LE(0, slave);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", slave);

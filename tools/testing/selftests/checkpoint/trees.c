@@ -69,8 +69,11 @@ SUBJECT_TEST(sessions_and_groups)
 	for (i = 0; i < 3; i++) {
 		pids[i] = fork();
 		CHECK(pids[i] >= 0);
-		if (pids[i])
+		if (pids[i]) {
+			/* There is its group before the next joins it. */
+			CHECK(read(ready[0], &c, 1) == 1);
 			continue;
+		}
 		close(gate[1]);
 		if (i == 0)
 			setsid();
@@ -86,8 +89,6 @@ SUBJECT_TEST(sessions_and_groups)
 			_exit(getpgid(0) == getpid() && getsid(0) == getsid(getppid()) ? 0 : 1);
 		_exit(getpgid(0) == pids[1] ? 0 : 1);
 	}
-	for (i = 0; i < 3; i++)
-		CHECK(read(ready[0], &c, 1) == 1);
 	checkpoint_here();
 	CHECK(getsid(pids[0]) == pids[0]);
 	CHECK(getpgid(pids[2]) == pids[1]);
