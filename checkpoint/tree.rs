@@ -32,13 +32,27 @@ use kernel::{
     uapi, //
 };
 
-use crate::{
-    log::Log,
-    resource::Scope, //
-};
+use crate::log::Log;
 
 /// How long the tasks may take to come to the edge of user mode.
 const PARK_LIMIT: Delta = Delta::from_millis(5000);
+
+/// With which tasks of an image something comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// With every task.
+    Task,
+    /// With every task that lives.
+    Thread,
+    /// With the leader of every thread group of which a thread lives. Such a leader may have ended.
+    Process,
+    /// With the first of the tasks that have one address space.
+    Mm,
+    /// Likewise of a descriptor table.
+    Files,
+    /// Likewise of the place where paths begin.
+    Fs,
+}
 
 /// A task of the tree.
 pub(crate) struct Member {

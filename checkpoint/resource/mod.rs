@@ -32,22 +32,7 @@ pub(crate) use context::{
     Saving, //
 };
 
-/// With which tasks of an image something comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// With every task.
-    Task,
-    /// With every task that lives.
-    Thread,
-    /// With the leader of every thread group of which a thread lives. Such a leader may have ended.
-    Process,
-    /// With the first of the tasks that have one address space.
-    Mm,
-    /// Likewise of a descriptor table.
-    Files,
-    /// Likewise of the place where paths begin.
-    Fs,
-}
+pub(crate) use crate::tree::Scope;
 
 /// A kind of kernel state.
 ///

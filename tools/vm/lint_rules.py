@@ -20,7 +20,8 @@ ADDED_LINES = 40  # in one file, by one patch: more than wiring belongs in a new
 # Who may import whom: from a module one may reach those of a lower number. The root
 # lists resources and pipelines, so it may reach all; save and restore know nothing
 # of one another.
-LAYER = {"image": 0, "stream": 1, "log": 2, "resource": 3, "save": 4, "restore": 4}
+LAYER = {"image": 0, "stream": 1, "log": 2, "tree": 3, "resource": 4, "jobs": 5, "save": 6,
+         "restore": 6}
 # What the crate root provides to everybody.
 ROOT_NAMES = {"uapi", "Record", "crc32c"}
 
