@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0
+"""An idle Python: idle.py LIBRARY FILE. See workload.c, which is the library."""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+
+os.setsid()
+os.closerange(3, 1024)
+lib = ctypes.CDLL(sys.argv[1])
+if lib.begin(sys.argv[2].encode()):
+    sys.exit(3)
+# The main thread runs handlers. ctypes lets go of the interpreter while spin() runs.
+signal.signal(signal.SIGUSR1, lambda *_: lib.answer(ctypes.c_uint64(threading.active_count())))
+threading.Thread(target=lib.spin, daemon=True).start()
+lib.ready()
+while True:
+    signal.pause()
