@@ -12,9 +12,10 @@ os.closerange(3, 1024)
 lib = ctypes.CDLL(sys.argv[1])
 if lib.begin(sys.argv[2].encode()):
     sys.exit(3)
-# The main thread runs handlers. ctypes lets go of the interpreter while spin() runs.
-signal.signal(signal.SIGUSR1, lambda *_: lib.answer(ctypes.c_uint64(threading.active_count())))
+# A handler could come to run too late: between it and pause(2) there is a while.
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+# ctypes lets go of the interpreter while spin() runs.
 threading.Thread(target=lib.spin, daemon=True).start()
 lib.ready()
-while True:
-    signal.pause()
+while signal.sigwait([signal.SIGUSR1]):
+    lib.answer(ctypes.c_uint64(threading.active_count()))

@@ -37,7 +37,7 @@
 #define STACK		(64UL << 10)
 
 /* Time between two looks at the clock that is worth noting, in ns. */
-#define GAP_LEAST	50000UL
+#define GAP_LEAST	100000UL
 #define GAPS		16384UL
 /* How long tasks may take to answer. */
 #define PATIENCE	(120 * 1000000000UL)
@@ -66,11 +66,15 @@ static uint32_t answered;
 
 static volatile sig_atomic_t asked, asked_write, replies;
 
+/*
+ * CRIU gives what it restores a time namespace, in which CLOCK_MONOTONIC goes on
+ * from where it was. This clock is in none, and nobody sets it in the VM.
+ */
 static uint64_t now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_REALTIME, &t);
 	return t.tv_sec * 1000000000UL + t.tv_nsec;
 }
 
@@ -250,11 +254,13 @@ void spin(void)
 	for (;;) {
 		struct gap gap = { last, now() };
 
+		/*
+		 * What writing takes is part of the next gap: it may be there that
+		 * the process is stopped.
+		 */
 		last = gap.to;
-		if (gap.to - gap.from > GAP_LEAST) {
+		if (gap.to - gap.from > GAP_LEAST)
 			put(&gap, sizeof(gap), sizeof(struct head) + n++ % GAPS * sizeof(gap));
-			last = now();
-		}
 		if (asked) {
 			asked = 0;
 			put_head(answers, ask_all());

@@ -180,7 +180,7 @@ impl Ground {
         let mut sample = Sample::default();
 
         workload.check().map_err(ask())?;
-        if kind.is_written() {
+        if kind.is_written() && tool == Tool::Ckpt {
             sample
                 .0
                 .push((Metric::Write, workload.write().map_err(ask())?));
@@ -238,7 +238,7 @@ impl Ground {
 
         if sys::fork_as(workload.pid).map_err(Failure::doing("clone3"))? {
             let done = sys::new_session().and_then(|()| {
-                self.begun.store(sys::monotonic(), Ordering::Relaxed);
+                self.begun.store(sys::wall_clock(), Ordering::Relaxed);
                 sys::restart(image.as_fd(), log.as_fd())
             });
             let errno = done.err().and_then(|error| error.raw_os_error());
@@ -322,12 +322,12 @@ impl Ground {
         command.stdin(Stdio::null()).stdout(output).stderr(other);
         command.current_dir("/");
 
-        let begin = sys::monotonic();
+        let begin = sys::wall_clock();
         let status = command
             .spawn()
             .and_then(|mut child| child.wait())
             .map_err(Failure::doing(call))?;
-        let end = sys::monotonic();
+        let end = sys::wall_clock();
 
         let mut output = fs::read_to_string(&path).unwrap_or_default();
         if status.success() {
