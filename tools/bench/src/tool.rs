@@ -222,9 +222,9 @@ impl Ground {
                 .kill()
                 .map_err(Failure::doing("end the workload"))?;
             workload.clear().map_err(ask())?;
-            let took = self.call_restart(workload, images)?;
+            let away = self.call_restart(workload, images)?;
             workload.check().map_err(ask())?;
-            sample.0.push((Metric::RestartCall, took));
+            sample.0.push((Metric::RestartCall, away));
         }
         Ok(sample)
     }

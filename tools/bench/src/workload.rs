@@ -128,20 +128,16 @@ pub(crate) struct Workload {
 impl Workload {
     /// Starts one, and waits until all of its tasks are there. `path` is for what it tells.
     pub(crate) fn start(programs: &Programs, kind: Kind, path: &Path) -> io::Result<Self> {
-        let mut command = match kind {
-            Kind::Python => {
-                let mut command = Command::new(&programs.python);
-                command.arg(programs.folder.join("idle.py"));
-                command.arg(programs.folder.join("libworkload.so"));
-                command
-            }
-            _ => {
-                let (name, count) = kind.arguments();
-                let mut command = Command::new(programs.folder.join("workload"));
-                command.args([name, &count.to_string()]);
-                command
-            }
-        };
+        let mut command;
+        if kind == Kind::Python {
+            command = Command::new(&programs.python);
+            command.arg(programs.folder.join("idle.py"));
+            command.arg(programs.folder.join("libworkload.so"));
+        } else {
+            let (name, count) = kind.arguments();
+            command = Command::new(programs.folder.join("workload"));
+            command.args([name, &count.to_string()]);
+        }
         let board = OpenOptions::new()
             .read(true)
             .write(true)
