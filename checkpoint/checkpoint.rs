@@ -40,6 +40,7 @@ mod resource;
 mod restore;
 mod save;
 mod stream;
+mod tree;
 
 /// The sysctl `kernel.checkpoint_unprivileged`: with 0, both calls need `CAP_CHECKPOINT_RESTORE`.
 #[allow(non_upper_case_globals, unsafe_code)]

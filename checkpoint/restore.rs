@@ -1,33 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The restart pipeline: read and check all records, get everything ready, let bulk data stream into
-//! place, commit.
+//! The restart pipeline: read and check all records, make the tasks and get everything ready, let bulk
+//! data stream into place, commit.
+//!
+//! The caller becomes the first task of the image. All others are made by the one that is their parent,
+//! or by the leader of their group, with their numbers. Each gets ready what is its own, in its own
+//! context, while the caller waits for it.
 //!
 //! Up to the commit the caller is as it was, and an error leaves it so: what was made ready is given
-//! back by dropping it. The commit cannot fail.
+//! back by dropping it, and the tasks are gone before the call returns. The commit cannot fail.
+//!
+//! Locks: none is held here.
 
 use kernel::{
-    fs::{
-        rw::{
-            Direction,
-            StreamFile, //
-        },
-        File, //
+    fs::rw::{
+        Direction,
+        StreamFile, //
     },
     prelude::*,
-    task::CurrentTask,
+    task::{
+        crew::{
+            self,
+            Gate,
+            Job,
+            Relation,
+            Worker, //
+        },
+        state::Comm,
+        CurrentTask,
+        Pid,
+        Task, //
+    },
     uts::UtsName, //
 };
 
 use crate::{
-    image::Expect,
+    image::{
+        self,
+        BulkKind,
+        Expect,
+        Item,
+        Shared,
+        Tree, //
+    },
     log::Log,
     resource::{
-        Images,
-        Prepare, //
+        CommonImages,
+        CommonPrepared,
+        Prepare,
+        Restart,
+        TaskImages,
+        TaskPrepared, //
     },
     stream::{
         running_kernel,
+        BulkReader,
         Failure,
         ImageReader,
         Transport, //
@@ -51,7 +78,10 @@ pub(crate) fn restart(crid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -> 
         return Err(EINVAL);
     }
 
-    rebuild(&file, file.file(), crid, flags, caller, log).map_err(|failure| {
+    let mut cx = Restart::new(flags as u32, file.file(), log);
+    let result = rebuild(&file, crid, caller, &mut cx);
+    drop(cx);
+    result.map_err(|failure| {
         if !matches!(failure, Failure::Logged(_)) {
             log.line(format_args!("{failure}"));
         }
@@ -59,14 +89,416 @@ pub(crate) fn restart(crid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -> 
     })
 }
 
-/// Reads a whole image and makes the caller what it says.
-fn rebuild<T: Transport>(
+/// A task of the image.
+struct Said {
+    task: image::Task,
+    comm: Option<Comm>,
+    /// The next text is the comm.
+    name_is_next: bool,
+    images: KBox<TaskImages>,
+}
+
+/// What an image says.
+struct Images {
+    /// The image has more than the name of a task.
+    is_process: bool,
+    common: KBox<CommonImages>,
+    tasks: KVVec<Said>,
+}
+
+impl Images {
+    /// Reads all records up to the first bulk data. Has no side effects but the position of the file.
+    fn read<T: Transport>(from: &mut ImageReader<'_, T>) -> Result<Self, Failure> {
+        let mut images = Self {
+            is_process: false,
+            common: CommonImages::new()?,
+            tasks: KVVec::new(),
+        };
+        let mut tasks = 0;
+
+        // What is said of objects is shown to the first task as well.
+        images.begin()?;
+        while !from.at_bulk() {
+            let Some(item) = from.next()? else {
+                break;
+            };
+
+            if let Item::Task(_) = item {
+                tasks += 1;
+                if tasks > images.tasks.len() {
+                    images.begin()?;
+                }
+            }
+            images.is_process |= matches!(item, Item::Creds(_));
+            images.common.take(&item)?;
+            if let Some(said) = images.tasks.last_mut() {
+                said.take(&item)?;
+            }
+        }
+        Ok(images)
+    }
+
+    /// Begins with another task.
+    fn begin(&mut self) -> Result {
+        Ok(self.tasks.push(
+            Said {
+                task: image::Task::default(),
+                comm: None,
+                name_is_next: false,
+                images: TaskImages::new()?,
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?)
+    }
+}
+
+impl Said {
+    fn take(&mut self, item: &Item<'_>) -> Result {
+        if let (true, Item::Text(name)) = (self.name_is_next, item) {
+            self.comm = Some(Comm::new(name));
+        }
+        self.name_is_next = false;
+        if let Item::Task(task) = item {
+            self.task = *task;
+            self.name_is_next = true;
+        }
+        self.images.take(item)
+    }
+
+    /// What the log calls the task.
+    fn name(&self) -> Option<(Pid, Comm)> {
+        self.comm.map(|comm| (self.task.pid, comm))
+    }
+}
+
+/// How a task is made.
+struct Plan {
+    /// The place of the task that makes it, [`None`] for the caller.
+    maker: Option<usize>,
+    relation: Relation,
+    task: image::Task,
+    name: Option<(Pid, Comm)>,
+}
+
+impl Plan {
+    /// Tells whether bulk data may be for the task, so that it is not complete before that.
+    fn has_bulk(&self) -> bool {
+        self.task.has_mm() || self.task.has_files()
+    }
+}
+
+/// Returns the place of a task with a number, 1 is the first.
+fn place_of(number: u32) -> Option<usize> {
+    usize::try_from(number).ok()?.checked_sub(1)
+}
+
+/// Finds out how all tasks are made; the first is not. Nothing is made yet.
+fn plan(cx: &mut Restart<'_>, images: &Images) -> Result<KVVec<Plan>> {
+    let mut plans = KVVec::<Plan>::with_capacity(images.tasks.len(), GFP_KERNEL_ACCOUNT)?;
+    let mut tasks = KVVec::with_capacity(images.tasks.len(), GFP_KERNEL_ACCOUNT)?;
+    let mut by_pid = KVVec::from_elem(0, images.tasks.len(), GFP_KERNEL_ACCOUNT)?;
+
+    for said in &images.tasks {
+        tasks.push(said.task, GFP_KERNEL_ACCOUNT)?;
+    }
+    let tree = Tree::check(&tasks, &mut by_pid)
+        .map_err(|(place, why)| cx.fail(EINVAL, format_args!("task {}: {why}", place + 1)))?;
+
+    for (place, (said, task)) in images.tasks.iter().zip(&tasks).enumerate() {
+        let pid = task.pid;
+        let maker = match task.is_leader() {
+            true => tree.parent(place),
+            false => tree.leader(place),
+        };
+        let relation = match (task.is_leader(), maker) {
+            (false, _) => Relation::Thread,
+            (true, None) => Relation::Child { sighand: false },
+            (true, Some(maker)) => {
+                for (what, shared, own) in [
+                    ("memory", Shared::Mm, task.mm),
+                    ("signal handlers", Shared::Sighand, task.sighand),
+                ] {
+                    if own != 0 && tree.owner(place, shared) != tree.owner(maker, shared) {
+                        return Err(cx.fail(
+                            EOPNOTSUPP,
+                            format_args!("task {pid}: {what} of a task that is not its parent"),
+                        ));
+                    }
+                }
+                Relation::Child {
+                    sighand: task.sighand != 0,
+                }
+            }
+        };
+
+        if place != 0 && cx.flags & uapi::RESTART_NEW_PIDS == 0 && Task::is_taken(pid) {
+            return Err(cx.fail(EEXIST, format_args!("task {pid}: the pid is taken")));
+        }
+        check_jobs(cx, &tree, &tasks, task)?;
+        plans.push(
+            Plan {
+                maker: maker.and_then(|place| place.checked_sub(1)),
+                relation,
+                task: *task,
+                name: said.name(),
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?;
+    }
+    Ok(plans)
+}
+
+/// Checks that a task of the image leads the process group and the session of a task, unless they are
+/// those of the first: the caller has some.
+fn check_jobs(
+    cx: &mut Restart<'_>,
+    tree: &Tree<'_>,
+    tasks: &[image::Task],
+    task: &image::Task,
+) -> Result {
+    let first = tasks.first().ok_or(EINVAL)?;
+
+    for (what, id, own) in [
+        ("process group", task.pgid, first.pgid),
+        ("session", task.sid, first.sid),
+    ] {
+        let leads = tree
+            .find(id)
+            .and_then(|place| tasks.get(place))
+            .is_some_and(image::Task::is_leader);
+
+        if id != own && !leads {
+            return Err(cx.fail(
+                EINVAL,
+                format_args!("task {}: nobody leads {what} {id}", task.pid),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What a task of the image is going to be committed from.
+#[derive(Default)]
+struct State(Option<KBox<TaskPrepared>>);
+
+impl crew::Member for State {
+    fn commit(self, task: &CurrentTask) {
+        if let Some(prepared) = self.0 {
+            prepared.commit(task);
+        }
+    }
+}
+
+/// All tasks that are ready to become those of the image.
+///
+/// Workers are dropped before what the caller has, the last one first: each is made by one before it.
+struct Crew {
+    workers: KVVec<Option<Worker<State>>>,
+    root: Option<(KBox<CommonPrepared>, KBox<TaskPrepared>)>,
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        while self.workers.pop().is_some() {}
+    }
+}
+
+impl Crew {
+    /// Makes all tasks and gets them ready.
+    fn prepare(
+        caller: &CurrentTask,
+        images: Images,
+        plans: &[Plan],
+        cx: &mut Restart<'_>,
+    ) -> Result<Self> {
+        let mut tasks = images.tasks.into_iter();
+        let root = tasks.next().ok_or(EINVAL)?;
+        let mut own = Prepare::new(caller, 1, None, cx);
+        let common = images.common.prepare(&mut own)?;
+        let root = root.images.prepare(&mut own)?;
+        let mut crew = Self {
+            workers: KVVec::with_capacity(plans.len(), GFP_KERNEL_ACCOUNT)?,
+            root: Some((common, root)),
+        };
+
+        // At most CR_TASKS_MAX; the first task is none of these.
+        for (number, (said, plan)) in (2..).zip(tasks.zip(plans.iter().skip(1))) {
+            let worker = crew.make(number, said.images, plan, cx)?;
+
+            crew.workers.push(Some(worker), GFP_KERNEL_ACCOUNT)?;
+        }
+        Ok(crew)
+    }
+
+    /// Returns the worker that is at a place among all of them.
+    fn worker(&mut self, place: usize) -> Result<&mut Worker<State>> {
+        self.workers
+            .get_mut(place)
+            .and_then(Option::as_mut)
+            .ok_or(EINVAL)
+    }
+
+    /// Makes a task and gets it ready.
+    fn make(
+        &mut self,
+        number: u32,
+        images: KBox<TaskImages>,
+        plan: &Plan,
+        cx: &mut Restart<'_>,
+    ) -> Result<Worker<State>> {
+        let (pid, relation) = (plan.task.pid, plan.relation);
+        let own_pid = (cx.flags & uapi::RESTART_NEW_PIDS == 0).then_some(pid);
+        let name = plan.name;
+        let is_complete = !plan.has_bulk();
+        let restart = &mut *cx;
+        let create = move || {
+            Worker::<State>::create(relation, own_pid, move |task, state| {
+                let mut cx = Prepare::new(task, number, name, restart);
+                let mut prepared = images.prepare(&mut cx)?;
+
+                if is_complete {
+                    prepared.complete(&mut cx)?;
+                }
+                state.0 = Some(prepared);
+                Ok(())
+            })
+        };
+        let made = match plan.maker {
+            None => create(),
+            Some(place) => self.worker(place)?.run(move |_, _| create())?,
+        };
+
+        match made {
+            Ok((worker, Ok(()))) => Ok(worker),
+            Ok((_, Err(e))) => Err(e),
+            Err(e) if e == EEXIST => Err(cx.fail(e, format_args!("task {pid}: the pid is taken"))),
+            Err(e) if e == EPERM => Err(cx.fail(
+                e,
+                format_args!("task {pid}: the caller may not choose its pid"),
+            )),
+            Err(e) => Err(cx.fail(e, format_args!("task {pid}: it cannot be made: {e:?}"))),
+        }
+    }
+
+    /// Hands a run of bulk data to the resource that it is for.
+    fn fill<T: Transport + Sync>(&mut self, mut bulk: BulkReader<'_, '_, T>) -> Result<(), Failure> {
+        let place = match bulk.bulk().kind {
+            BulkKind::Pages { task, .. } => place_of(task),
+            BulkKind::Data { .. } => None,
+        };
+        let taken = match place.and_then(|place| place.checked_sub(1)) {
+            None => match &mut self.root {
+                Some((common, root)) => common.fill(&mut bulk)? || root.fill(&mut bulk)?,
+                None => false,
+            },
+            Some(place) => match self.worker(place) {
+                Err(_) => false,
+                Ok(worker) => {
+                    let bulk = &mut bulk;
+
+                    worker.run(move |_, state| match &mut state.0 {
+                        Some(prepared) => prepared.fill(bulk),
+                        None => Ok(false),
+                    })??
+                }
+            },
+        };
+
+        if !taken {
+            return Err(bulk.unclaimed());
+        }
+        bulk.finish()
+    }
+
+    /// Does the last steps that may fail.
+    fn complete(
+        &mut self,
+        caller: &CurrentTask,
+        plans: &[Plan],
+        cx: &mut Restart<'_>,
+    ) -> Result {
+        let mut own = Prepare::new(caller, 1, None, cx);
+        if let Some((common, root)) = &mut self.root {
+            common.complete(&mut own)?;
+            root.complete(&mut own)?;
+        }
+
+        let others = self.workers.iter_mut().zip(plans.iter().skip(1));
+        for (number, (worker, plan)) in (2..).zip(others) {
+            let Some(worker) = worker.as_mut().filter(|_| plan.has_bulk()) else {
+                continue;
+            };
+            let (restart, name) = (&mut *cx, plan.name);
+
+            worker.run(move |task, state| match &mut state.0 {
+                Some(prepared) => prepared.complete(&mut Prepare::new(task, number, name, restart)),
+                None => Ok(()),
+            })??;
+        }
+        Ok(())
+    }
+
+    /// Returns the process group or session with a number of the image. That of the first task is what
+    /// the caller has.
+    fn job<'a>(&'a self, caller: &'a Task, plans: &[Plan], id: Pid) -> Job<'a> {
+        let leader = plans
+            .iter()
+            .skip(1)
+            .position(|plan| plan.task.pid == id)
+            .and_then(|place| self.workers.get(place))
+            .and_then(Option::as_ref);
+
+        match leader {
+            Some(worker) => Job::Led(worker.task()),
+            None => Job::Of(caller),
+        }
+    }
+
+    /// Makes every task what the image says. This cannot fail.
+    fn commit(mut self, caller: &CurrentTask, plans: &[Plan], gate: Gate) {
+        if let Some((common, root)) = self.root.take() {
+            common.commit(caller);
+            root.commit(caller);
+        }
+
+        let others = || plans.iter().skip(1);
+        for (worker, plan) in self.workers.iter().zip(others()) {
+            let Some(worker) = worker else {
+                continue;
+            };
+
+            worker.share_namespaces(caller);
+            if plan.task.is_leader() {
+                worker.join(
+                    self.job(caller, plans, plan.task.pgid),
+                    self.job(caller, plans, plan.task.sid),
+                );
+            }
+        }
+        // Those that have ended, before anybody can wait for them.
+        for (worker, plan) in self.workers.iter_mut().zip(others()) {
+            if plan.task.is_alive() {
+                continue;
+            }
+            if let Some(worker) = worker.take() {
+                worker.exit(plan.task.exit_code, plan.task.exit_signal);
+            }
+        }
+        for worker in self.workers.iter_mut() {
+            if let Some(worker) = worker.take() {
+                worker.release(&gate);
+            }
+        }
+        gate.pass();
+    }
+}
+
+/// Reads a whole image, makes the caller what it says of the first task, and all others.
+fn rebuild<T: Transport + Sync>(
     file: &T,
-    image: &File,
     crid: c_int,
-    flags: c_ulong,
     caller: &CurrentTask,
-    log: &mut Log,
+    cx: &mut Restart<'_>,
 ) -> Result<c_long, Failure> {
     let uts = UtsName::running();
     let mut from = ImageReader::new(
@@ -77,29 +509,23 @@ fn rebuild<T: Transport>(
             flags: u64::from(uapi::CHECKPOINT_FLAGS),
         },
     );
-    let mut images = Images::default();
+    let images = Images::read(&mut from)?;
+    let is_process = images.is_process;
+    let plans = plan(cx, &images).map_err(|e| cx.ended(e))?;
+    let living = plans.iter().skip(1).filter(|plan| plan.task.is_alive());
+    let gate = Gate::new(living.count())?;
+    let mut crew = Crew::prepare(caller, images, &plans, cx).map_err(|e| cx.ended(e))?;
 
-    // No side effects but the position of the file, up to the first bulk data.
-    while !from.at_bulk() {
-        match from.next()? {
-            Some(item) => images.take(&item)?,
-            None => break,
-        }
-    }
-
-    let whole = images.is_process();
-    let mut cx = Prepare::new(caller, flags as u32, image, log);
-    let mut prepared = images.prepare(&mut cx).map_err(|e| cx.ended(e))?;
     loop {
         if let Some(bulk) = from.bulk() {
-            prepared.fill(bulk)?;
+            crew.fill(bulk)?;
         }
         if from.next()?.is_none() {
             break;
         }
     }
-    prepared.complete(&mut cx).map_err(|e| cx.ended(e))?;
+    crew.complete(caller, &plans, cx).map_err(|e| cx.ended(e))?;
 
-    prepared.commit(caller);
-    Ok(if whole { caller.return_value() } else { 0 })
+    crew.commit(caller, &plans, gate);
+    Ok(if is_process { caller.return_value() } else { 0 })
 }

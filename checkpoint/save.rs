@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The checkpoint pipeline: find the task, make it stand still, look at everything it has, write.
+//! The checkpoint pipeline: find the tasks, make them stand still, look at everything they have, write.
 //!
-//! Nothing is written before all of the task is known to be fit. The task goes on when the image
-//! is complete or the call has failed, whichever comes first; what the flags ask to happen to it
-//! happens before that.
+//! Nothing is written before all of the tree is known to be fit. The tasks go on when the image is
+//! complete or the call has failed, whichever comes first; what the flags ask to happen to them happens
+//! before that.
 
 use core::sync::atomic::{
     AtomicU32,
@@ -19,15 +19,11 @@ use kernel::{
     prelude::*,
     sync::aref::ARef,
     task::{
-        park::{
-            Park,
-            Unparked, //
-        },
+        park::Park,
         Task, //
     },
     time::{
         ClockSource,
-        Msecs,
         RealTime,
         NSEC_PER_SEC, //
     },
@@ -38,10 +34,12 @@ use crate::{
     image,
     log::Log,
     resource::{
-        self,
+        files,
+        object,
         Collect,
-        Found,
-        Saving, //
+        CommonFound,
+        Saving,
+        TaskFound, //
     },
     stream::{
         running_kernel,
@@ -49,13 +47,14 @@ use crate::{
         ImageWriter,
         Transport, //
     },
+    tree::{
+        self,
+        Tree, //
+    },
     uapi, //
 };
 
-/// How long a task may take to come to the edge of user mode, in milliseconds.
-const PARK_LIMIT: Msecs = 5000;
-
-/// The flags that say what becomes of the task.
+/// The flags that say what becomes of the tasks.
 const FATE: c_ulong = (uapi::CHECKPOINT_KILL | uapi::CHECKPOINT_STOP) as c_ulong;
 
 /// Checkpoints that were begun since the machine started.
@@ -71,45 +70,26 @@ fn new_id() -> i32 {
     }
 }
 
-/// Finds the task that `pid` names and checks that the caller may save it.
+/// Finds the process that `pid` names.
 fn resolve(pid: c_int, log: &mut Log) -> Result<ARef<Task>> {
     if pid < 0 {
         log.line(format_args!("pid {pid}: negative"));
         return Err(EINVAL);
     }
-    if pid == 0 || pid == current!().vpid() || pid == current!().vtgid() {
-        return Ok(ARef::from(&**current!()));
+    if pid == 0 {
+        return Ok(current!().group());
     }
-
-    let Some(task) = Task::find(pid) else {
-        log.line(format_args!("pid {pid}: no such task"));
-        return Err(ESRCH);
-    };
-    check_access(&task, pid, log)?;
-    if task.is_kernel_thread() {
-        log.task(&task, format_args!("a kernel thread is not supported"));
-        return Err(EOPNOTSUPP);
+    match Task::find(pid) {
+        Some(task) => Ok(task.group()),
+        None => {
+            log.line(format_args!("pid {pid}: no such task"));
+            Err(ESRCH)
+        }
     }
-    // It waits for its tracer, and does not come to the edge of user mode by itself.
-    if task.is_traced() {
-        log.task(&task, format_args!("a traced task is not supported"));
-        return Err(EOPNOTSUPP);
-    }
-    Ok(task)
 }
 
-/// Checks that the caller may look at all of the task.
-fn check_access(task: &Task, pid: c_int, log: &mut Log) -> Result {
-    if task.may_attach() {
-        return Ok(());
-    }
-    // Not the name: /proc may hide the task from the caller.
-    log.line(format_args!("pid {pid}: the caller may not trace it"));
-    Err(EPERM)
-}
-
-/// Checks that the flags fit each other, and the task.
-fn check_flags(flags: c_ulong, to_self: bool, log: &mut Log) -> Result {
+/// Checks that the flags fit each other.
+fn check_flags(flags: c_ulong, log: &mut Log) -> Result {
     let fate = flags & FATE;
 
     if fate != 0 && flags & uapi::CHECKPOINT_CHECK as c_ulong != 0 {
@@ -125,13 +105,84 @@ fn check_flags(flags: c_ulong, to_self: bool, log: &mut Log) -> Result {
         ));
         return Err(EINVAL);
     }
-    if fate != 0 && to_self {
+    let container = uapi::CHECKPOINT_CONTAINER as c_ulong;
+    let both = container | uapi::CHECKPOINT_INHERIT as c_ulong;
+    if flags & both == both {
+        log.line(format_args!(
+            "flags: CHECKPOINT_CONTAINER and CHECKPOINT_INHERIT exclude each other"
+        ));
+        return Err(EINVAL);
+    }
+    Ok(())
+}
+
+/// Checks that the flags fit the tasks.
+fn check_fate(flags: c_ulong, tree: &Tree, log: &mut Log) -> Result {
+    if flags & FATE != 0 && tree.members().iter().any(|member| member.is_caller) {
         log.line(format_args!(
             "flags: the caller itself can neither be killed nor stopped"
         ));
         return Err(EINVAL);
     }
     Ok(())
+}
+
+/// What was found of all tasks.
+struct Found {
+    common: KBox<CommonFound>,
+    tasks: KVVec<KBox<TaskFound>>,
+}
+
+impl Found {
+    /// Looks at all that the tasks have.
+    fn collect(cx: &mut Collect<'_>) -> Result<Self> {
+        let members = cx.tree.members().len();
+        let mut tasks = KVVec::with_capacity(members, GFP_KERNEL_ACCOUNT)?;
+
+        for place in 0..members {
+            cx.turn_to(place);
+            let surveyed = files::survey(cx);
+            cx.tolerate(surveyed)?;
+        }
+        cx.turn_to(0);
+        let mut common = CommonFound::collect(cx)?;
+        for place in 0..members {
+            cx.turn_to(place);
+            tasks.push(TaskFound::collect(cx)?, GFP_KERNEL_ACCOUNT)?;
+        }
+        for (place, task) in tasks.iter_mut().enumerate() {
+            cx.turn_to(place);
+            task.finish(cx)?;
+        }
+        cx.turn_to(0);
+        common.finish(cx)?;
+        let unchanged = object::check(cx);
+        cx.tolerate(unchanged)?;
+        cx.verdict()?;
+        Ok(Self { common, tasks })
+    }
+
+    /// Writes all records.
+    fn save<T: Transport>(
+        &self,
+        cx: &Saving<'_>,
+        to: &mut ImageWriter<'_, T>,
+    ) -> Result<(), Failure> {
+        self.common.save(cx, to)?;
+        self.tasks.iter().try_for_each(|task| task.save(cx, to))
+    }
+
+    /// Writes all bulk data.
+    fn save_bulk<T: Transport>(
+        &self,
+        cx: &Saving<'_>,
+        to: &mut ImageWriter<'_, T>,
+    ) -> Result<(), Failure> {
+        self.common.save_bulk(cx, to)?;
+        self.tasks
+            .iter()
+            .try_for_each(|task| task.save_bulk(cx, to))
+    }
 }
 
 /// What checkpoint(2) does once its flags are checked. Returns the id of the image, 0 without one.
@@ -143,66 +194,40 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
         ),
         _ => None,
     };
-    let task = resolve(pid, log)?;
-    let to_self = task.as_ptr() == current!().as_ptr();
-    check_flags(flags, to_self, log)?;
-
-    let park = if to_self {
-        None
-    } else {
-        let park = Park::new(task.clone(), PARK_LIMIT).map_err(|why| {
-            log.task(&task, format_args!("{}", reason(why)));
-            Error::from(why)
-        })?;
-        // Asked before, so that nobody is held up by a stranger; but an execve(2) that was under
-        // way may have given the task other credentials, and another memory.
-        check_access(&task, pid, log)?;
-        Some(park)
-    };
+    check_flags(flags, log)?;
+    let root = resolve(pid, log)?;
+    let (park, tree) = tree::stop(&root, log)?;
+    check_fate(flags, &tree, log)?;
 
     let image = file.as_ref().map(StreamFile::file);
     let inherit = flags & uapi::CHECKPOINT_INHERIT as c_ulong != 0;
-    let mut cx = Collect::new(&task, to_self, inherit, image, log);
-    let found = resource::collect(&mut cx).map_err(|e| cx.ended(e))?;
+    let mut cx = Collect::new(&tree, &root, inherit, image, log);
+    let found = Found::collect(&mut cx).map_err(|e| cx.ended(e))?;
     let Some(file) = &file else {
         return Ok(0);
     };
-    let id = new_id();
     let objects = cx.objects;
-    let pid = task.vpid();
-    if let Some(park) = &park {
-        park.let_die();
-    }
+    let id = new_id();
+    park.let_die();
 
     let saving = Saving { objects: &objects };
-    let result = write(&found, &saving, file, flags, id, pid).and_then(|()| match &park {
-        Some(park) => decide(park, flags),
-        None => Ok(()),
-    });
+    let result =
+        write(&found, &saving, file, flags, id, &tree).and_then(|()| decide(&park, flags, log));
     result.map_err(|failure| {
         if !matches!(failure, Failure::Logged(_)) {
-            log.task(&task, format_args!("{failure}"));
+            log.task(&root, format_args!("{failure}"));
         }
         failure.error()
     })?;
     Ok(id)
 }
 
-/// Says why a task did not stand still.
-fn reason(why: Unparked) -> &'static str {
-    match why {
-        Unparked::Gone => "is about to exit",
-        Unparked::Late => "does not come to rest: it sleeps uninterruptibly",
-        Unparked::Interrupted => "interrupted by a signal",
-        Unparked::NoMemory => "no memory",
-    }
-}
-
-/// Does to the task what the flags ask for; the image is complete.
-fn decide(park: &Park, flags: c_ulong) -> Result<(), Failure> {
+/// Does to the tasks what the flags ask for; the image is complete.
+fn decide(park: &Park, flags: c_ulong, log: &mut Log) -> Result<(), Failure> {
     // Killed meanwhile: what the image says ran on, up to that, and might do so twice.
-    if !park.is_alive() {
-        return Err(ESRCH.into());
+    if let Some(killed) = park.killed() {
+        log.task(killed, format_args!("it was killed meanwhile"));
+        return Err(Failure::Logged(ESRCH));
     }
     if flags & uapi::CHECKPOINT_KILL as c_ulong != 0 {
         park.signal(uapi::SIGKILL)?;
@@ -219,7 +244,7 @@ fn write<T: Transport>(
     file: &T,
     flags: c_ulong,
     id: i32,
-    pid: i32,
+    tree: &Tree,
 ) -> Result<(), Failure> {
     let uts = UtsName::running();
     let time = RealTime::ktime_get() / NSEC_PER_SEC;
@@ -230,7 +255,9 @@ fn write<T: Transport>(
         time as u64,
         flags as u64,
         id,
-        pid,
+        tree.members().first().map_or(0, |root| root.kin.pid),
+        // At most CR_TASKS_MAX.
+        tree.members().len() as u32,
     ))?;
     found.save(cx, &mut to)?;
     found.save_bulk(cx, &mut to)?;

@@ -653,16 +653,15 @@ mod tests {
     fn write_image(file: &Script<'_>) -> Result<(), Failure> {
         let mut to = ImageWriter::new(file);
 
-        to.record(&crate::image::Head::new(&KERNEL, 1, 0, 7, 9))?;
+        to.record(&crate::image::Head::new(&KERNEL, 1, 0, 7, 9, 1))?;
         to.record(&Task {
-            state: 0,
-            exit_state: 0,
-            exit_code: 0,
             exit_signal: 17,
             task_comm_len: 5,
             pid: 9,
             pgid: 9,
             sid: 9,
+            tgid: 9,
+            ..Task::default()
         })?;
         to.text(Text::new(b"comm\0").ok_or(EINVAL)?)?;
         to.record(&<crate::image::TaskStats as zerocopy::FromZeros>::new_zeroed())?;

@@ -427,15 +427,21 @@ struct file *checkpoint_next_file(struct task_struct *task, unsigned int *fd,
 	return file;
 }
 
-/* Whether another task has the descriptor table of @task. */
-bool checkpoint_files_shared(struct task_struct *task)
+/* How many tasks have the descriptor table of @task. */
+unsigned int checkpoint_files_users(struct task_struct *task)
 {
-	bool shared;
+	unsigned int users = 0;
 
 	task_lock(task);
-	shared = task->files && atomic_read(&task->files->count) > 1;
+	if (task->files)
+		users = atomic_read(&task->files->count);
 	task_unlock(task);
-	return shared;
+	return users;
+}
+
+void checkpoint_files_get(struct files_struct *files)
+{
+	atomic_inc(&files->count);
 }
 
 /* What is above each descriptor that the caller may have. */
@@ -652,11 +658,11 @@ int checkpoint_relock_fd(struct files_struct *files, unsigned int fd,
 	return file ? relock(file, files, lock) : -EBADF;
 }
 
-/* Whether another task has the root, working directory and umask of @task. */
-bool checkpoint_fs_look(struct task_struct *task, unsigned int *umask)
+/* How many tasks have the root, working directory and umask of @task. */
+unsigned int checkpoint_fs_look(struct task_struct *task, unsigned int *umask)
 {
 	struct fs_struct *fs;
-	bool shared = false;
+	unsigned int users = 0;
 
 	*umask = 0;
 	task_lock(task);
@@ -664,11 +670,11 @@ bool checkpoint_fs_look(struct task_struct *task, unsigned int *umask)
 	if (fs) {
 		read_seqlock_excl(&fs->seq);
 		*umask = fs->umask;
-		shared = fs->users > 1;
+		users = fs->users;
 		read_sequnlock_excl(&fs->seq);
 	}
 	task_unlock(task);
-	return shared;
+	return users;
 }
 
 /**
@@ -739,6 +745,24 @@ struct fs_struct *checkpoint_fs_alloc(struct file *cwd, struct file *root,
 		set_fs_root(fs, &root->f_path);
 	fs->umask = umask & 0777;
 	return fs;
+}
+
+void checkpoint_fs_get(struct fs_struct *fs)
+{
+	read_seqlock_excl(&fs->seq);
+	fs->users++;
+	read_sequnlock_excl(&fs->seq);
+}
+
+void checkpoint_fs_put(struct fs_struct *fs)
+{
+	bool last;
+
+	read_seqlock_excl(&fs->seq);
+	last = !--fs->users;
+	read_sequnlock_excl(&fs->seq);
+	if (last)
+		free_fs_struct(fs);
 }
 
 /* Makes paths of the caller begin as @fs says. */

@@ -45,9 +45,6 @@ static void ns_obstacles(struct task_struct *task, struct checkpoint_obstacles *
 	const struct nsproxy *own = current->nsproxy;
 	const struct nsproxy *ns;
 
-	if (task_active_pid_ns(task) != task_active_pid_ns(current))
-		found(to, "another pid namespace than the caller's");
-
 	task_lock(task);
 	ns = task->nsproxy;
 	if (ns && ns->uts_ns != own->uts_ns)
@@ -67,18 +64,18 @@ static void ns_obstacles(struct task_struct *task, struct checkpoint_obstacles *
 	task_unlock(task);
 }
 
-/* Tells whether @task shares its signal handlers, by clone(CLONE_SIGHAND). */
-bool checkpoint_shares_sighand(struct task_struct *task)
+/* How many tasks have the signal handlers of @task. */
+unsigned int checkpoint_sighand_users(struct task_struct *task)
 {
 	struct sighand_struct *sighand;
-	bool ret = false;
+	unsigned int users = 0;
 
 	rcu_read_lock();
 	sighand = rcu_dereference(task->sighand);
 	if (sighand)
-		ret = refcount_read(&sighand->count) > 1;
+		users = refcount_read(&sighand->count);
 	rcu_read_unlock();
-	return ret;
+	return users;
 }
 
 /* Tells whether @task has, or had, a ring that may write to its memory later. */
@@ -119,38 +116,11 @@ void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obsta
 	if (sem_undo_pending(task))
 		found(to, "SEM_UNDO");
 #endif
-	if (checkpoint_shares_sighand(task))
-		found(to, "sharing signal handlers with another process");
 	ns_obstacles(task, to);
 	checkpoint_cred_obstacles(task, to);
 	what = checkpoint_cpu_obstacle(task);
 	if (what)
 		found(to, what);
-}
-
-/* A child of @task with a reference, NULL if it has none. */
-struct task_struct *checkpoint_first_child(struct task_struct *task)
-{
-	struct task_struct *child;
-
-	read_lock(&tasklist_lock);
-	child = list_first_entry_or_null(&task->children, struct task_struct, sibling);
-	if (child)
-		get_task_struct(child);
-	read_unlock(&tasklist_lock);
-	return child;
-}
-
-int checkpoint_nr_threads(struct task_struct *task)
-{
-	return get_nr_threads(task);
-}
-
-/* The process group and the session of @task, in the namespace of the caller. */
-void checkpoint_job_control(struct task_struct *task, pid_t *pgrp, pid_t *session)
-{
-	*pgrp = task_pgrp_vnr(task);
-	*session = task_session_vnr(task);
 }
 
 /*
@@ -467,19 +437,18 @@ static_assert(SA_IA32_ABI == CR_SA_IA32 && SA_X32_ABI == CR_SA_X32);
 #define CHECKPOINT_SA_FLAGS	UAPI_SA_FLAGS
 #endif
 
-/* @shared: CHECKPOINT_PENDING_SHARED or 0 */
-static void checkpoint_pending_get(struct sigpending *pending, u64 shared,
-				   u64 (*to)[1 + CHECKPOINT_SIGINFO_WORDS],
-				   int max, int *nr)
+/* Returns how many there are, of which @max are in @to at most. */
+static int checkpoint_pending_get(struct sigpending *pending,
+				  u64 (*to)[1 + CHECKPOINT_SIGINFO_WORDS], int max)
 {
 	sigset_t rest = pending->signal;
 	struct sigqueue *q;
 	siginfo_t info;
+	int sig, nr = 0;
 	u32 timer;
-	int sig;
 
 	list_for_each_entry(q, &pending->list, list) {
-		u64 kind = shared;
+		u64 kind = 0;
 
 		sigdelset(&rest, q->info.si_signo);
 		if (q->flags & SIGQUEUE_PREALLOC) {
@@ -489,81 +458,83 @@ static void checkpoint_pending_get(struct sigpending *pending, u64 shared,
 			kind |= CHECKPOINT_PENDING_TIMER |
 				(u64)timer << CHECKPOINT_PENDING_ID_SHIFT;
 		}
-		if (*nr < max) {
+		if (nr < max) {
 			copy_siginfo_to_external(&info, &q->info);
-			to[*nr][0] = kind;
-			memcpy(&to[*nr][1], &info, sizeof(info));
+			to[nr][0] = kind;
+			memcpy(&to[nr][1], &info, sizeof(info));
 		}
-		++*nr;
+		nr++;
 	}
 
 	/* No memory was left for what is known of these: see collect_signal(). */
 	for (sig = 1; sig <= _NSIG; sig++) {
 		if (!sigismember(&rest, sig))
 			continue;
-		if (*nr < max) {
+		if (nr < max) {
 			memset(&info, 0, sizeof(info));
 			info.si_signo = sig;
 			info.si_code = SI_USER;
-			to[*nr][0] = shared;
-			memcpy(&to[*nr][1], &info, sizeof(info));
+			to[nr][0] = 0;
+			memcpy(&to[nr][1], &info, sizeof(info));
 		}
-		++*nr;
+		nr++;
 	}
+	return nr;
+}
+
+static bool checkpoint_is_dying(struct task_struct *task)
+{
+	return sigismember(&task->pending.signal, SIGKILL) ||
+	       task->signal->flags & SIGNAL_GROUP_EXIT;
 }
 
 /**
- * checkpoint_signals_get - read the signal state of a task
- * @task: the task, which is current or does not run
- * @masks: gets the blocked signals, and those to be blocked after the call
- * @flags: gets CR_SIGNALS_*
+ * checkpoint_process_get - read the signal state that the threads of a process have
+ *	in common
+ * @leader: the leader of the process, of which no thread runs but the caller
  * @stop: gets the signal that stopped the process, or 0
  * @actions: gets _NSIG actions
- * @pending: gets the pending signals, each behind CHECKPOINT_PENDING_*
+ * @pending: gets the signals that wait for any thread, each behind
+ *	CHECKPOINT_PENDING_*
  * @max: places in @pending
  * @itimers: gets the timers of setitimer(2) at the same moment: what they have
  *	sent is pending, and nothing else
  *
  * Return: how many signals are pending, which may be more than @max; -ESRCH if
- * the task is about to die.
+ * the process is about to die.
  */
-int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
-			   u32 *stop, u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
+int checkpoint_process_get(struct task_struct *leader, u32 *stop,
+			   u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
 			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max,
 			   struct cr_hdr_timers *itimers)
 {
 	struct sighand_struct *sighand;
+	struct task_struct *thread;
 	unsigned long irq;
-	int nr = 0;
-	int i;
-
-	BUILD_BUG_ON(sizeof(siginfo_t) != CHECKPOINT_SIGINFO_WORDS * sizeof(u64));
-	BUILD_BUG_ON(sizeof(sigset_t) != sizeof(u64));
+	int nr, i;
 
 	for (;;) {
-		sighand = lock_task_sighand(task, &irq);
+		sighand = lock_task_sighand(leader, &irq);
 		if (!sighand)
 			return -ESRCH;
-		if (!checkpoint_itimer_fires(task))
+		if (!checkpoint_itimer_fires(leader))
 			break;
 		/* It may be waiting for the lock, or have sent its signal. */
-		unlock_task_sighand(task, &irq);
-		hrtimer_cancel_wait_running(&task->signal->real_timer);
+		unlock_task_sighand(leader, &irq);
+		hrtimer_cancel_wait_running(&leader->signal->real_timer);
 	}
 
-	checkpoint_itimers_get(task, itimers);
-	*flags = 0;
+	checkpoint_itimers_get(leader, itimers);
 	*stop = 0;
-	masks[0] = task->blocked.sig[0];
-	masks[1] = 0;
-	if (test_tsk_restore_sigmask(task)) {
-		*flags |= CR_SIGNALS_RESTORE_MASK;
-		masks[1] = task->saved_sigmask.sig[0];
-	}
-	if (task->signal->flags & SIGNAL_STOP_STOPPED ||
-	    task->jobctl & JOBCTL_STOP_PENDING) {
-		*flags |= CR_SIGNALS_STOPPED;
-		*stop = (task->jobctl & JOBCTL_STOP_SIGMASK) ?: SIGSTOP;
+	for_each_thread(leader, thread) {
+		if (!(leader->signal->flags & SIGNAL_STOP_STOPPED ||
+		      thread->jobctl & JOBCTL_STOP_PENDING))
+			continue;
+		*stop = SIGSTOP;
+		if (thread->jobctl & JOBCTL_STOP_SIGMASK) {
+			*stop = thread->jobctl & JOBCTL_STOP_SIGMASK;
+			break;
+		}
 	}
 	for (i = 0; i < _NSIG; i++) {
 		const struct sigaction *sa = &sighand->action[i].sa;
@@ -573,11 +544,44 @@ int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
 		actions[i][2] = (uintptr_t)sa->sa_restorer;
 		actions[i][3] = sa->sa_mask.sig[0];
 	}
-	checkpoint_pending_get(&task->pending, 0, pending, max, &nr);
-	checkpoint_pending_get(&task->signal->shared_pending,
-			       CHECKPOINT_PENDING_SHARED, pending, max, &nr);
-	if (sigismember(&task->pending.signal, SIGKILL) ||
-	    task->signal->flags & SIGNAL_GROUP_EXIT || task->flags & PF_EXITING)
+	nr = checkpoint_pending_get(&leader->signal->shared_pending, pending, max);
+	if (checkpoint_is_dying(leader))
+		nr = -ESRCH;
+	unlock_task_sighand(leader, &irq);
+	return nr;
+}
+
+/**
+ * checkpoint_signals_get - read the signal state of a thread
+ * @task: the task, which is current or does not run
+ * @masks: gets the blocked signals, and those to be blocked after the call
+ * @flags: gets CR_SIGNALS_*
+ * @pending: gets the signals that wait for this thread, each behind
+ *	CHECKPOINT_PENDING_*
+ * @max: places in @pending
+ *
+ * Return: as checkpoint_process_get().
+ */
+int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
+			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max)
+{
+	unsigned long irq;
+	int nr;
+
+	BUILD_BUG_ON(sizeof(siginfo_t) != CHECKPOINT_SIGINFO_WORDS * sizeof(u64));
+	BUILD_BUG_ON(sizeof(sigset_t) != sizeof(u64));
+
+	if (!lock_task_sighand(task, &irq))
+		return -ESRCH;
+	*flags = 0;
+	masks[0] = task->blocked.sig[0];
+	masks[1] = 0;
+	if (test_tsk_restore_sigmask(task)) {
+		*flags |= CR_SIGNALS_RESTORE_MASK;
+		masks[1] = task->saved_sigmask.sig[0];
+	}
+	nr = checkpoint_pending_get(&task->pending, pending, max);
+	if (checkpoint_is_dying(task) || task->flags & PF_EXITING)
 		nr = -ESRCH;
 	unlock_task_sighand(task, &irq);
 	return nr;
@@ -625,49 +629,94 @@ static void checkpoint_set_action(struct k_sigaction *to, const u64 *from)
 	sigdelsetmask(&to->sa.sa_mask, sigmask(SIGKILL) | sigmask(SIGSTOP));
 }
 
-/* Stops the current task before it is back in user mode: as do_signal_stop(). */
+/*
+ * Stops the process before any thread of it is back in user mode: as
+ * do_signal_stop().
+ */
 static void checkpoint_stop(int sig)
 {
 	struct signal_struct *signal = current->signal;
+	struct task_struct *thread;
 
 	lockdep_assert_held(&current->sighand->siglock);
-	if (!task_set_jobctl_pending(current, sig | JOBCTL_STOP_PENDING |
-					      JOBCTL_STOP_CONSUME))
-		return;
 	signal->group_exit_code = sig;
-	signal->group_stop_count = 1;
+	signal->group_stop_count = 0;
+	for_each_thread(current, thread) {
+		if (!task_set_jobctl_pending(thread, sig | JOBCTL_STOP_PENDING |
+						     JOBCTL_STOP_CONSUME))
+			continue;
+		signal->group_stop_count++;
+		signal_wake_up(thread, false);
+	}
+}
+
+static void checkpoint_queue(struct sigpending *pending, struct sigqueue **queue, int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		list_add_tail(&queue[i]->list, &pending->list);
+		sigaddset(&pending->signal, queue[i]->info.si_signo);
+	}
+}
+
+static void checkpoint_free_dropped(struct list_head *dropped)
+{
+	struct sigqueue *q, *next;
+
+	list_for_each_entry_safe(q, next, dropped, list) {
+		list_del_init(&q->list);
+		__sigqueue_free(q);
+	}
 }
 
 /**
- * checkpoint_signals_set - give the current task a signal state
- * @masks: blocked signals, and those to be blocked after the call
- * @flags: CR_SIGNALS_*
- * @stop: the signal that stopped the process
- * @actions: _NSIG actions
- * @queue: signals that become pending, in order, NULL if there are none
- * @shared: for each whether it is pending for the process
+ * checkpoint_process_set - give the current process a signal state
+ * @stop: the signal that stopped the process, or 0
+ * @actions: _NSIG actions, NULL if they stay what they are
+ * @queue: signals that wait for any thread, in order, NULL if there are none
  * @nr: how many
  *
- * Signals that are pending are dropped, except SIGKILL. The task is the only one
- * of its process.
+ * Signals that are pending are dropped, except SIGKILL. No other thread of the
+ * process is in user mode.
  */
-void checkpoint_signals_set(const u64 *masks, u32 flags, u32 stop,
-			    const u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
-			    struct sigqueue **queue, const bool *shared, int nr)
+void checkpoint_process_set(u32 stop, const u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
+			    struct sigqueue **queue, int nr)
 {
 	struct task_struct *t = current;
-	struct sigqueue *q, *next;
 	LIST_HEAD(dropped);
 	int i;
 
 	spin_lock_irq(&t->sighand->siglock);
-	checkpoint_drop_pending(&t->pending, &dropped);
 	checkpoint_drop_pending(&t->signal->shared_pending, &dropped);
-
-	for (i = 0; i < _NSIG; i++)
+	for (i = 0; actions && i < _NSIG; i++)
 		if (!sig_kernel_only(i + 1))
 			checkpoint_set_action(&t->sighand->action[i], actions[i]);
+	checkpoint_queue(&t->signal->shared_pending, queue, nr);
+	if (stop)
+		checkpoint_stop(stop);
+	recalc_sigpending();
+	spin_unlock_irq(&t->sighand->siglock);
+	checkpoint_free_dropped(&dropped);
+}
 
+/**
+ * checkpoint_signals_set - give the current thread a signal state
+ * @masks: blocked signals, and those to be blocked after the call
+ * @flags: CR_SIGNALS_*
+ * @queue: signals that wait for this thread, in order, NULL if there are none
+ * @nr: how many
+ *
+ * Signals that are pending are dropped, except SIGKILL.
+ */
+void checkpoint_signals_set(const u64 *masks, u32 flags, struct sigqueue **queue,
+			    int nr)
+{
+	struct task_struct *t = current;
+	LIST_HEAD(dropped);
+
+	spin_lock_irq(&t->sighand->siglock);
+	checkpoint_drop_pending(&t->pending, &dropped);
 	t->blocked.sig[0] = masks[0];
 	sigdelsetmask(&t->blocked, sigmask(SIGKILL) | sigmask(SIGSTOP));
 	clear_restore_sigmask();
@@ -676,25 +725,11 @@ void checkpoint_signals_set(const u64 *masks, u32 flags, u32 stop,
 		sigdelsetmask(&t->saved_sigmask, sigmask(SIGKILL) | sigmask(SIGSTOP));
 		set_restore_sigmask();
 	}
-
-	for (i = 0; i < nr; i++) {
-		struct sigpending *pending =
-			shared[i] ? &t->signal->shared_pending : &t->pending;
-
-		list_add_tail(&queue[i]->list, &pending->list);
-		sigaddset(&pending->signal, queue[i]->info.si_signo);
-	}
-
-	if (flags & CR_SIGNALS_STOPPED)
-		checkpoint_stop(stop);
+	checkpoint_queue(&t->pending, queue, nr);
 	recalc_sigpending();
 	spin_unlock_irq(&t->sighand->siglock);
 
 	if (flags & CR_SIGNALS_RESTORE_MASK)
 		set_notify_signal(t);
-
-	list_for_each_entry_safe(q, next, &dropped, list) {
-		list_del_init(&q->list);
-		__sigqueue_free(q);
-	}
+	checkpoint_free_dropped(&dropped);
 }

@@ -187,41 +187,39 @@ bool checkpoint_mm_is_ia32(struct mm_struct *mm)
 	return !is_64bit_mm(mm);
 }
 
-/* Whether a process that @task does not share its signals with has @mm, too. */
-static bool mm_is_shared(struct task_struct *task, struct mm_struct *mm)
+/* Whether more than @known tasks have @mm. */
+static bool mm_is_shared(struct mm_struct *mm, unsigned int known)
 {
 	struct task_struct *process, *thread;
-	bool shared = false;
+	unsigned int users = 0;
 
-	/* One is @task's, one the caller's: most often that is all. */
-	if (atomic_read(&mm->mm_users) <= 2)
+	/* One is the caller's: most often that is all. */
+	if (atomic_read(&mm->mm_users) <= known + 1)
 		return false;
 
 	rcu_read_lock();
-	for_each_process_thread(process, thread) {
-		if (!same_thread_group(thread, task) && READ_ONCE(thread->mm) == mm) {
-			shared = true;
-			goto out;
-		}
-	}
-out:
+	for_each_process_thread(process, thread)
+		if (READ_ONCE(thread->mm) == mm && !(thread->flags & PF_KTHREAD))
+			users++;
 	rcu_read_unlock();
-	return shared;
+	return users > known;
 }
 
 /**
  * checkpoint_mm_refused() - Look for what keeps an address space from being saved.
  * @task: a task that stands still
  * @mm: its address space, on which the caller has a reference
+ * @known: how many tasks are known to have it
  *
  * Mappings are looked at by checkpoint_mapping_find().
  *
  * Return: what is in the way, NULL if nothing is.
  */
-const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm)
+const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm,
+				  unsigned int known)
 {
-	if (mm_is_shared(task, mm))
-		return "memory that is shared with another process";
+	if (mm_is_shared(mm, known))
+		return "memory that is shared with a process outside of the tree";
 #ifdef CONFIG_ADDRESS_MASKING
 	if (READ_ONCE(mm->context.lam_cr3_mask))
 		return "linear address masking";

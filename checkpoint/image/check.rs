@@ -9,14 +9,14 @@
 //! object  = PIPE | SHM [STRING] | INODE STRING | FILE [STRING] [detail]
 //! detail  = TTY | EVENTFD | TIMERFD | SIGNALFD | INOTIFY | PIDFD
 //! task    = TASK STRING TASK_STATS [CREDS [GROUPS] seccomp [limits] sched cpu
-//!           [timers] [actions] signals [paths] [files] [mm]]
+//!           [timers] signals [actions] [paths] [files] [mm]]
 //! seccomp = SECCOMP (FILTER INSNS+){nr_filters}
 //! limits  = LIMITS
 //! sched   = SCHED [AFFINITY] TASK_ATTRS [STRING]
 //! cpu     = THREAD CPU XSTATE
 //! timers  = TIMERS TIMER{nr_timers}
-//! actions = PROCESS SIGACTION{nr_actions} SIGINFO{nr_pending}
 //! signals = SIGNALS SIGINFO{nr_pending}
+//! actions = PROCESS SIGACTION{nr_actions} SIGINFO{nr_pending}
 //! paths   = FS
 //! files   = FILES FD{count} LOCK{nr_locks} OWNER{nr_owners}
 //!           EPOLL_ITEM{nr_epoll_items} WATCH{nr_watches}
@@ -35,8 +35,9 @@
 //! its payload is read, so that a reader needs a buffer for one record only.
 //!
 //! What is left to the reader, because it takes memory of all that was before: whether a reference
-//! is to the right kind of object or task, whether data is within the object, and whether extents
-//! are within mappings.
+//! is to the right kind of object, whether data is within the object, whether pages are of an
+//! address space of their task, whether extents are within its mappings, and what `tree.rs` checks
+//! when the reader has all tasks.
 
 use core::slice;
 
@@ -132,13 +133,13 @@ parts! {
     XState = XState,
     Timers = Timers,
     Timer = Timer,
+    Signals = Signals,
+    /// Those of the thread.
+    Pending = SigInfo,
     Process = Process,
     Action = SigAction,
     /// Those of the process.
     Shared = SigInfo,
-    Signals = Signals,
-    /// Those of the thread.
-    Pending = SigInfo,
     Fs = Fs,
     Files = Files,
     Fd = Fd,
@@ -578,6 +579,10 @@ impl Before {
             Reason::unless_equal("tgid", task.tgid, self.pid)?;
             Reason::unless_equal("ppid", task.ppid, 0)?;
             Reason::unless_in("mm", task.mm, 0, 0)?;
+            // It is made of the caller of restart(2), so there is a process.
+            if !task.is_process() {
+                return Err(Reason::unknown("exit_state", task.exit_state));
+            }
         } else if task.is_leader() {
             Reason::unless_in("ppid", task.ppid, 1, i32::MAX)?;
         }
@@ -679,9 +684,7 @@ impl Before {
             },
             Item::Creds(creds) => {
                 self.task.to_come = self.task.parts;
-                self.task
-                    .to_come
-                    .announce(Part::Groups, creds.groups_len());
+                self.task.to_come.announce(Part::Groups, creds.groups_len());
                 self.next()
             }
 
@@ -829,6 +832,11 @@ impl<'a> Checker<'a> {
         self.offset
     }
 
+    /// Returns where the record begins whose header was handed in last.
+    pub const fn record_offset(&self) -> u64 {
+        self.record
+    }
+
     /// Returns the bulk data that comes next, [`None`] if a record does.
     pub const fn bulk(&self) -> Option<Bulk> {
         match self.step {
@@ -943,6 +951,17 @@ impl<'a> Checker<'a> {
             // What announced the data, not the padding before it.
             Step::Header(Place::Bulk(_)) => self.refuse_bulk(reason),
             _ => self.refuse(self.kind, reason),
+        }
+    }
+
+    /// Likewise refuses a record before that: the one of this kind at `offset`.
+    pub fn refuse_at(&mut self, offset: u64, kind: Kind, reason: Reason) -> Refusal {
+        match self.step {
+            Step::Refused(refusal) => refusal,
+            _ => {
+                self.record = offset;
+                self.refuse(kind.number(), reason)
+            }
         }
     }
 

@@ -24,6 +24,7 @@
 //! | `thread.rs`, `timers.rs`, `signals.rs`, `files.rs`, `mm.rs` | a process |
 //! | `bulk.rs` | pages and contents of objects: what announces them, and where they stand |
 //! | `check.rs` | the reading side: which record may follow which, and whether it is valid |
+//! | `tree.rs` | likewise: which task may be whose child, thread and sharer |
 //! | `refusal.rs` | why an image is not taken |
 //! | `encode.rs` | the writing side |
 //!
@@ -63,6 +64,7 @@ mod tail;
 mod task;
 mod thread;
 mod timers;
+mod tree;
 
 pub use anon::{
     EventFd,
@@ -162,6 +164,10 @@ pub use thread::{
 pub use timers::{
     Timer,
     Timers, //
+};
+pub use tree::{
+    Shared,
+    Tree, //
 };
 
 /// The list of all records.

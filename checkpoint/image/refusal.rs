@@ -205,6 +205,24 @@ pub enum Reason {
         /// What the object has to be.
         expected: &'static str,
     },
+    /// A number refers to a task that it cannot refer to, or to none.
+    WrongTask {
+        /// Name of the field.
+        field: &'static str,
+        /// Number in the image.
+        found: u32,
+        /// What it has to be.
+        expected: &'static str,
+    },
+    /// A number is that of a task before it.
+    Taken {
+        /// Name of the field.
+        field: &'static str,
+        /// Number in the image.
+        found: i32,
+    },
+    /// No thread follows a leader that has ended before its threads.
+    NoThread,
     /// Data goes on behind the end of the object that it is of.
     OutsideObject {
         /// Where the data ends.
@@ -473,6 +491,15 @@ impl fmt::Display for Reason {
                 found,
                 expected,
             } => write!(f, "{field} is {found}, which is no {expected}"),
+            Reason::WrongTask {
+                field,
+                found,
+                expected,
+            } => write!(f, "{field} is {found}, which is no {expected}"),
+            Reason::Taken { field, found } => {
+                write!(f, "{field} {found} is that of a task before it")
+            }
+            Reason::NoThread => f.write_str("threads live on, but none follows"),
             Reason::OutsideObject { end, size } => {
                 write!(f, "the data ends at {end}, but the object has {size} bytes")
             }

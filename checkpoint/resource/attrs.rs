@@ -41,7 +41,8 @@ use crate::{
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         Failure,
@@ -169,6 +170,8 @@ fn check_label(cx: &mut Prepare<'_>, label: &[u8]) -> Result {
 }
 
 impl Resource for AttrState {
+    const SCOPE: Scope = Scope::Thread;
+
     type Found = Found;
     type Image = Image;
     type Prepared = Option<Prepared>;
@@ -246,7 +249,11 @@ impl Resource for AttrState {
             attrs,
             cookie,
             login,
-            leads: image.leads,
+            // The others get theirs from whoever makes them.
+            leads: match cx.is_root() {
+                true => image.leads,
+                false => Leads::default(),
+            },
         }))
     }
 

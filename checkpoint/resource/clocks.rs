@@ -26,7 +26,8 @@ use crate::{
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         Failure,
@@ -48,6 +49,8 @@ fn behind([monotonic, boottime]: [(i64, i64); 2], //
 }
 
 impl Resource for ClockState {
+    const SCOPE: Scope = Scope::Task;
+
     type Found = ();
     type Image = Option<image::Timers>;
     type Prepared = Option<TimeNamespace>;

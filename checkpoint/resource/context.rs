@@ -5,11 +5,26 @@
 use core::fmt;
 
 use kernel::{
-    fs::File,
+    fs::{
+        state::{
+            dirs::SharedDirs,
+            table::{
+                Descriptor,
+                SharedTable, //
+            }, //
+        },
+        File, //
+    },
     prelude::*,
+    rbtree::RBTree,
     task::{
-        timers::Timers,
+        state::Comm,
+        timers::{
+            Setting,
+            Timers, //
+        },
         CurrentTask,
+        Pid,
         Task, //
     }, //
 };
@@ -21,24 +36,34 @@ use crate::{
             Objects,
             Opened, //
         },
-        signals, //
+        process,
+        Scope, //
     },
-    stream::Failure, //
+    stream::Failure,
+    tree::{
+        Member,
+        Tree, //
+    }, //
 };
 
-/// The first half of a checkpoint: looking at everything that a task has.
+/// The first half of a checkpoint: looking at everything that the tasks have, one after the other.
 ///
 /// Each resource notes what it is going to save, with references that keep it alive, and refuses
 /// what cannot be saved. Objects that may be shared, such as open files, are numbered when they are
 /// first met, so that each of them is in the image once.
 ///
-/// The task stands still and cannot even be killed meanwhile, so nothing here waits for more than
-/// stat(2) of its files does. What comes after works on what was noted only.
+/// The tasks stand still and cannot even be killed meanwhile, so nothing here waits for more than
+/// stat(2) of their files does. What comes after works on what was noted only.
 pub(crate) struct Collect<'a> {
-    /// The task, which stands still at the edge of user mode, or is the caller.
+    /// The task whose turn it is. It stands still at the edge of user mode, has ended, or is the
+    /// caller.
     pub(crate) task: &'a Task,
-    /// The caller saves itself.
+    /// The task is the caller.
     pub(crate) to_self: bool,
+    /// All tasks.
+    pub(crate) tree: &'a Tree,
+    /// The place of the task in the tree.
+    place: usize,
     /// What no image can have, the restarter is going to hand in.
     pub(crate) inherit: bool,
     /// The file that the image is written to. Without one, nothing is: every reason why no image
@@ -46,8 +71,12 @@ pub(crate) struct Collect<'a> {
     image: Option<&'a File>,
     /// The objects met so far.
     pub(crate) objects: Objects,
-    /// Signals, when timers have been looked at: they belong together.
-    pub(crate) signals: Option<signals::Found>,
+    /// Signals of a process, when its timers have been looked at: they belong together.
+    pub(crate) process: Option<process::Found>,
+    /// The timers of the process, ascending by id.
+    pub(crate) timers: KVVec<Setting>,
+    /// The descriptors of the tables that have not been looked at, by the place of their task.
+    tables: RBTree<usize, KVVec<Descriptor>>,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
@@ -56,25 +85,74 @@ pub(crate) struct Collect<'a> {
 }
 
 impl<'a> Collect<'a> {
-    /// Begins to look at `task`.
+    /// Begins to look at the tasks of a tree, of which `root` is the first.
     pub(crate) fn new(
-        task: &'a Task,
-        to_self: bool,
+        tree: &'a Tree,
+        root: &'a Task,
         inherit: bool,
         image: Option<&'a File>,
         log: &'a mut Log,
     ) -> Self {
         Self {
-            task,
-            to_self,
+            task: root,
+            to_self: false,
+            tree,
+            place: 0,
             inherit,
             image,
             objects: Objects::new(),
-            signals: None,
+            process: None,
+            timers: KVVec::new(),
+            tables: RBTree::new(),
             log,
             logged: false,
             tolerated: None,
         }
+    }
+
+    /// Turns to the task at a place of the tree.
+    pub(crate) fn turn_to(&mut self, place: usize) {
+        self.place = place;
+    }
+
+    /// Turns to what has a scope, if it comes with the task at this place.
+    pub(super) fn has(&mut self, scope: Scope) -> bool {
+        match self.tree.owner(self.place, scope) {
+            Some(task) => {
+                self.task = task;
+                self.to_self = task.as_ptr() == current!().as_ptr();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Returns what is known of the task in the tree.
+    pub(crate) fn member(&self) -> Result<&'a Member> {
+        self.tree.members().get(self.place).ok_or(EINVAL)
+    }
+
+    /// Tells whether the task is the first.
+    pub(crate) fn is_root(&self) -> bool {
+        self.place == 0
+    }
+
+    /// Returns the number of the task in the image, 1 is the first.
+    pub(crate) fn number(&self) -> u32 {
+        // At most CR_TASKS_MAX.
+        self.place as u32 + 1
+    }
+
+    /// Puts aside the descriptors of the table that comes with this task.
+    pub(super) fn put_table(&mut self, table: KVVec<Descriptor>) -> Result {
+        self.tables
+            .try_create_and_insert(self.place, table, GFP_KERNEL_ACCOUNT)?;
+        Ok(())
+    }
+
+    /// Takes the descriptors that were put aside.
+    pub(super) fn take_table(&mut self) -> KVVec<Descriptor> {
+        self.tables.remove(&self.place).unwrap_or_default()
     }
 
     /// Tells whether `file` is what the image is written to.
@@ -142,37 +220,32 @@ pub(crate) struct Saving<'a> {
     pub(crate) objects: &'a Objects,
 }
 
-/// A restart, up to its commit.
-pub(crate) struct Prepare<'a> {
-    /// The caller, which becomes the process of the image.
-    pub(crate) caller: &'a CurrentTask,
+/// What all tasks of a restart have in common, up to its commit.
+pub(crate) struct Restart<'a> {
     /// `RESTART_*`
     pub(crate) flags: u32,
     /// The file that the image is read from.
-    pub(crate) image: &'a File,
+    image: &'a File,
     /// What the objects of the image have become.
-    pub(crate) objects: Opened,
-    /// What the timers of the image have become, which have sent some of the pending signals.
-    pub(crate) timers: Timers,
+    objects: Opened,
+    /// The descriptor tables, by the number of the task that they came with.
+    tables: RBTree<u32, SharedTable>,
+    /// Likewise where paths begin.
+    dirs: RBTree<u32, SharedDirs>,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
 }
 
-impl<'a> Prepare<'a> {
-    /// Begins to get `caller` ready.
-    pub(crate) fn new(
-        caller: &'a CurrentTask,
-        flags: u32,
-        image: &'a File,
-        log: &'a mut Log,
-    ) -> Self {
+impl<'a> Restart<'a> {
+    /// Begins a restart.
+    pub(crate) fn new(flags: u32, image: &'a File, log: &'a mut Log) -> Self {
         Self {
-            caller,
             flags,
             image,
             objects: Opened::default(),
-            timers: Timers::default(),
+            tables: RBTree::new(),
+            dirs: RBTree::new(),
             log,
             logged: false,
         }
@@ -191,5 +264,70 @@ impl<'a> Prepare<'a> {
             self.log.line(format_args!("{error:?}"));
         }
         Failure::Logged(error)
+    }
+}
+
+/// A task of a restart, up to its commit. It is the current one.
+pub(crate) struct Prepare<'a> {
+    /// The task, which becomes one of the image.
+    pub(crate) caller: &'a CurrentTask,
+    /// `RESTART_*`
+    pub(crate) flags: u32,
+    /// The file that the image is read from.
+    pub(crate) image: &'a File,
+    /// What the objects of the image have become.
+    pub(crate) objects: &'a mut Opened,
+    /// The descriptor tables, by the number of the task that they came with.
+    pub(crate) tables: &'a mut RBTree<u32, SharedTable>,
+    /// Likewise where paths begin.
+    pub(crate) dirs: &'a mut RBTree<u32, SharedDirs>,
+    /// What the timers of the image have become, which have sent some of the pending signals.
+    pub(crate) timers: Timers,
+    /// Number of the task in the image, 1 is the first.
+    pub(crate) number: u32,
+    /// What the image calls the task; [`None`] if that is clear.
+    name: Option<(Pid, Comm)>,
+    log: &'a mut Log,
+    logged: &'a mut bool,
+}
+
+impl<'a> Prepare<'a> {
+    /// Begins to get `caller` ready. Without a name, the log does not tell the task.
+    pub(crate) fn new(
+        caller: &'a CurrentTask,
+        number: u32,
+        name: Option<(Pid, Comm)>,
+        restart: &'a mut Restart<'_>,
+    ) -> Self {
+        Self {
+            caller,
+            flags: restart.flags,
+            image: restart.image,
+            objects: &mut restart.objects,
+            tables: &mut restart.tables,
+            dirs: &mut restart.dirs,
+            timers: Timers::default(),
+            number,
+            name,
+            log: restart.log,
+            logged: &mut restart.logged,
+        }
+    }
+
+    /// Logs why the restart ends, and returns `error`.
+    pub(crate) fn fail(&mut self, error: Error, what: fmt::Arguments<'_>) -> Error {
+        match &self.name {
+            None => self.log.line(what),
+            Some((pid, comm)) => self
+                .log
+                .line(format_args!("task {pid} ({comm}): {what}")),
+        }
+        *self.logged = true;
+        error
+    }
+
+    /// Tells whether the task is the first of the image.
+    pub(crate) fn is_root(&self) -> bool {
+        self.number == 1
     }
 }

@@ -42,7 +42,8 @@ use crate::{
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         Failure,
@@ -121,6 +122,8 @@ fn thread(from: &image::Thread) -> uapi::cr_hdr_thread {
 }
 
 impl Resource for CpuState {
+    const SCOPE: Scope = Scope::Thread;
+
     type Found = Found;
     type Image = Image;
     type Prepared = Option<Prepared>;

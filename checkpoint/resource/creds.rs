@@ -35,7 +35,8 @@ use crate::{
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         Failure,
@@ -171,6 +172,8 @@ fn refused(cx: &mut Prepare<'_>, why: Refused, image: &image::Creds) -> Error {
 }
 
 impl Resource for CredState {
+    const SCOPE: Scope = Scope::Task;
+
     type Found = Credentials;
     type Image = Credentials;
     type Prepared = Option<Acquired>;

@@ -26,12 +26,15 @@ use kernel::{
             },
             table::{
                 self,
+                Descriptor,
+                SharedTable,
                 Table, //
             }, //
         },
         File, //
     },
     prelude::*,
+    rbtree::RBTree,
     str::BStr,
     task::CurrentTask,
     uapi, //
@@ -50,7 +53,8 @@ use crate::{
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         Failure,
@@ -62,11 +66,14 @@ use crate::{
 mod epoll;
 mod watch;
 
-/// What was found of a descriptor table.
+/// What was found of a descriptor table. What open files have to themselves, whatever tables they are
+/// in, comes with the first.
 pub(crate) struct Found {
     fds: KVVec<image::Fd>,
+    locks: KVVec<image::Lock>,
     epoll_items: KVVec<image::EpollItem>,
     watches: KVVec<image::Watch>,
+    is_first: bool,
 }
 
 /// What an image says of a descriptor table.
@@ -74,6 +81,8 @@ pub(crate) struct Found {
 pub(crate) struct Image {
     /// Whether there is one: without, the caller keeps its own.
     present: bool,
+    /// Number of the task that it came with, if that is another one.
+    shared: u32,
     fds: KVVec<image::Fd>,
     locks: KVVec<image::Lock>,
     owners: KVVec<image::Owner>,
@@ -86,8 +95,16 @@ pub(crate) struct Image {
     pgid: i32,
 }
 
+/// What is committed.
+pub(crate) enum Prepared {
+    /// The table that the task came with.
+    Own(Own),
+    /// That of another task.
+    Shared(SharedTable),
+}
+
 /// A descriptor table, and what is left to do with it and its files.
-pub(crate) struct Prepared {
+pub(crate) struct Own {
     table: Table,
     image: Image,
     /// The descriptors by their file, ascending.
@@ -236,7 +253,7 @@ fn install(cx: &mut Prepare<'_>, table: &mut Table, fd: &image::Fd, file: &File)
 }
 
 /// Takes leases. Each is the last that is done to its inode: an open of it later would break one.
-fn take_leases(cx: &mut Prepare<'_>, prepared: &Prepared) -> Result {
+fn take_leases(cx: &mut Prepare<'_>, prepared: &Own) -> Result {
     for lock in &prepared.image.locks {
         if lock.kind != uapi::CR_LOCK_LEASE || cx.objects.is_replaced(lock.objref) {
             continue;
@@ -259,7 +276,7 @@ fn take_leases(cx: &mut Prepare<'_>, prepared: &Prepared) -> Result {
 }
 
 /// Makes files send signals, which nobody gets before the commit.
-fn send_signals(cx: &mut Prepare<'_>, prepared: &Prepared) -> Result {
+fn send_signals(cx: &mut Prepare<'_>, prepared: &Own) -> Result {
     for &objref in &prepared.image.asynchronous {
         let Some(file) = cx.objects.own(objref) else {
             continue;
@@ -274,7 +291,7 @@ fn send_signals(cx: &mut Prepare<'_>, prepared: &Prepared) -> Result {
 }
 
 /// Finds all who get signals of files.
-fn find_owners(cx: &mut Prepare<'_>, prepared: &mut Prepared) -> Result {
+fn find_owners(cx: &mut Prepare<'_>, prepared: &mut Own) -> Result {
     let image = &prepared.image;
 
     for record in &image.owners {
@@ -310,34 +327,80 @@ fn find_owners(cx: &mut Prepare<'_>, prepared: &mut Prepared) -> Result {
     Ok(())
 }
 
+/// Looks at the descriptor table that comes with the task, if one does, before any of its files are
+/// collected: who has a pipe shows only when all tables have been looked at.
+pub(crate) fn survey(cx: &mut Collect<'_>) -> Result {
+    if !cx.has(Scope::Files) {
+        return Ok(());
+    }
+    let known = cx.tree.users(&cx.member()?.kin, |kin| kin.files);
+    if table::users(cx.task) > known {
+        cx.refuse_further(fmt!(
+            "a descriptor table that is shared with a task outside of the tree"
+        ))?;
+    }
+
+    let mut open = KVVec::new();
+    let mut fd = 0;
+    while let Some(descriptor) = table::next(cx.task, fd) {
+        fd = descriptor.fd + 1;
+        if descriptor.fd >= uapi::CR_FDS_MAX {
+            return Err(cx.refuse(fmt!("fd {}: so large a number", descriptor.fd)));
+        }
+        open.push(descriptor, GFP_KERNEL_ACCOUNT)?;
+    }
+    let is_root = cx.is_root();
+    cx.objects.survey(&open, is_root)?;
+    cx.put_table(open)
+}
+
+/// Finds the locks that the process has by the file of a descriptor, and notes them.
+fn collect_locks(
+    cx: &mut Collect<'_>,
+    found: &mut KVVec<image::Lock>,
+    descriptor: &Descriptor,
+    objref: u32,
+) -> Result {
+    let locks = object::locks(cx, &descriptor.file, Use::Fd(descriptor.fd))?;
+    let mut own = locks
+        .iter()
+        .filter(|lock| lock.kind == uapi::CR_LOCK_POSIX)
+        .peekable();
+
+    if own.peek().is_some() && !cx.objects.can_be_locked(objref) {
+        return Err(cx.refuse(fmt!(
+            "fd {}: a lock on a file that the restarter provides",
+            descriptor.fd
+        )));
+    }
+    for lock in own {
+        found.push(object::lock_record(objref, lock), GFP_KERNEL_ACCOUNT)?;
+    }
+    Ok(())
+}
+
 pub(crate) struct FileState;
 
 impl Resource for FileState {
+    const SCOPE: Scope = Scope::Files;
+
     type Found = Found;
     type Image = Image;
     type Prepared = Option<Prepared>;
 
     fn collect(cx: &mut Collect<'_>) -> Result<Self::Found> {
-        if table::is_shared(cx.task) {
-            cx.refuse_further(fmt!("a descriptor table that is shared with another task"))?;
-        }
-
-        let mut open = KVVec::new();
-        let mut fd = 0;
-        while let Some(descriptor) = table::next(cx.task, fd) {
-            fd = descriptor.fd + 1;
-            if descriptor.fd >= uapi::CR_FDS_MAX {
-                return Err(cx.refuse(fmt!("fd {}: so large a number", descriptor.fd)));
-            }
-            open.push(descriptor, GFP_KERNEL_ACCOUNT)?;
-        }
-        cx.objects.survey(&open)?;
-
+        let open = cx.take_table();
+        let mut locks = KVVec::new();
+        let mut looked = RBTree::<u32, ()>::new();
         let mut found = KVVec::with_capacity(open.len(), GFP_KERNEL_ACCOUNT)?;
         for descriptor in &open {
             let objref = object::collect_file(cx, &descriptor.file, Use::Fd(descriptor.fd));
             let objref = cx.tolerate(objref)?.unwrap_or_default();
 
+            if objref != 0 && looked.get(&objref).is_none() {
+                looked.try_create_and_insert(objref, (), GFP_KERNEL_ACCOUNT)?;
+                collect_locks(cx, &mut locks, descriptor, objref)?;
+            }
             found.push(
                 image::Fd {
                     // Less than CR_FDS_MAX.
@@ -353,11 +416,33 @@ impl Resource for FileState {
                 GFP_KERNEL_ACCOUNT,
             )?;
         }
+        locks.sort_unstable_by_key(|lock| (lock.objref, lock.kind, lock.start));
         Ok(Found {
-            epoll_items: epoll::collect(cx, &found)?,
-            watches: watch::collect(cx, &found)?,
             fds: found,
+            locks,
+            epoll_items: KVVec::new(),
+            watches: KVVec::new(),
+            is_first: cx.is_root(),
         })
+    }
+
+    fn finish(found: &mut Self::Found, cx: &mut Collect<'_>) -> Result {
+        if !found.is_first {
+            return Ok(());
+        }
+        found.epoll_items = epoll::collect(cx, &found.fds)?;
+        found.watches = watch::collect(cx, &found.fds)?;
+        // Those of files that are only mapped are there, too.
+        found
+            .locks
+            .extend_from_slice(cx.objects.locks(), GFP_KERNEL_ACCOUNT)?;
+        found
+            .locks
+            .sort_unstable_by_key(|lock| (lock.objref, lock.kind, lock.start));
+        if found.locks.len() > uapi::CR_LOCKS_MAX as usize {
+            return Err(cx.refuse(fmt!("so many locks")));
+        }
+        Ok(())
     }
 
     fn save<T: Transport>(
@@ -365,10 +450,15 @@ impl Resource for FileState {
         cx: &Saving<'_>,
         to: &mut ImageWriter<'_, T>,
     ) -> Result<(), Failure> {
+        let owners = match found.is_first {
+            true => cx.objects.owners(),
+            false => &[],
+        };
+
         to.record(&image::Files {
             count: u32::try_from(found.fds.len()).map_err(Error::from)?,
-            nr_locks: u32::try_from(cx.objects.locks().len()).map_err(Error::from)?,
-            nr_owners: u32::try_from(cx.objects.owners().len()).map_err(Error::from)?,
+            nr_locks: u32::try_from(found.locks.len()).map_err(Error::from)?,
+            nr_owners: u32::try_from(owners.len()).map_err(Error::from)?,
             nr_epoll_items: u32::try_from(found.epoll_items.len()).map_err(Error::from)?,
             nr_watches: u32::try_from(found.watches.len()).map_err(Error::from)?,
             ..Default::default()
@@ -376,11 +466,10 @@ impl Resource for FileState {
         for fd in &found.fds {
             to.record(fd)?;
         }
-        // Those of files that are only mapped are there, too.
-        for lock in cx.objects.locks() {
+        for lock in &found.locks {
             to.record(lock)?;
         }
-        for owner in cx.objects.owners() {
+        for owner in owners {
             to.record(owner)?;
         }
         for item in &found.epoll_items {
@@ -404,6 +493,7 @@ impl Resource for FileState {
             Item::Task(task) => {
                 image.pid = task.pid;
                 image.pgid = task.pgid;
+                image.shared = task.files;
             }
             Item::Watch(watch) => image.watches.push(*watch, GFP_KERNEL_ACCOUNT)?,
             _ => (),
@@ -412,6 +502,15 @@ impl Resource for FileState {
     }
 
     fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
+        if image.shared != 0 {
+            let Some(shared) = cx.tables.get(&image.shared).map(SharedTable::share) else {
+                return Err(cx.fail(
+                    EINVAL,
+                    fmt!("descriptor table: task {} has none of its own", image.shared),
+                ));
+            };
+            return Ok(Some(Prepared::Shared(shared)));
+        }
         if !image.present {
             return Ok(None);
         }
@@ -444,16 +543,18 @@ impl Resource for FileState {
         by_file.sort_unstable();
         take_locks(cx, &mut table, &image, &by_file)?;
 
-        Ok(Some(Prepared {
+        cx.tables
+            .try_create_and_insert(cx.number, table.share(), GFP_KERNEL_ACCOUNT)?;
+        Ok(Some(Prepared::Own(Own {
             table,
             image,
             by_file,
             owners: KVVec::new(),
-        }))
+        })))
     }
 
     fn complete(prepared: &mut Self::Prepared, cx: &mut Prepare<'_>) -> Result {
-        let Some(prepared) = prepared else {
+        let Some(Prepared::Own(prepared)) = prepared else {
             return Ok(());
         };
 
@@ -479,13 +580,15 @@ impl Resource for FileState {
     }
 
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
-        let Some(prepared) = prepared else {
-            return;
-        };
-
-        prepared.table.switch(caller);
-        for owner in prepared.owners {
-            owner.commit();
+        match prepared {
+            Some(Prepared::Own(own)) => {
+                own.table.switch(caller);
+                for owner in own.owners {
+                    owner.commit();
+                }
+            }
+            Some(Prepared::Shared(table)) => table.switch(caller),
+            None => (),
         }
     }
 }

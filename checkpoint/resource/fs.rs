@@ -7,7 +7,8 @@
 use kernel::{
     fs::state::dirs::{
         self,
-        Dirs, //
+        Dirs,
+        SharedDirs, //
     },
     prelude::*,
     task::CurrentTask, //
@@ -26,7 +27,8 @@ use crate::{
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         Failure,
@@ -37,18 +39,39 @@ use crate::{
 
 pub(crate) struct FsState;
 
+/// What an image says.
+#[derive(Default)]
+pub(crate) struct Image {
+    fs: Option<image::Fs>,
+    /// Number of the task that it came with, if that is another one.
+    shared: u32,
+}
+
+/// What is committed.
+pub(crate) enum Prepared {
+    /// The task's own, which others may have, too.
+    Own(Dirs),
+    /// Those that came with another task.
+    Shared(SharedDirs),
+}
+
 impl Resource for FsState {
+    const SCOPE: Scope = Scope::Fs;
+
     type Found = image::Fs;
-    type Image = Option<image::Fs>;
-    type Prepared = Option<Dirs>;
+    type Image = Image;
+    type Prepared = Option<Prepared>;
 
     fn collect(cx: &mut Collect<'_>) -> Result<Self::Found> {
         const CWD: Use = Use::Dir("working directory");
         const ROOT: Use = Use::Dir("root");
 
-        let (umask, shared) = dirs::umask(cx.task);
-        if shared {
-            cx.refuse_further(fmt!("a working directory that is shared with another task"))?;
+        let (umask, users) = dirs::umask(cx.task);
+        let known = cx.tree.users(&cx.member()?.kin, |kin| kin.fs);
+        if users > known {
+            cx.refuse_further(fmt!(
+                "a working directory that is shared with a task outside of the tree"
+            ))?;
         }
 
         let cwd = dirs::working(cx.task)
@@ -78,14 +101,25 @@ impl Resource for FsState {
     }
 
     fn take(image: &mut Self::Image, item: &Item<'_>) -> Result {
-        if let Item::Fs(fs) = item {
-            *image = Some(*fs);
+        match item {
+            Item::Task(task) => image.shared = task.fs,
+            Item::Fs(fs) => image.fs = Some(*fs),
+            _ => (),
         }
         Ok(())
     }
 
     fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
-        let Some(fs) = image else {
+        if image.shared != 0 {
+            let Some(shared) = cx.dirs.get(&image.shared).map(SharedDirs::share) else {
+                return Err(cx.fail(
+                    EINVAL,
+                    fmt!("working directory: task {} has none of its own", image.shared),
+                ));
+            };
+            return Ok(Some(Prepared::Shared(shared)));
+        }
+        let Some(fs) = image.fs else {
             return Ok(None);
         };
         let Some(cwd) = cx.objects.file(fs.cwd) else {
@@ -99,19 +133,23 @@ impl Resource for FsState {
             return Err(cx.fail(EINVAL, fmt!("root: object {} is no file", fs.root)));
         }
 
-        Dirs::new(&cwd, root.as_deref(), fs.umask)
-            .map(Some)
-            .map_err(|e| {
-                cx.fail(
-                    e,
-                    fmt!("the working directory or the root cannot be entered: {e:?}"),
-                )
-            })
+        let dirs = Dirs::new(&cwd, root.as_deref(), fs.umask).map_err(|e| {
+            cx.fail(
+                e,
+                fmt!("the working directory or the root cannot be entered: {e:?}"),
+            )
+        })?;
+
+        cx.dirs
+            .try_create_and_insert(cx.number, dirs.share(), GFP_KERNEL_ACCOUNT)?;
+        Ok(Some(Prepared::Own(dirs)))
     }
 
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
-        if let Some(dirs) = prepared {
-            dirs.switch(caller);
+        match prepared {
+            Some(Prepared::Own(dirs)) => dirs.switch(caller),
+            Some(Prepared::Shared(dirs)) => dirs.switch(caller),
+            None => (),
         }
     }
 }

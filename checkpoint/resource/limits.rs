@@ -25,7 +25,8 @@ use crate::{
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         Failure,
@@ -66,6 +67,8 @@ fn record(from: &uapi::cr_hdr_limits) -> image::Limits {
 }
 
 impl Resource for LimitState {
+    const SCOPE: Scope = Scope::Process;
+
     type Found = image::Limits;
     type Image = Option<image::Limits>;
     type Prepared = Option<Limits>;

@@ -57,7 +57,8 @@ use crate::{
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         BulkReader,
@@ -144,6 +145,8 @@ impl Mappings {
 /// What was found of an address space.
 pub(crate) struct Found {
     space: AddressSpace,
+    /// Number of the task that it comes with.
+    number: u32,
     mm: Mm,
     context: MmContext,
     auxv: KVec<u8>,
@@ -162,9 +165,6 @@ pub(crate) struct Image {
     auxv: KVec<c_ulong>,
     ldt: KVVec<u64>,
     mappings: Mappings,
-    /// Of the task: `CR_THREAD_*`, and its personality.
-    thread_flags: u32,
-    personality: u32,
     policies: KVVec<Policy>,
     guards: KVVec<Guard>,
     contexts: KVVec<Aio>,
@@ -275,6 +275,8 @@ fn map_all(cx: &mut Prepare<'_>, space: &mut Rebuild, mappings: &Mappings) -> Re
 }
 
 impl Resource for MmState {
+    const SCOPE: Scope = Scope::Mm;
+
     type Found = Found;
     type Image = Image;
     type Prepared = Option<Prepared>;
@@ -283,7 +285,9 @@ impl Resource for MmState {
         let Some(space) = AddressSpace::of(cx.task) else {
             return Err(cx.fail(ESRCH, format_args!("it has no memory any more")));
         };
-        if let Some(what) = space.refused(cx.task) {
+        let kin = cx.task.kin();
+        let known = cx.tree.users(&kin, |kin| kin.mm);
+        if let Some(what) = space.refused(cx.task, known) {
             cx.refuse_further(format_args!("{what}"))?;
         }
         let Some(exe) = space.exe() else {
@@ -298,6 +302,11 @@ impl Resource for MmState {
 
         let ldt = space.ldt()?;
         context.ldt_entries = ldt.len() as u32;
+        context.personality = cx.task.personality();
+        context.flags = match space.is_ia32() {
+            true => uapi::CR_THREAD_IA32,
+            false => 0,
+        };
 
         let exe = object::collect_file(cx, &exe, object::Use::Exe);
         mm.exe = cx.tolerate(exe)?.unwrap_or_default();
@@ -331,6 +340,7 @@ impl Resource for MmState {
 
         Ok(Found {
             space,
+            number: cx.number(),
             mm,
             context,
             auxv,
@@ -388,7 +398,7 @@ impl Resource for MmState {
                 nr_extents: batch.nr_extents(),
                 nr_pages: batch.nr_pages(),
                 crc: batch.crc32c(0),
-                reserved: 0,
+                task: found.number,
             })?;
             to.bytes(Kind::Extents, batch.extent_bytes())?;
             to.bulk_pages(&batch)?;
@@ -411,10 +421,6 @@ impl Resource for MmState {
                     image.ldt.push(entry, GFP_KERNEL_ACCOUNT)?;
                 }
             }
-            Item::Thread(thread) => {
-                image.thread_flags = thread.flags;
-                image.personality = thread.personality;
-            }
             Item::Vma(vma) => {
                 image.mappings.push(*vma)?;
                 image.name_follows = vma.name_len() != 0;
@@ -433,7 +439,7 @@ impl Resource for MmState {
             return Ok(None);
         };
         let context = image.context;
-        let ia32 = image.thread_flags & uapi::CR_THREAD_IA32 != 0;
+        let ia32 = context.flags & uapi::CR_THREAD_IA32 != 0;
         let vdso = Vdso::running(ia32);
 
         // A request in flight would write to the new memory.
@@ -454,7 +460,7 @@ impl Resource for MmState {
         };
 
         let program =
-            Program::new(image.thread_flags, image.personality, image.ldt).map_err(|i| {
+            Program::new(context.flags, context.personality, image.ldt).map_err(|i| {
                 cx.fail(
                     EINVAL,
                     format_args!("LDT: entry {i}: a segment that modify_ldt(2) does not make"),

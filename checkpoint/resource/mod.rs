@@ -28,18 +28,40 @@ mod context;
 pub(crate) use context::{
     Collect,
     Prepare,
+    Restart,
     Saving, //
 };
 
+/// With which tasks of an image something comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// With every task.
+    Task,
+    /// With every task that lives.
+    Thread,
+    /// With the leader of every thread group of which a thread lives. Such a leader may have ended.
+    Process,
+    /// With the first of the tasks that have one address space.
+    Mm,
+    /// Likewise of a descriptor table.
+    Files,
+    /// Likewise of the place where paths begin.
+    Fs,
+}
+
 /// A kind of kernel state.
 ///
-/// The steps of a checkpoint come in this order, each for all resources before the next begins:
-/// [`collect`](Resource::collect), [`save`](Resource::save), [`save_bulk`](Resource::save_bulk).
-/// Those of a restart: [`take`](Resource::take) for each record, [`prepare`](Resource::prepare),
-/// [`fill`](Resource::fill) for each run of bulk data, [`complete`](Resource::complete),
-/// [`commit`](Resource::commit). An error in any but the last, which has none, ends the call, and
-/// dropping what they made undoes them.
+/// The steps of a checkpoint come in this order, each for all resources of all tasks before the next
+/// begins: [`collect`](Resource::collect), [`finish`](Resource::finish), [`save`](Resource::save),
+/// [`save_bulk`](Resource::save_bulk). Those of a restart: [`take`](Resource::take) for each record,
+/// [`prepare`](Resource::prepare), [`fill`](Resource::fill) for each run of bulk data,
+/// [`complete`](Resource::complete), [`commit`](Resource::commit); all but the first are done by the
+/// task that they are for. An error in any but the last, which has none, ends the call, and dropping
+/// what they made undoes them.
 pub(crate) trait Resource {
+    /// With which tasks it comes.
+    const SCOPE: Scope;
+
     /// What was found of a task: references, and copies of what may change.
     type Found;
 
@@ -51,6 +73,11 @@ pub(crate) trait Resource {
 
     /// Looks at what the task has, and refuses what cannot be saved. Nothing is written yet.
     fn collect(cx: &mut Collect<'_>) -> Result<Self::Found>;
+
+    /// Looks at what shows only when all tasks have been looked at.
+    fn finish(_found: &mut Self::Found, _cx: &mut Collect<'_>) -> Result {
+        Ok(())
+    }
 
     /// Writes the records of what was found.
     fn save<T: Transport>(
@@ -91,53 +118,72 @@ pub(crate) trait Resource {
     fn commit(prepared: Self::Prepared, caller: &CurrentTask);
 }
 
-/// Makes of the list of resources what the pipelines call.
+/// Makes of a list of resources what the pipelines call. All of it is too much for the stack.
 macro_rules! resources {
-    ($($(#[$doc:meta])* $module:ident::$resource:ident),* $(,)?) => {
+    (
+        $found:ident $images:ident $prepared:ident:
+        $($(#[$doc:meta])* $module:ident::$resource:ident),* $(,)?
+    ) => {
         $($(#[$doc])* pub(crate) mod $module;)*
 
-        /// What was found, by resource.
-        pub(crate) struct Found {
-            $($module: <$module::$resource as Resource>::Found,)*
+        /// What was found, by resource, of those that come with the task.
+        #[derive(Default)]
+        pub(crate) struct $found {
+            $($module: Option<<$module::$resource as Resource>::Found>,)*
         }
 
         /// What an image says, by resource.
         #[derive(Default)]
-        pub(crate) struct Images {
-            /// The image has more than the name of a task.
-            process: bool,
+        pub(crate) struct $images {
             $($module: <$module::$resource as Resource>::Image,)*
         }
 
         /// What is ready to be committed, by resource. None depends on another, so they may be
         /// dropped in any order.
-        pub(crate) struct Prepared {
-            $($module: <$module::$resource as Resource>::Prepared,)*
+        #[derive(Default)]
+        pub(crate) struct $prepared {
+            $($module: Option<<$module::$resource as Resource>::Prepared>,)*
         }
 
-        /// Looks at all resources of a task, in the order of the list.
-        pub(crate) fn collect(cx: &mut Collect<'_>) -> Result<Found> {
-            $(
-                let $module = $module::$resource::collect(cx);
-                let $module = cx.tolerate($module)?;
-            )*
-            let unchanged = object::check(cx);
-            cx.tolerate(unchanged)?;
-            cx.verdict()?;
-            Ok(Found {
-                // Nothing was tolerated, so that all is there.
-                $($module: $module.ok_or(EINVAL)?,)*
-            })
-        }
+        impl $found {
+            /// Looks at all resources of a task, in the order of the list.
+            #[inline(never)]
+            pub(crate) fn collect(cx: &mut Collect<'_>) -> Result<KBox<Self>> {
+                let mut all = KBox::new(Self::default(), GFP_KERNEL_ACCOUNT)?;
 
-        impl Found {
+                $(
+                    if cx.has(<$module::$resource as Resource>::SCOPE) {
+                        let found = $module::$resource::collect(cx);
+                        all.$module = cx.tolerate(found)?;
+                    }
+                )*
+                Ok(all)
+            }
+
+            /// Looks at what shows only when all tasks have been looked at.
+            pub(crate) fn finish(&mut self, cx: &mut Collect<'_>) -> Result {
+                $(
+                    if let Some(found) = &mut self.$module {
+                        // What comes with a task comes with it still.
+                        cx.has(<$module::$resource as Resource>::SCOPE);
+                        let finished = $module::$resource::finish(found, cx);
+                        cx.tolerate(finished)?;
+                    }
+                )*
+                Ok(())
+            }
+
             /// Writes the records of all resources, in the order of the list.
             pub(crate) fn save<T: Transport>(
                 &self,
                 cx: &Saving<'_>,
                 to: &mut ImageWriter<'_, T>,
             ) -> Result<(), Failure> {
-                $($module::$resource::save(&self.$module, cx, to)?;)*
+                $(
+                    if let Some(found) = &self.$module {
+                        $module::$resource::save(found, cx, to)?;
+                    }
+                )*
                 Ok(())
             }
 
@@ -147,62 +193,95 @@ macro_rules! resources {
                 cx: &Saving<'_>,
                 to: &mut ImageWriter<'_, T>,
             ) -> Result<(), Failure> {
-                $($module::$resource::save_bulk(&self.$module, cx, to)?;)*
+                $(
+                    if let Some(found) = &self.$module {
+                        $module::$resource::save_bulk(found, cx, to)?;
+                    }
+                )*
                 Ok(())
             }
         }
 
-        impl Images {
+        impl $images {
+            /// Nothing yet.
+            #[inline(never)]
+            pub(crate) fn new() -> Result<KBox<Self>> {
+                Ok(KBox::new(Self::default(), GFP_KERNEL_ACCOUNT)?)
+            }
+
             /// Shows a checked record to all resources.
             pub(crate) fn take(&mut self, item: &Item<'_>) -> Result {
-                self.process |= matches!(item, Item::Mm(_));
                 $($module::$resource::take(&mut self.$module, item)?;)*
                 Ok(())
             }
 
-            /// Tells whether the image holds a process: more than the name of a task.
-            pub(crate) fn is_process(&self) -> bool {
-                self.process
-            }
-
             /// Gets all resources ready, in the order of the list.
-            pub(crate) fn prepare(self, cx: &mut Prepare<'_>) -> Result<Prepared> {
-                $(let $module = $module::$resource::prepare(self.$module, cx)?;)*
-                Ok(Prepared { $($module,)* })
+            #[inline(never)]
+            pub(crate) fn prepare(
+                mut self: KBox<Self>,
+                cx: &mut Prepare<'_>,
+            ) -> Result<KBox<$prepared>> {
+                let mut all = KBox::new($prepared::default(), GFP_KERNEL_ACCOUNT)?;
+
+                $(
+                    let image = core::mem::take(&mut self.$module);
+                    all.$module = Some($module::$resource::prepare(image, cx)?);
+                )*
+                Ok(all)
             }
         }
 
-        impl Prepared {
-            /// Hands a run of bulk data to the resource that it is for.
+        impl $prepared {
+            /// Hands a run of bulk data to the resource that it is for, if that is one of these.
             pub(crate) fn fill<T: Transport>(
                 &mut self,
-                mut bulk: BulkReader<'_, '_, T>,
-            ) -> Result<(), Failure> {
-                $(if $module::$resource::fill(&mut self.$module, &mut bulk)? {
-                    return bulk.finish();
-                })*
-                Err(bulk.unclaimed())
+                bulk: &mut BulkReader<'_, '_, T>,
+            ) -> Result<bool, Failure> {
+                $(
+                    if let Some(prepared) = &mut self.$module {
+                        if $module::$resource::fill(prepared, bulk)? {
+                            return Ok(true);
+                        }
+                    }
+                )*
+                Ok(false)
             }
 
             /// Does the last steps of all resources that may fail, in the order of the list.
             pub(crate) fn complete(&mut self, cx: &mut Prepare<'_>) -> Result {
-                $($module::$resource::complete(&mut self.$module, cx)?;)*
+                $(
+                    if let Some(prepared) = &mut self.$module {
+                        $module::$resource::complete(prepared, cx)?;
+                    }
+                )*
                 Ok(())
             }
 
             /// Commits all resources, in the order of the list.
-            pub(crate) fn commit(self, caller: &CurrentTask) {
-                $($module::$resource::commit(self.$module, caller);)*
+            #[inline(never)]
+            pub(crate) fn commit(mut self: KBox<Self>, caller: &CurrentTask) {
+                $(
+                    if let Some(prepared) = self.$module.take() {
+                        $module::$resource::commit(prepared, caller);
+                    }
+                )*
             }
         }
     };
 }
 
+// What all tasks of an image have in common.
 resources! {
+    CommonFound CommonImages CommonPrepared:
     /// Time namespace. What is set by a clock comes after it.
     clocks::ClockState,
     /// What several others may refer to: open files, pipes, shared memory.
     object::ObjectState,
+}
+
+// What comes with a task.
+resources! {
+    TaskFound TaskImages TaskPrepared:
     /// Name, life and statistics.
     task::TaskState,
     /// Credentials.
@@ -219,8 +298,10 @@ resources! {
     cpu::CpuState,
     /// Timers of timer_create(2) and setitimer(2).
     timers::TimerState,
-    /// Actions, masks, pending signals.
+    /// Which signals are blocked, and which wait for the thread.
     signals::SignalState,
+    /// What signals do, which wait for any thread, and whether one has stopped the process.
+    process::ProcessState,
     /// Working directory, root, umask.
     fs::FsState,
     /// Descriptor table.

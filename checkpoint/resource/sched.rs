@@ -29,7 +29,8 @@ use crate::{
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         Failure,
@@ -93,6 +94,8 @@ fn refused(cx: &mut Prepare<'_>, error: Error, what: &str) -> Error {
 }
 
 impl Resource for SchedState {
+    const SCOPE: Scope = Scope::Thread;
+
     type Found = Scheduling;
     type Image = Scheduling;
     type Prepared = Option<Change>;

@@ -30,7 +30,8 @@ use crate::{
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         Failure,
@@ -117,6 +118,8 @@ impl Seccomp {
 }
 
 impl Resource for SeccompState {
+    const SCOPE: Scope = Scope::Thread;
+
     type Found = Seccomp;
     type Image = Seccomp;
     type Prepared = Prepared;

@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Signals: what is blocked, what each does, which are pending, and whether one stopped the process.
+//! Signals of a thread: what is blocked, and which wait for it.
 //!
-//! Pending signals of the caller of restart(2) are dropped at the commit, except `SIGKILL`: they were
-//! meant for the program that it was. Those of the image count towards the caller's
-//! `RLIMIT_SIGPENDING` as any other.
+//! Pending signals of a task that a restart makes another one are dropped at the commit, except
+//! `SIGKILL`: they were meant for the program that it was. Those of the image count towards the
+//! caller's `RLIMIT_SIGPENDING` as any other. What signals do, and those that wait for any thread of a
+//! process, are in [`process`](super::process).
 
 use kernel::{
     prelude::*,
     task::{
         signals::{
-            Action,
+            Masks,
             Pending,
             Queue,
-            RawActions,
-            Signals,
-            State, //
+            Signals, //
         },
-        thread::runs_ia32,
         timers::{
-            Process,
-            Setting, //
+            Setting,
+            Timers, //
         },
         CurrentTask, //
     },
@@ -35,7 +33,8 @@ use crate::{
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         Failure,
@@ -45,9 +44,6 @@ use crate::{
     uapi, //
 };
 
-/// `SIGSTOP`, `SIGTSTP`, `SIGTTIN`, `SIGTTOU`: the signals that stop a process.
-const STOP_SIGNALS: core::ops::RangeInclusive<u32> = 19..=22;
-
 pub(crate) struct SignalState;
 
 /// What an image says: nothing, or all of it.
@@ -56,82 +52,62 @@ pub(crate) struct Image {
     signals: Option<image::Signals>,
     /// The ids of all timers.
     timers: KVVec<i32>,
-    actions: KVVec<image::SigAction>,
     pending: KVVec<Pending>,
+    /// The next signals wait for the thread.
+    own: bool,
 }
 
 /// What is committed.
 pub(crate) struct Prepared {
-    state: State,
-    actions: RawActions,
+    masks: Masks,
     queue: Queue,
-}
-
-/// The signals with an action that is not the default, with their numbers.
-fn set_actions(signals: &Signals) -> impl Iterator<Item = (u32, &Action)> + '_ {
-    (1..)
-        .zip(signals.actions.iter())
-        .filter(|(_, action)| **action != Action::default())
-}
-
-/// Makes a record of all but actions and pending signals.
-fn record(signals: &Signals) -> image::Signals {
-    let state = &signals.state;
-    let mut flags = 0;
-
-    if state.saved.is_some() {
-        flags |= uapi::CR_SIGNALS_RESTORE_MASK;
-    }
-    if state.stop.is_some() {
-        flags |= uapi::CR_SIGNALS_STOPPED;
-    }
-    image::Signals {
-        blocked: state.blocked,
-        saved_blocked: state.saved.unwrap_or(0),
-        flags,
-        stop_signal: state.stop.unwrap_or(0),
-        nr_actions: set_actions(signals).count() as u32,
-        nr_pending: signals.pending.len() as u32,
-    }
-}
-
-/// The other way round.
-fn state(record: &image::Signals) -> State {
-    State {
-        blocked: record.blocked,
-        saved: (record.flags & uapi::CR_SIGNALS_RESTORE_MASK != 0).then_some(record.saved_blocked),
-        stop: (record.flags & uapi::CR_SIGNALS_STOPPED != 0).then_some(record.stop_signal),
-    }
 }
 
 /// What was found.
 pub(crate) struct Found {
     signals: Signals,
-    /// The ids of all timers, ascending.
+    /// The ids of all timers of the process, ascending.
     timers: KVVec<i32>,
 }
 
-impl Found {
-    /// The timers of setitimer(2).
-    pub(super) fn itimers(&self) -> &Process {
-        &self.signals.itimers
+/// Makes a record of all but pending signals.
+fn record(signals: &Signals) -> image::Signals {
+    let masks = &signals.masks;
+
+    image::Signals {
+        blocked: masks.blocked,
+        saved_blocked: masks.saved.unwrap_or(0),
+        flags: match masks.saved {
+            Some(_) => uapi::CR_SIGNALS_RESTORE_MASK,
+            None => 0,
+        },
+        nr_pending: signals.pending.len() as u32,
     }
 }
 
-/// Looks at the signals of a task that has `timers`, ascending by id.
-///
-/// A timer that was armed when it was looked at has sent no signal by then.
-pub(super) fn look(cx: &mut Collect<'_>, timers: &[Setting]) -> Result<Found> {
-    let mut signals = cx.task.signals().map_err(|e| {
-        if e == ESRCH {
-            cx.fail(e, format_args!("the task is about to die"))
-        } else {
-            cx.fail(e, format_args!("signals: {e:?}"))
-        }
-    })?;
+/// The other way round.
+fn masks(record: &image::Signals) -> Masks {
+    Masks {
+        blocked: record.blocked,
+        saved: (record.flags & uapi::CR_SIGNALS_RESTORE_MASK != 0).then_some(record.saved_blocked),
+    }
+}
+
+/// Logs why there are no signals.
+pub(super) fn fail(cx: &mut Collect<'_>, error: Error) -> Error {
+    if error == ESRCH {
+        cx.fail(error, format_args!("the task is about to die"))
+    } else {
+        cx.fail(error, format_args!("signals: {error:?}"))
+    }
+}
+
+/// Forgets what timers, ascending by id, have sent that were armed when they were looked at. Returns
+/// the ids of all.
+pub(super) fn sort_out(pending: &mut KVVec<Pending>, timers: &[Setting]) -> Result<KVVec<i32>> {
     let mut ids = KVVec::with_capacity(timers.len(), GFP_KERNEL_ACCOUNT)?;
 
-    signals.pending.retain(|pending| {
+    pending.retain(|pending| {
         pending.timer.is_none_or(|id| {
             timers
                 .binary_search_by_key(&id, |timer| timer.id)
@@ -143,29 +119,104 @@ pub(super) fn look(cx: &mut Collect<'_>, timers: &[Setting]) -> Result<Found> {
     for timer in timers {
         ids.push(timer.id, GFP_KERNEL_ACCOUNT)?;
     }
-    Ok(Found {
-        signals,
-        timers: ids,
+    Ok(ids)
+}
+
+/// Refuses more pending signals than an image may have.
+pub(super) fn check_number(cx: &mut Collect<'_>, pending: usize) -> Result {
+    if pending > uapi::CR_PENDING_MAX as usize {
+        return Err(cx.refuse(format_args!("having {pending} pending signals")));
+    }
+    Ok(())
+}
+
+/// Writes pending signals. `timers` are the ids of all timers, ascending.
+pub(super) fn save_pending<T: Transport>(
+    pending: &[Pending],
+    timers: &[i32],
+    to: &mut ImageWriter<'_, T>,
+) -> Result<(), Failure> {
+    for pending in pending {
+        let timer = match pending.timer {
+            None => 0,
+            // Counted from 1; at most CR_TIMERS_MAX.
+            Some(id) => timers.binary_search(&id).map_err(|_| EINVAL)? as u32 + 1,
+        };
+        to.record(&image::SigInfo::new(timer, pending.info))?;
+    }
+    Ok(())
+}
+
+/// Makes what an image says of a pending signal. `timers` are the ids of all timers.
+pub(super) fn pending(record: &image::SigInfo, timers: &[i32]) -> Result<Pending> {
+    Ok(Pending {
+        timer: match record.timer.checked_sub(1) {
+            None => None,
+            Some(place) => Some(*timers.get(place as usize).ok_or(EINVAL)?),
+        },
+        info: record.info,
     })
 }
 
+/// Gets pending signals ready, some of which `cx.timers` have sent.
+pub(super) fn prepare_queue(
+    cx: &mut Prepare<'_>,
+    pending: &[Pending],
+    shared: bool,
+) -> Result<Queue> {
+    let mut queue = Queue::new(shared);
+    let timers = core::mem::take(&mut cx.timers);
+    let filled = fill_queue(cx, &mut queue, pending, &timers);
+
+    cx.timers = timers;
+    filled.map(|()| queue)
+}
+
+fn fill_queue(
+    cx: &mut Prepare<'_>,
+    queue: &mut Queue,
+    pending: &[Pending],
+    timers: &Timers,
+) -> Result {
+    for (i, signal) in pending.iter().enumerate() {
+        queue.push(signal, timers).map_err(|e| {
+            if e == EAGAIN {
+                cx.fail(
+                    e,
+                    format_args!(
+                        "signals: {} of {} pending signals fit below RLIMIT_SIGPENDING",
+                        i,
+                        pending.len()
+                    ),
+                )
+            } else if e == EINVAL {
+                cx.fail(
+                    e,
+                    format_args!(
+                        "signals: pending signal {i}: not one that can be queued, or not its timer's"
+                    ),
+                )
+            } else {
+                e
+            }
+        })?;
+    }
+    Ok(())
+}
+
 impl Resource for SignalState {
+    const SCOPE: Scope = Scope::Thread;
+
     type Found = Found;
     type Image = Image;
     type Prepared = Option<Prepared>;
 
     fn collect(cx: &mut Collect<'_>) -> Result<Self::Found> {
-        // There are none in a check that found timers that cannot be saved.
-        let found = match cx.signals.take() {
-            Some(found) => found,
-            None => look(cx, &[])?,
-        };
-        let pending = found.signals.pending.len();
+        let mut signals = cx.task.signals().map_err(|e| fail(cx, e))?;
+        let timers = sort_out(&mut signals.pending, &cx.timers)?;
 
-        if pending > uapi::CR_PENDING_MAX as usize {
-            return Err(cx.refuse(format_args!("having {pending} pending signals")));
-        }
-        Ok(found)
+        check_number(cx, signals.pending.len())?;
+        Ok(Found { signals, timers })
     }
 
     fn save<T: Transport>(
@@ -173,51 +224,23 @@ impl Resource for SignalState {
         _cx: &Saving<'_>,
         to: &mut ImageWriter<'_, T>,
     ) -> Result<(), Failure> {
-        let signals = &found.signals;
-
-        to.record(&record(signals))?;
-        for (signal, action) in set_actions(signals) {
-            to.record(&image::SigAction {
-                signal,
-                reserved: 0,
-                handler: action.handler,
-                flags: action.flags,
-                restorer: action.restorer,
-                mask: action.mask,
-            })?;
-        }
-        for pending in &signals.pending {
-            let timer = match pending.timer {
-                None => 0,
-                // Counted from 1; at most CR_TIMERS_MAX.
-                Some(id) => found.timers.binary_search(&id).map_err(|_| EINVAL)? as u32 + 1,
-            };
-            to.record(&image::SigInfo::new(pending.shared, timer, pending.info))?;
-        }
-        Ok(())
+        to.record(&record(&found.signals))?;
+        save_pending(&found.signals.pending, &found.timers, to)
     }
 
     fn take(image: &mut Self::Image, item: &Item<'_>) -> Result {
         match item {
-            Item::Signals(signals) => image.signals = Some(*signals),
-            Item::SigAction(action) => image.actions.push(*action, GFP_KERNEL_ACCOUNT)?,
             Item::Timer(timer) => image.timers.push(timer.id, GFP_KERNEL_ACCOUNT)?,
-            Item::SigInfo(pending) => {
-                let timer = match pending.timer.checked_sub(1) {
-                    None => None,
-                    Some(place) => Some(*image.timers.get(place as usize).ok_or(EINVAL)?),
-                };
-
-                image.pending.push(
-                    Pending {
-                        shared: pending.shared != 0,
-                        timer,
-                        info: pending.info,
-                    },
-                    GFP_KERNEL_ACCOUNT,
-                )?;
+            Item::Signals(signals) => {
+                image.signals = Some(*signals);
+                image.own = true;
             }
-            _ => (),
+            Item::SigInfo(record) if image.own => {
+                image
+                    .pending
+                    .push(pending(record, &image.timers)?, GFP_KERNEL_ACCOUNT)?;
+            }
+            _ => image.own = false,
         }
         Ok(())
     }
@@ -226,80 +249,16 @@ impl Resource for SignalState {
         let Some(signals) = image.signals else {
             return Ok(None);
         };
-        let state = state(&signals);
-
-        if cx.caller.shares_signal_handlers() {
-            return Err(cx.fail(
-                EINVAL,
-                format_args!("the caller shares its signal handlers with another process"),
-            ));
-        }
-        if let Some(stop) = state.stop.filter(|stop| !STOP_SIGNALS.contains(stop)) {
-            return Err(cx.fail(
-                EINVAL,
-                format_args!("signals: signal {stop} does not stop a process"),
-            ));
-        }
-
-        let mut actions = RawActions::new()?;
-        for action in &image.actions {
-            // The frame of such a handler is one that only 32-bit system calls know.
-            if action.flags & u64::from(uapi::CR_SA_IA32) != 0 && !runs_ia32() {
-                return Err(cx.fail(
-                    EINVAL,
-                    format_args!(
-                        "signals: the handler of signal {} is that of a 32-bit program",
-                        action.signal
-                    ),
-                ));
-            }
-            actions.set(
-                action.signal,
-                Action {
-                    handler: action.handler,
-                    flags: action.flags,
-                    restorer: action.restorer,
-                    mask: action.mask,
-                },
-            );
-        }
-
-        let mut queue = Queue::new(core::mem::take(&mut cx.timers));
-        for (i, pending) in image.pending.iter().enumerate() {
-            queue.push(pending).map_err(|e| {
-                if e == EAGAIN {
-                    cx.fail(
-                        e,
-                        format_args!(
-                            "signals: {} of {} pending signals fit below RLIMIT_SIGPENDING",
-                            i,
-                            image.pending.len()
-                        ),
-                    )
-                } else if e == EINVAL {
-                    cx.fail(
-                        e,
-                        format_args!(
-                            "signals: pending signal {i}: not one that can be queued, or not its \
-                             timer's"
-                        ),
-                    )
-                } else {
-                    e
-                }
-            })?;
-        }
 
         Ok(Some(Prepared {
-            state,
-            actions,
-            queue,
+            masks: masks(&signals),
+            queue: prepare_queue(cx, &image.pending, false)?,
         }))
     }
 
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
         if let Some(prepared) = prepared {
-            caller.set_signals(&prepared.state, &prepared.actions, prepared.queue);
+            caller.set_signals(&prepared.masks, prepared.queue);
         }
     }
 }
@@ -312,57 +271,49 @@ mod tests {
     /// A siginfo_t that begins with a number, and has another word at some place.
     fn info(number: u64, place: usize, word: u64) -> [u64; 16] {
         let mut info = [0; 16];
-
         info[0] = number;
         info[place] |= word;
         info
     }
 
     fn push(info: [u64; 16]) -> Result {
-        Queue::default().push(&Pending {
-            shared: true,
-            timer: None,
-            info,
-        })
+        Queue::new(true).push(&Pending { timer: None, info }, &Timers::default())
     }
 
     #[test]
-    fn state_survives_the_record() {
+    fn masks_survive_the_record() {
         for before in [
-            State::default(),
-            State {
+            Masks::default(),
+            Masks {
                 blocked: 0x4002,
                 saved: Some(0),
-                stop: None,
-            },
-            State {
-                blocked: 0,
-                saved: None,
-                stop: Some(20),
             },
         ] {
             let record = image::Signals {
                 blocked: before.blocked,
                 saved_blocked: before.saved.unwrap_or(0),
-                flags: u32::from(before.saved.is_some()) | u32::from(before.stop.is_some()) << 1,
-                stop_signal: before.stop.unwrap_or(0),
+                flags: u32::from(before.saved.is_some()),
                 ..Default::default()
             };
-            assert!(state(&record) == before);
+            assert!(masks(&record) == before);
         }
     }
 
     #[test]
-    fn only_actions_that_are_set_are_saved() -> Result {
-        let mut signals = current!().signals()?;
-        for action in signals.actions.iter_mut() {
-            *action = Action::default();
-        }
-        signals.actions[0].handler = 1;
-        signals.actions[63].flags = 0x1000_0000;
+    fn only_signals_behind_the_record_are_those_of_the_thread() -> Result {
+        let mut image = Image::default();
+        let signal = |number| Item::SigInfo(image::SigInfo::new(0, info(number, 1, 0)));
 
-        assert!(set_actions(&signals).map(|(signal, _)| signal).eq([1, 64]));
-        assert!(record(&signals).nr_actions == 2);
+        for item in [
+            Item::Signals(image::Signals::default()),
+            signal(10),
+            Item::Process(image::Process::default()),
+            signal(12),
+        ] {
+            SignalState::take(&mut image, &item)?;
+        }
+        assert!(image.pending.len() == 1);
+        assert!(image.pending.first().is_some_and(|first| first.info[0] == 10));
         Ok(())
     }
 

@@ -2,10 +2,11 @@
 
 //! What a task is besides all that it has: its name, its life and death, its statistics.
 //!
-//! Only the name is brought back. The statistics of an image are checked and shown by the tools:
-//! a caller that keeps running after restart(2) keeps its own, which resource limits and
-//! accounting count on. Its numbers and its parent are the caller's, as after execve(2), and so are
-//! its control groups and namespaces.
+//! The statistics of an image are checked and shown by the tools: a caller that keeps running after
+//! restart(2) keeps its own, which resource limits and accounting count on. Its numbers and its parent
+//! are the caller's, as after execve(2), and so are its control groups and namespaces. The other tasks
+//! have the numbers that they had, by which they were made; what tells the parent of the end of each
+//! is set here.
 //!
 //! What a task may have, and no image holds, is refused here.
 
@@ -17,6 +18,7 @@ use kernel::{
             Life,
             Usage, //
         },
+        tree::Kin,
         CurrentTask,
         Pid,
         Task, //
@@ -33,13 +35,16 @@ use crate::{
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         Failure,
         ImageWriter,
         Transport, //
     },
+    tree::Member,
+    uapi, //
 };
 
 pub(crate) struct TaskState;
@@ -49,8 +54,19 @@ pub(crate) struct Found {
     comm: Comm,
     life: Life,
     usage: Usage,
-    pid: Pid,
-    job_control: (Pid, Pid),
+    kin: Kin,
+    relations: Relations,
+}
+
+/// By which numbers a task refers to others.
+#[derive(Clone, Copy, Default)]
+struct Relations {
+    ppid: Pid,
+    flags: u32,
+    mm: u32,
+    files: u32,
+    fs: u32,
+    sighand: u32,
 }
 
 /// What an image says.
@@ -59,31 +75,57 @@ pub(crate) struct Image {
     comm: Option<Comm>,
     /// The record before was that of the task. Paths of files are texts, too.
     name_is_next: bool,
+    /// The signal that the parent gets when the task ends, if it leads its group.
+    exit_signal: Option<i32>,
+}
+
+/// What is committed.
+pub(crate) struct Prepared {
+    comm: Option<Comm>,
+    exit_signal: Option<i32>,
 }
 
 impl Found {
-    fn of(task: &Task) -> Self {
+    fn of(task: &Task, relations: Relations) -> Self {
         Self {
             comm: task.comm(),
             life: task.life(),
             usage: task.usage(),
-            pid: task.vpid(),
-            job_control: task.job_control(),
+            kin: task.kin(),
+            relations,
         }
     }
 
     /// The state is not that of standing still for the checkpoint: where the task is at the edge of
     /// user mode, it runs. That job control has stopped it is said with its signals.
     fn task(&self) -> image::Task {
+        let Self {
+            kin, relations, ..
+        } = self;
+
         image::Task {
             state: 0,
-            exit_state: 0,
-            exit_code: 0,
-            exit_signal: self.life.exit_signal,
+            exit_state: match kin.exit_state {
+                0 => 0,
+                _ => uapi::CR_EXIT_ZOMBIE,
+            },
+            exit_code: kin.exit_code,
+            exit_signal: match kin.pid == kin.tgid {
+                true => self.life.exit_signal,
+                false => -1,
+            },
             task_comm_len: self.comm.as_bytes().len() as i32,
-            pid: self.pid,
-            pgid: self.job_control.0,
-            sid: self.job_control.1,
+            pid: kin.pid,
+            pgid: kin.pgid,
+            sid: kin.sid,
+            tgid: kin.tgid,
+            ppid: relations.ppid,
+            flags: relations.flags,
+            mm: relations.mm,
+            files: relations.files,
+            fs: relations.fs,
+            sighand: relations.sighand,
+            reserved: 0,
         }
     }
 
@@ -108,34 +150,72 @@ impl Found {
     }
 }
 
+/// Returns the place of a task with a number.
+fn place_of(number: u32) -> Option<usize> {
+    usize::try_from(number).ok()?.checked_sub(1)
+}
+
+/// Refuses a process group or session that nobody of the tree leads, unless it is that of the first
+/// task, for which the restarter has one.
+fn check_jobs(cx: &mut Collect<'_>, member: &Member) -> Result {
+    let tree = cx.tree;
+    let Some(root) = tree.members().first() else {
+        return Err(EINVAL);
+    };
+    if !member.is_leader() {
+        return Ok(());
+    }
+    let (own, first) = (&member.kin, &root.kin);
+
+    for (what, id, root) in [
+        ("process group", own.pgid, first.pgid),
+        ("session", own.sid, first.sid),
+    ] {
+        if id != root && tree.process(id).is_none() {
+            cx.refuse_further(format_args!("{what} {id}, of which the leader is not in the tree,"))?;
+        }
+    }
+    Ok(())
+}
+
 impl Resource for TaskState {
+    const SCOPE: Scope = Scope::Task;
+
     type Found = Found;
     type Image = Image;
-    type Prepared = Option<Comm>;
+    type Prepared = Prepared;
 
     fn collect(cx: &mut Collect<'_>) -> Result<Self::Found> {
         let task = cx.task;
 
-        if task.is_kernel() {
-            return Err(cx.refuse(format_args!("a kernel thread")));
+        let member = cx.member()?;
+        let parent = place_of(member.parent)
+            .and_then(|place| cx.tree.members().get(place))
+            .map_or(0, |parent| parent.kin.pid);
+
+        if member.is_alive() {
+            if task.is_kernel() {
+                return Err(cx.refuse(format_args!("a kernel thread")));
+            }
+            for what in task.obstacles().iter() {
+                cx.refuse_further(format_args!("{what}"))?;
+            }
         }
-        if task.life().exit_state != 0 {
-            return Err(cx.refuse(format_args!("a zombie")));
-        }
-        if task.is_exiting() {
-            return Err(cx.fail(ESRCH, format_args!("the task is about to exit")));
-        }
-        let threads = task.thread_count();
-        if threads != 1 {
-            cx.refuse_further(format_args!("a process of {threads} threads"))?;
-        }
-        if let Some(child) = task.first_child() {
-            cx.refuse_further(format_args!("child {} ({})", child.vpid(), child.comm()))?;
-        }
-        for what in task.obstacles().iter() {
-            cx.refuse_further(format_args!("{what}"))?;
-        }
-        Ok(Found::of(task))
+        check_jobs(cx, member)?;
+        Ok(Found::of(
+            task,
+            Relations {
+                ppid: parent,
+                flags: match member.is_outlived() {
+                    true => uapi::CR_TASK_OUTLIVED,
+                    false => 0,
+                },
+                mm: member.mm,
+                files: member.files,
+                fs: member.fs,
+                sighand: member.sighand,
+            },
+        ))
     }
 
     fn save<T: Transport>(
@@ -153,16 +233,26 @@ impl Resource for TaskState {
             image.comm = Some(Comm::new(name));
         }
         image.name_is_next = matches!(item, Item::Task(_));
+        if let Item::Task(task) = item {
+            image.exit_signal = task.is_leader().then_some(task.exit_signal);
+        }
         Ok(())
     }
 
-    fn prepare(image: Self::Image, _cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
-        Ok(image.comm)
+    fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
+        Ok(Prepared {
+            comm: image.comm,
+            // What the parent of the caller gets is what it asked for.
+            exit_signal: image.exit_signal.filter(|_| !cx.is_root()),
+        })
     }
 
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
-        if let Some(comm) = prepared {
+        if let Some(comm) = prepared.comm {
             caller.set_comm(&comm);
+        }
+        if let Some(signal) = prepared.exit_signal {
+            caller.set_exit_signal(signal);
         }
     }
 }
@@ -175,7 +265,7 @@ mod tests {
     #[test]
     fn found_task_is_the_caller() {
         let caller = current!();
-        let found = Found::of(caller);
+        let found = Found::of(caller, Relations::default());
 
         assert!(found.task().pid == caller.vpid());
         assert!(found.task().task_comm_len == 16);

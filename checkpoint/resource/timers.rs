@@ -6,7 +6,7 @@
 //! time stays so. Processor time begins anew, so that its timers always go on with what was left.
 //!
 //! What timers have sent is pending, and is saved and restored with the other
-//! [`signals`](super::signals), in its place among them. To have both as of one moment, signals are
+//! [`signals`](super::process), in its place among them. To have both as of one moment, signals are
 //! looked at here: what a timer sends that was armed before is not in the image, and that timer
 //! expires after the restart.
 
@@ -28,11 +28,12 @@ use crate::{
         Item, //
     },
     resource::{
-        signals,
+        process,
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         Failure,
@@ -132,6 +133,8 @@ fn setting(from: &image::Timer) -> Setting {
 }
 
 impl Resource for TimerState {
+    const SCOPE: Scope = Scope::Process;
+
     type Found = Found;
     type Image = Image;
     /// They are committed with the signals.
@@ -146,13 +149,15 @@ impl Resource for TimerState {
             return Err(cx.refuse(format_args!("having {} timers", timers.len())));
         }
 
-        let signals = signals::look(cx, &timers)?;
+        cx.timers.clear();
+        cx.timers.extend_from_slice(&timers, GFP_KERNEL_ACCOUNT)?;
+        let signals = process::look(cx)?;
         let process = record(
             &cx.task.clocks(),
             signals.itimers(),
             timers.len() as u32, // At most CR_TIMERS_MAX.
         );
-        cx.signals = Some(signals);
+        cx.process = Some(signals);
         Ok(Found { process, timers })
     }
 
@@ -241,12 +246,11 @@ mod tests {
         }
     }
 
-    fn pending(timer: i32, signal: u64, shared: bool) -> Pending {
+    fn pending(timer: i32, signal: u64) -> Pending {
         let mut info = [0; 16];
 
         info[0] = signal;
         Pending {
-            shared,
             timer: Some(timer),
             info,
         }
@@ -316,14 +320,15 @@ mod tests {
             ..sent(2)
         })?;
         timers.push(sent(3))?;
-        let mut queue = Queue::new(timers);
+        let mut queue = Queue::new(true);
+        let mut push = |id, signal| queue.push(&pending(id, signal), &timers);
 
-        assert!(queue.push(&pending(0, 10, true)) == Err(EINVAL));
+        assert!(push(0, 10) == Err(EINVAL));
         // Armed: it has sent none.
-        assert!(queue.push(&pending(2, 10, true)) == Err(EINVAL));
-        queue.push(&pending(1, 10, true))?;
-        assert!(queue.push(&pending(1, 10, true)) == Err(EINVAL));
-        assert!(queue.push(&pending(3, 12, true)) == Err(EINVAL));
+        assert!(push(2, 10) == Err(EINVAL));
+        push(1, 10)?;
+        assert!(push(1, 10) == Err(EINVAL));
+        assert!(push(3, 12) == Err(EINVAL));
         Ok(())
     }
 }

@@ -5,8 +5,10 @@
 #ifndef _LINUX_CHECKPOINT_H
 #define _LINUX_CHECKPOINT_H
 
+#include <linux/completion.h>
 #include <linux/mm_types.h>
 #include <linux/nodemask_types.h>
+#include <linux/refcount.h>
 #include <linux/types.h>
 
 #include <uapi/linux/checkpoint_hdr.h>
@@ -114,7 +116,8 @@ struct checkpoint_swap {
 void checkpoint_vdso(struct checkpoint_vdso *vdso, bool ia32);
 bool checkpoint_mm_is_ia32(struct mm_struct *mm);
 
-const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm);
+const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm,
+				  unsigned int known);
 void checkpoint_mm_describe(struct task_struct *task, struct mm_struct *mm,
 			    struct cr_hdr_mm *hdr, struct cr_hdr_mm_context *context,
 			    unsigned long auxv[AT_VECTOR_SIZE]);
@@ -190,12 +193,9 @@ struct checkpoint_obstacles {
 };
 
 /* In kernel/checkpoint.c. */
-bool checkpoint_shares_sighand(struct task_struct *task);
+unsigned int checkpoint_sighand_users(struct task_struct *task);
 bool checkpoint_uses_io_uring(struct task_struct *task);
 void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obstacles *to);
-struct task_struct *checkpoint_first_child(struct task_struct *task);
-int checkpoint_nr_threads(struct task_struct *task);
-void checkpoint_job_control(struct task_struct *task, pid_t *pgrp, pid_t *session);
 void checkpoint_task_reset(void);
 const char *checkpoint_thread_get(struct task_struct *task,
 				  struct cr_hdr_thread *to);
@@ -203,15 +203,18 @@ const char *checkpoint_thread_unfit(const struct cr_hdr_thread *from);
 void checkpoint_thread_set(const struct cr_hdr_thread *from);
 void checkpoint_reissue_interrupted(void);
 void checkpoint_finish_syscall(void);
-int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
-			   u32 *stop, u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
+int checkpoint_process_get(struct task_struct *leader, u32 *stop,
+			   u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
 			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max,
 			   struct cr_hdr_timers *itimers);
+int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
+			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max);
 struct sigqueue *checkpoint_sigqueue_alloc(const u64 *info);
 void checkpoint_sigqueue_free(struct sigqueue *q);
-void checkpoint_signals_set(const u64 *masks, u32 flags, u32 stop,
-			    const u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
-			    struct sigqueue **queue, const bool *shared, int nr);
+void checkpoint_process_set(u32 stop, const u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
+			    struct sigqueue **queue, int nr);
+void checkpoint_signals_set(const u64 *masks, u32 flags, struct sigqueue **queue,
+			    int nr);
 
 /* In ipc/sem.c. */
 bool sem_undo_pending(struct task_struct *task);
@@ -235,6 +238,134 @@ long futex_wait_restart(struct restart_block *restart);
 long do_restart_epoll(struct restart_block *restart);
 unsigned int futex_restart_op(const struct restart_block *restart);
 void futex_restart_set_op(struct restart_block *restart, unsigned int op);
+/*
+ * Processes and threads as a tree: kernel/checkpoint_tree.c, for
+ * rust/kernel/task/{tree,park,crew}.rs.
+ */
+
+/**
+ * struct checkpoint_kin - how a task is related to others
+ * @leader: the leader of its thread group; this and the next five are addresses,
+ *	by which two of them can be told apart, or 0
+ * @parent: the task that is its parent
+ * @mm: its address space
+ * @files: its descriptor table
+ * @fs: where its paths begin
+ * @sighand: what its signals do
+ * @pid: its number in its own pid namespace
+ * @tgid: likewise of its process
+ * @pgid: likewise of its process group, 0 if that has none
+ * @sid: likewise of its session
+ * @exit_state: EXIT_*, 0 if it lives
+ * @exit_code: of one that has ended, as wait4(2) reports it
+ */
+struct checkpoint_kin {
+	unsigned long leader;
+	unsigned long parent;
+	unsigned long mm;
+	unsigned long files;
+	unsigned long fs;
+	unsigned long sighand;
+	pid_t pid;
+	pid_t tgid;
+	pid_t pgid;
+	pid_t sid;
+	u32 exit_state;
+	s32 exit_code;
+};
+
+int checkpoint_tree_find(struct task_struct *root, struct task_struct **to,
+			 unsigned int max);
+void checkpoint_kin_get(struct task_struct *task, struct checkpoint_kin *to);
+bool checkpoint_has_ended(struct task_struct *task);
+bool checkpoint_pid_taken(pid_t pid);
+
+/**
+ * struct checkpoint_claim - a task that is being saved
+ * @node: in the table of all of them
+ * @task: the task
+ */
+struct checkpoint_claim {
+	struct hlist_node node;
+	struct task_struct *task;
+};
+
+bool checkpoint_claim(struct checkpoint_claim *claim, struct task_struct *task);
+void checkpoint_unclaim(struct checkpoint_claim *claim);
+
+/* What a worker does next. */
+enum {
+	CHECKPOINT_WORKER_RUN,
+	CHECKPOINT_WORKER_EXIT,
+	CHECKPOINT_WORKER_RELEASE,
+};
+
+/**
+ * struct checkpoint_gate - where tasks wait for each other
+ * @open: when all have come
+ * @left: how many have not
+ * @refs: who has a pointer to it
+ */
+struct checkpoint_gate {
+	struct completion open;
+	atomic_t left;
+	refcount_t refs;
+};
+
+/**
+ * struct checkpoint_worker - a task that restart(2) has made
+ * @task: it
+ * @ready: it may go on
+ * @done: it has done what it was to do
+ * @run: what it is to do
+ * @arg: for @run
+ * @gate: where it waits at the end
+ * @work: what it does behind the end
+ * @result: what its system call returns
+ * @next: CHECKPOINT_WORKER_*, behind @run
+ * @code: how it exits
+ * @refs: who has a pointer to it: itself, and who drives it
+ */
+struct checkpoint_worker {
+	struct task_struct *task;
+	struct completion ready;
+	struct completion done;
+	void (*run)(void *arg);
+	void *arg;
+	struct checkpoint_gate *gate;
+	struct callback_head work;
+	unsigned long result;
+	int next;
+	int code;
+	refcount_t refs;
+};
+
+struct checkpoint_worker *checkpoint_worker_create(u64 flags, pid_t pid,
+						   void (*run)(void *arg), void *arg);
+void checkpoint_worker_run(struct checkpoint_worker *worker,
+			   void (*run)(void *arg), void *arg);
+void checkpoint_worker_exit(struct checkpoint_worker *worker,
+			    void (*run)(void *arg), void *arg, int code,
+			    int exit_signal);
+void checkpoint_worker_abort(struct checkpoint_worker *worker,
+			     void (*run)(void *arg), void *arg);
+void checkpoint_worker_release(struct checkpoint_worker *worker,
+			       void (*run)(void *arg), void *arg,
+			       struct checkpoint_gate *gate);
+struct checkpoint_gate *checkpoint_gate_create(unsigned int nr);
+void checkpoint_gate_pass(struct checkpoint_gate *gate);
+void checkpoint_gate_drop(struct checkpoint_gate *gate);
+void checkpoint_exit_signal_set(int signal);
+void checkpoint_share_namespaces(struct task_struct *task);
+void checkpoint_join_jobs(struct task_struct *task, struct task_struct *group,
+			  bool group_leads, struct task_struct *session,
+			  bool session_leads);
+
+/* In arch/<arch>/kernel/checkpoint.c. */
+void checkpoint_set_syscall_result(unsigned long result);
+bool checkpoint_lam_locked(void);
+void checkpoint_lam_unlock(void);
+
 /*
  * Open files: fs/checkpoint.c, for rust/kernel/fs/. What is not said here is
  * said there.
@@ -299,7 +430,8 @@ int checkpoint_set_flags(struct file *file, unsigned int flags);
 
 struct file *checkpoint_next_file(struct task_struct *task, unsigned int *fd,
 				  bool *cloexec);
-bool checkpoint_files_shared(struct task_struct *task);
+unsigned int checkpoint_files_users(struct task_struct *task);
+void checkpoint_files_get(struct files_struct *files);
 unsigned long checkpoint_max_fds(void);
 struct files_struct *checkpoint_files_alloc(void);
 struct files_struct *checkpoint_files_switch(struct files_struct *files);
@@ -310,7 +442,9 @@ int checkpoint_relock(struct file *file, const struct cr_hdr_lock *lock);
 int checkpoint_relock_fd(struct files_struct *files, unsigned int fd,
 			 const struct cr_hdr_lock *lock);
 
-bool checkpoint_fs_look(struct task_struct *task, unsigned int *umask);
+unsigned int checkpoint_fs_look(struct task_struct *task, unsigned int *umask);
+void checkpoint_fs_get(struct fs_struct *fs);
+void checkpoint_fs_put(struct fs_struct *fs);
 struct file *checkpoint_fs_dir(struct task_struct *task, bool root);
 struct fs_struct *checkpoint_fs_alloc(struct file *cwd, struct file *root,
 				      unsigned int umask);
@@ -388,11 +522,10 @@ struct k_itimer;
 struct nsproxy;
 
 /*
- * First word of a pending signal: whether any thread may take it, whether a timer
- * has sent it, and from bit 32 on the id of that.
+ * First word of a pending signal: whether a timer has sent it, and from bit 32 on
+ * the id of that.
  */
-#define CHECKPOINT_PENDING_SHARED	0x1
-#define CHECKPOINT_PENDING_TIMER	0x2
+#define CHECKPOINT_PENDING_TIMER	0x1
 #define CHECKPOINT_PENDING_ID_SHIFT	32
 
 s64 checkpoint_clock_seen(struct task_struct *task, clockid_t clock, ktime_t time);

@@ -737,3 +737,23 @@ void checkpoint_cpu_attrs_set(u32 flags)
 	set_tsc_mode(flags & CR_ATTR_NO_TSC ? PR_TSC_SIGSEGV : PR_TSC_ENABLE);
 	set_cpuid_mode(!(flags & CR_ATTR_NO_CPUID));
 }
+
+/* What the system call returns that the current task is in the middle of. */
+void checkpoint_set_syscall_result(unsigned long result)
+{
+	current_pt_regs()->ax = result;
+}
+
+/*
+ * A task that shares an address space cannot change how long addresses are any
+ * more: see copy_thread(). What shares it for the time of a restart does not count.
+ */
+bool checkpoint_lam_locked(void)
+{
+	return test_bit(MM_CONTEXT_LOCK_LAM, &current->mm->context.flags);
+}
+
+void checkpoint_lam_unlock(void)
+{
+	clear_bit(MM_CONTEXT_LOCK_LAM, &current->mm->context.flags);
+}

@@ -188,7 +188,7 @@ fn state_of(item: &EpollItem, as_it_was: bool) -> State {
 
 /// Makes the instances wait for what they waited for. If one fails, all go with the objects.
 pub(super) fn complete(cx: &mut Prepare<'_>, image: &Image) -> Result {
-    let open_ended = open_ended(&image.items, &cx.objects)?;
+    let open_ended = open_ended(&image.items, cx.objects)?;
     let mut instances: KVVec<(ARef<File>, KVVec<epoll::Item>)> = KVVec::new();
     let mut last = 0;
 

@@ -4,7 +4,10 @@
 
 use kernel::{
     fs::{
-        state::lock,
+        state::lock::{
+            self,
+            Lock, //
+        },
         File, //
     },
     prelude::*,
@@ -18,31 +21,42 @@ use crate::{
 
 use super::Use;
 
-/// Notes the locks that were taken by a file, which is going to be `record`.
-pub(super) fn collect(cx: &mut Collect<'_>, file: &File, record: &image::File, of: Use) -> Result {
-    // At most CR_LOCKS_MAX are noted.
-    let room = uapi::CR_LOCKS_MAX.saturating_sub(cx.objects.locks.len() as u32);
-    let locks = match lock::find(file, cx.task, room) {
-        Ok(locks) => locks,
-        Err(e) if e == E2BIG => return Err(cx.refuse(fmt!("{of}: so many locks"))),
-        Err(e) => return Err(e),
-    };
+/// Finds the locks that were taken by a file, those of the process among them.
+pub(crate) fn locks(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<KVVec<Lock>> {
+    match lock::find(file, cx.task, uapi::CR_LOCKS_MAX) {
+        Err(e) if e == E2BIG => Err(cx.refuse(fmt!("{of}: so many locks"))),
+        locks => locks,
+    }
+}
 
-    if !locks.is_empty() && !record.can_be_locked() {
+/// Makes a record of a lock.
+pub(crate) fn lock_record(objref: u32, lock: &Lock) -> image::Lock {
+    image::Lock {
+        objref,
+        kind: lock.kind,
+        lock_type: lock.lock_type,
+        reserved: 0,
+        start: lock.start,
+        end: lock.end,
+    }
+}
+
+/// Notes the locks that a file has, which is going to be `record`. Those of processes are noted with
+/// their descriptors.
+pub(super) fn collect(cx: &mut Collect<'_>, file: &File, record: &image::File, of: Use) -> Result {
+    let locks = locks(cx, file, of)?;
+    let mut own = locks
+        .iter()
+        .filter(|lock| lock.kind != uapi::CR_LOCK_POSIX)
+        .peekable();
+
+    if own.peek().is_some() && !record.can_be_locked() {
         return Err(cx.refuse(fmt!("{of}: a lock on a file that the restarter provides")));
     }
-    for lock in &locks {
-        cx.objects.locks.push(
-            image::Lock {
-                objref: record.objref,
-                kind: lock.kind,
-                lock_type: lock.lock_type,
-                reserved: 0,
-                start: lock.start,
-                end: lock.end,
-            },
-            GFP_KERNEL_ACCOUNT,
-        )?;
+    for lock in own {
+        cx.objects
+            .locks
+            .push(lock_record(record.objref, lock), GFP_KERNEL_ACCOUNT)?;
     }
     Ok(())
 }

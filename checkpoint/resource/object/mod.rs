@@ -52,7 +52,8 @@ use crate::{
         Collect,
         Prepare,
         Resource,
-        Saving, //
+        Saving,
+        Scope, //
     },
     stream::{
         BulkReader,
@@ -77,6 +78,11 @@ mod shm;
 mod signalfd;
 mod timerfd;
 mod tty;
+
+pub(crate) use lock::{
+    lock_record,
+    locks, //
+};
 
 use pipe::{
     Ends,
@@ -177,10 +183,11 @@ impl Objects {
         }
     }
 
-    /// Looks at a whole descriptor table, before its files are collected: whether the other end of
-    /// a pipe is outside of the task shows only there.
-    pub(crate) fn survey(&mut self, table: &[Descriptor]) -> Result {
-        for descriptor in table {
+    /// Looks at a whole descriptor table, before any files are collected: whether the other end of a
+    /// pipe is outside of the tree shows only there. `first` tells whether it is that of the first
+    /// task, whose standard streams are those of all.
+    pub(crate) fn survey(&mut self, table: &[Descriptor], first: bool) -> Result {
+        for descriptor in table.iter().filter(|_| first) {
             if let Some(standard) = self.standard.get_mut(descriptor.fd as usize) {
                 *standard = descriptor.file.as_ptr() as usize;
             }
@@ -211,6 +218,15 @@ impl Objects {
     /// The locks on all files, as an image has them.
     pub(crate) fn locks(&self) -> &[image::Lock] {
         &self.locks
+    }
+
+    /// Tells whether there may be locks on the file with number `objref`.
+    pub(crate) fn can_be_locked(&self, objref: u32) -> bool {
+        place(objref)
+            .and_then(|place| self.found.get(place))
+            .is_some_and(|object| {
+                matches!(object, Object::File { record, .. } if record.can_be_locked())
+            })
     }
 
     /// All owners of files, as an image has them.
@@ -547,8 +563,10 @@ enum Said {
 #[derive(Default)]
 pub(crate) struct Image {
     objects: KVVec<Said>,
-    /// The descriptors, for which a file may be handed in.
+    /// The descriptors of the first task, for which a file may be handed in.
     fds: KVVec<image::Fd>,
+    /// How many tasks there are.
+    tasks: u32,
     /// Whether the next text is the path or the name of the last object.
     named: bool,
 }
@@ -769,6 +787,8 @@ fn make_file(
 pub(crate) struct ObjectState;
 
 impl Resource for ObjectState {
+    const SCOPE: Scope = Scope::Task;
+
     /// What is found is in [`Objects`], where the other resources add to it.
     type Found = ();
     type Image = Image;
@@ -885,6 +905,8 @@ impl Resource for ObjectState {
                     *name = copy(text)?;
                 }
             }
+            Item::Task(_) => image.tasks = image.tasks.saturating_add(1),
+            Item::Fd(_) if image.tasks > 1 => (),
             Item::Fd(fd) => image.fds.push(*fd, GFP_KERNEL_ACCOUNT)?,
             // What follows the last object is not its own, which the kind of it tells.
             _ => {
@@ -971,7 +993,7 @@ impl Resource for ObjectState {
             objects.push(ready, GFP_KERNEL_ACCOUNT)?;
             files.push((kind, file), GFP_KERNEL_ACCOUNT)?;
         }
-        cx.objects = Opened { files };
+        *cx.objects = Opened { files };
         Ok(Prepared {
             objects,
             handed_in: cx.flags & uapi::RESTART_INHERIT != 0,

@@ -58,33 +58,39 @@ pub(super) struct PipeUse {
     pub(super) writers: u32,
 }
 
-/// What the descriptor table has of each pipe.
-pub(super) struct Pipes(RBTree<usize, PipeUse>);
+/// What the descriptor tables have of each pipe.
+pub(super) struct Pipes {
+    uses: RBTree<usize, PipeUse>,
+    /// The open files that have been counted.
+    counted: RBTree<usize, ()>,
+}
 
 impl Pipes {
     /// No pipes.
     pub(super) fn new() -> Self {
-        Self(RBTree::new())
+        Self {
+            uses: RBTree::new(),
+            counted: RBTree::new(),
+        }
     }
 
     /// Looks at a whole descriptor table.
     pub(super) fn survey(&mut self, table: &[Descriptor]) -> Result {
-        let mut counted = RBTree::<usize, ()>::new();
-
         for descriptor in table {
             let file = &descriptor.file;
             let address = file.as_ptr() as usize;
             let id = pipe::id(file);
 
-            if id == 0 || counted.get(&address).is_some() {
+            if id == 0 || self.counted.get(&address).is_some() {
                 continue;
             }
-            counted.try_create_and_insert(address, (), GFP_KERNEL_ACCOUNT)?;
-            if self.0.get(&id).is_none() {
-                self.0
+            self.counted
+                .try_create_and_insert(address, (), GFP_KERNEL_ACCOUNT)?;
+            if self.uses.get(&id).is_none() {
+                self.uses
                     .try_create_and_insert(id, PipeUse::default(), GFP_KERNEL_ACCOUNT)?;
             }
-            if let Some(pipe) = self.0.get_mut(&id) {
+            if let Some(pipe) = self.uses.get_mut(&id) {
                 pipe.files = pipe.files.saturating_add(1);
                 pipe.readers += u32::from(state::may_access(file, flags::O_RDONLY));
                 pipe.writers += u32::from(state::may_access(file, flags::O_WRONLY));
@@ -95,7 +101,7 @@ impl Pipes {
 
     /// Tells who has the pipe that `seen` is an end of.
     pub(super) fn of(&self, seen: &Seen) -> PipeUse {
-        self.0.get(&seen.object()).copied().unwrap_or_default()
+        self.uses.get(&seen.object()).copied().unwrap_or_default()
     }
 }
 

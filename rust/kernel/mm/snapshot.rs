@@ -131,11 +131,13 @@ impl AddressSpace {
         })
     }
 
-    /// Returns what keeps the address space of `task` from being saved, if anything does. The
-    /// mappings are not looked at.
-    pub fn refused(&self, task: &Task) -> Option<&'static str> {
+    /// Returns what keeps the address space of `task` from being saved, if anything does; `known` tasks
+    /// may have it. The mappings are not looked at.
+    pub fn refused(&self, task: &Task, known: usize) -> Option<&'static str> {
+        let known = c_uint::try_from(known).unwrap_or(c_uint::MAX - 1);
         // SAFETY: Both pointers are valid.
-        let what = unsafe { bindings::checkpoint_mm_refused(task.as_ptr(), self.mm.as_raw()) };
+        let what =
+            unsafe { bindings::checkpoint_mm_refused(task.as_ptr(), self.mm.as_raw(), known) };
 
         // SAFETY: The function returns a string literal, or null.
         unsafe { literal(what) }

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Making another task stand still at the edge of user mode.
+//! Making tasks stand still at the edge of user mode.
 //!
-//! A [`Park`] asks a task by task work to stop where it would return to user mode. There its
-//! registers are final, nothing of the kernel is in the middle of anything on its behalf, and an
+//! A [`Park`] asks tasks by task work to stop where they would return to user mode. There their
+//! registers are final, nothing of the kernel is in the middle of anything on their behalf, and an
 //! interrupted system call has left its `-ERESTART*` in the registers, to be re-issued afterwards. No
-//! signal is involved, so the task does not notice.
+//! signal is involved, so the tasks do not notice.
 //!
 //! A task that job control has stopped stays where it is, with its work pending: should somebody
 //! continue or kill it meanwhile, it runs the work before anything else.
 //!
-//! Parking has two halves. Up to [`Park::let_die`] not even `SIGKILL` moves the task, so that all of
-//! its state can be looked at; that half does no I/O. After it the task may be killed, and what was
-//! looked at must be held by references. Dropping the [`Park`] lets the task go on.
+//! Parking has three parts. As long as not all have come, a task that stands still may be killed, as
+//! execve(2) of another thread does. From [`Park::hold`] to [`Park::let_die`] not even `SIGKILL` moves
+//! a task, so that all of its state can be looked at; that part does no I/O. After it tasks may be
+//! killed, and what was looked at must be held by references. Dropping the [`Park`] lets all go on.
 //!
 //! # Locking
 //!
-//! None is held while a task is parked. The callback takes none.
+//! None is held while a task is parked. The callback takes the lock of the [`Gate`], which is a leaf.
 //!
 //! C headers: [`include/linux/task_work.h`](srctree/include/linux/task_work.h),
 //! [`include/linux/completion.h`](srctree/include/linux/completion.h)
@@ -25,10 +26,12 @@ use super::Task;
 use crate::{
     bindings,
     error::to_result,
+    new_spinlock,
     prelude::*,
     sync::{
         aref::ARef,
-        Arc, //
+        Arc,
+        SpinLock, //
     },
     time::{
         msecs_to_jiffies,
@@ -41,6 +44,7 @@ use core::{
     mem::offset_of,
     sync::atomic::{
         AtomicBool,
+        AtomicUsize,
         Ordering, //
     },
 };
@@ -48,27 +52,72 @@ use core::{
 /// How long one look at the state of a task is apart from the next.
 const POLL_MS: Msecs = 2;
 
-/// What the two tasks share.
+/// How many looks at a task that is on its way are no longer apart than it takes.
+const LOOKS: u32 = 100;
+
+/// What all tasks of a [`Park`] have in common.
+#[pin_data]
+struct Gate {
+    /// How many tasks have been asked and have not come.
+    missing: AtomicUsize,
+    /// A task has come that was the last of those missing.
+    #[pin]
+    arrived: Opaque<bindings::completion>,
+    /// Tasks may be killed.
+    #[pin]
+    seen: Opaque<bindings::completion>,
+    /// Tasks may go on.
+    #[pin]
+    release: Opaque<bindings::completion>,
+    /// Tasks may not even be killed. A task that is killed before looks at this, and says that it
+    /// goes, under the lock.
+    #[pin]
+    held: SpinLock<bool>,
+}
+
+// SAFETY: The completions are made to be used from several tasks.
+unsafe impl Send for Gate {}
+// SAFETY: Likewise.
+unsafe impl Sync for Gate {}
+
+impl Gate {
+    fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            missing: AtomicUsize::new(0),
+            arrived <- completion(),
+            seen <- completion(),
+            release <- completion(),
+            held <- new_spinlock!(false),
+        })
+    }
+
+    /// Notes that a task has come.
+    fn arrive(&self) {
+        if self.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // SAFETY: The completion was initialized in `new()`.
+            unsafe { bindings::complete(self.arrived.get()) };
+        }
+    }
+}
+
+/// What a task and who parks it share.
 #[pin_data]
 struct Request {
     /// On the list of the task, until the task runs it or [`Park`] takes it back. One reference of
     /// the [`Arc`] belongs to it.
     #[pin]
     work: Opaque<bindings::callback_head>,
+    /// That nobody else parks the task.
+    #[pin]
+    claim: Opaque<bindings::checkpoint_claim>,
+    gate: Arc<Gate>,
     /// The task has come to the edge of user mode.
-    #[pin]
-    arrived: Opaque<bindings::completion>,
-    /// The task may be killed.
-    #[pin]
-    seen: Opaque<bindings::completion>,
-    /// The task may go on.
-    #[pin]
-    release: Opaque<bindings::completion>,
+    arrived: AtomicBool,
     /// The task was killed, or was about to exit when it ran the work.
     gone: AtomicBool,
 }
 
-// SAFETY: The completions and the work are made to be used from several tasks.
+// SAFETY: The work and the claim are made to be used from several tasks.
 unsafe impl Send for Request {}
 // SAFETY: Likewise.
 unsafe impl Sync for Request {}
@@ -81,7 +130,7 @@ fn completion() -> impl PinInit<Opaque<bindings::completion>> {
 }
 
 impl Request {
-    fn new() -> impl PinInit<Self> {
+    fn new(gate: Arc<Gate>) -> impl PinInit<Self> {
         pin_init!(Self {
             work <- Opaque::ffi_init(|slot: *mut bindings::callback_head| {
                 // SAFETY: `slot` is valid memory for a `struct callback_head`.
@@ -92,9 +141,13 @@ impl Request {
                     })
                 }
             }),
-            arrived <- completion(),
-            seen <- completion(),
-            release <- completion(),
+            claim <- Opaque::ffi_init(|slot: *mut bindings::checkpoint_claim| {
+                // SAFETY: `slot` is valid memory for a `struct checkpoint_claim`, for which zeros
+                // will do.
+                unsafe { slot.write_bytes(0, 1) }
+            }),
+            gate,
+            arrived: AtomicBool::new(false),
             gone: AtomicBool::new(false),
         })
     }
@@ -103,39 +156,48 @@ impl Request {
     ///
     /// # Safety
     ///
-    /// `work` must be that of a `Request` that [`Park::new`] put on the list of the current task.
+    /// `work` must be that of a `Request` that [`Park::add`] put on the list of the current task.
     unsafe extern "C" fn run(work: *mut bindings::callback_head) {
         // SAFETY: By the safety requirements this is the field of a `Request` in an `Arc`, of which
         // one reference belongs to the work, and the work is run once. `Opaque` is transparent.
         let request =
             unsafe { Arc::from_raw(work.byte_sub(offset_of!(Request, work)).cast::<Request>()) };
+        let gate = &request.gate;
 
         // SAFETY: The current task is valid, and changes its own flags only.
-        if unsafe { (*bindings::get_current()).flags } & bindings::PF_EXITING != 0 {
+        let exits = unsafe { (*bindings::get_current()).flags } & bindings::PF_EXITING != 0;
+        if exits {
             request.gone.store(true, Ordering::Release);
         } else {
             super::regs::reissue_interrupted();
         }
-        // SAFETY: The completion was initialized in `new()`.
-        unsafe { bindings::complete_all(request.arrived.get()) };
-        if request.gone.load(Ordering::Acquire) {
+        request.arrived.store(true, Ordering::Release);
+        gate.arrive();
+        if exits {
             return;
         }
 
-        // SAFETY: The completions were initialized in `new()`. The current task holds no lock: task
-        // work runs at the edge of user mode.
-        let killed = unsafe {
-            bindings::wait_for_completion_state(
-                request.seen.get(),
-                bindings::TASK_UNINTERRUPTIBLE | bindings::TASK_FREEZABLE,
-            );
-            bindings::wait_for_completion_state(
-                request.release.get(),
-                bindings::TASK_KILLABLE | bindings::TASK_FREEZABLE,
-            )
-        };
-        if killed != 0 {
-            request.gone.store(true, Ordering::Release);
+        // SAFETY: The completions were initialized in `Gate::new()`. The current task holds no lock:
+        // task work runs at the edge of user mode.
+        unsafe {
+            let killable = bindings::TASK_KILLABLE | bindings::TASK_FREEZABLE;
+
+            if bindings::wait_for_completion_state(gate.seen.get(), killable) != 0 {
+                let held = gate.held.lock();
+
+                if !*held {
+                    request.gone.store(true, Ordering::Release);
+                    return;
+                }
+                drop(held);
+                bindings::wait_for_completion_state(
+                    gate.seen.get(),
+                    bindings::TASK_UNINTERRUPTIBLE | bindings::TASK_FREEZABLE,
+                );
+            }
+            if bindings::wait_for_completion_state(gate.release.get(), killable) != 0 {
+                request.gone.store(true, Ordering::Release);
+            }
         }
     }
 }
@@ -147,6 +209,8 @@ pub enum Unparked {
     Gone,
     /// The task did not come within the time limit.
     Late,
+    /// Somebody else parks the task.
+    Taken,
     /// The caller got a fatal signal.
     Interrupted,
     /// There is no memory.
@@ -157,125 +221,254 @@ impl From<Unparked> for Error {
     fn from(why: Unparked) -> Self {
         match why {
             Unparked::Gone => ESRCH,
-            Unparked::Late => EBUSY,
+            Unparked::Late | Unparked::Taken => EBUSY,
             Unparked::Interrupted => EINTR,
             Unparked::NoMemory => ENOMEM,
         }
     }
 }
 
-/// A task that stands still; dropping this lets it go on.
-pub struct Park {
+/// A task that has been asked to stand still.
+struct Member {
     task: ARef<Task>,
     request: Arc<Request>,
+    /// It is the current task, which has not been asked.
+    is_caller: bool,
+    /// It stands still.
+    still: bool,
 }
 
-impl Park {
-    /// Parks `task`, which must not be the current task.
-    ///
-    /// # Errors
-    ///
-    /// [`Unparked::Late`] if the task does not come within `limit` milliseconds: it is in an
-    /// uninterruptible sleep.
-    pub fn new(task: ARef<Task>, limit: Msecs) -> Result<Self, Unparked> {
-        let request =
-            Arc::pin_init(Request::new(), GFP_KERNEL_ACCOUNT).map_err(|_| Unparked::NoMemory)?;
-
-        let work = Arc::into_raw(request.clone());
-        // SAFETY: `task` is valid. The work lives as long as the reference just given up, which
-        // `run()` or the drop of `Park` takes back.
-        let added = unsafe {
-            bindings::task_work_add(
-                task.as_ptr(),
-                (*work).work.get(),
-                bindings::task_work_notify_mode_TWA_SIGNAL,
-            )
+impl Member {
+    /// Tells whether the task stands still now. [`None`] if it is not going to any more.
+    fn stands_still(&self) -> Option<bool> {
+        if self.is_caller {
+            return Some(true);
+        }
+        let arrived = self.request.arrived.load(Ordering::Acquire);
+        if self.request.gone.load(Ordering::Acquire) || self.task.has_ended() {
+            return None;
+        }
+        let state = if arrived {
+            bindings::TASK_UNINTERRUPTIBLE
+        } else {
+            // Stopped by job control: the work is run when that ends.
+            bindings::__TASK_STOPPED
         };
-        if added != 0 {
-            // SAFETY: The pointer is from `into_raw()`, and the work did not take it over.
-            drop(unsafe { Arc::from_raw(work) });
-            return Err(Unparked::Gone);
-        }
-
-        let park = Self { task, request };
-        park.arrive(limit)?;
-        Ok(park)
-    }
-
-    /// Waits until the task stands still.
-    fn arrive(&self, limit: Msecs) -> Result<(), Unparked> {
-        let step: Jiffies = msecs_to_jiffies(POLL_MS);
-        let mut left = limit;
-
-        loop {
-            // SAFETY: The completion was initialized in `Request::new()`.
-            let done = unsafe {
-                bindings::wait_for_completion_killable_timeout(
-                    self.request.arrived.get(),
-                    step.max(1),
-                )
-            };
-            if done < 0 {
-                return Err(Unparked::Interrupted);
-            }
-            if self.request.gone.load(Ordering::Acquire) {
-                return Err(Unparked::Gone);
-            }
-            let state = if done > 0 {
-                bindings::TASK_UNINTERRUPTIBLE
-            } else {
-                // Stopped by job control: the work is run when that ends.
-                bindings::__TASK_STOPPED
-            };
-            // Its registers are in memory when it has left the processor. A state that does not
-            // match, as that of a task which has not come to its sleep yet, is an answer at once.
-            //
-            // SAFETY: `task` is valid; no lock is held.
-            if unsafe { bindings::wait_task_inactive(self.task.as_ptr(), state) } != 0 {
-                return Ok(());
-            }
-            left = left.checked_sub(POLL_MS).ok_or(Unparked::Late)?;
-            if done > 0 {
-                // The completion does not make this loop wait any more.
-                // SAFETY: May be called by any task that may sleep.
-                unsafe { bindings::schedule_timeout_uninterruptible(1) };
-            }
-        }
-    }
-
-    /// Ends the half of parking in which the task cannot die.
-    pub fn let_die(&self) {
-        // SAFETY: The completion was initialized in `Request::new()`.
-        unsafe { bindings::complete_all(self.request.seen.get()) };
-    }
-
-    /// Tells whether the task is still there.
-    pub fn is_alive(&self) -> bool {
-        !self.request.gone.load(Ordering::Acquire) && self.task.life().exit_state == 0
-    }
-
-    /// Sends the task a signal as the kernel itself does; it acts when the task goes on, and before
-    /// that is in user mode. `SIGKILL` and `SIGSTOP` concern all of its thread group.
-    pub fn signal(&self, signal: u32) -> Result {
-        let signal = c_int::try_from(signal).map_err(|_| EINVAL)?;
-
-        // SAFETY: `task` is valid. The function takes the locks that it needs.
-        to_result(unsafe { bindings::send_sig(signal, self.task.as_ptr(), 1) })
+        // Its registers are in memory when it has left the processor. A state that does not match,
+        // as that of a task which has not come to its sleep yet, is an answer at once.
+        //
+        // SAFETY: `task` is valid; no lock is held.
+        Some(unsafe { bindings::wait_task_inactive(self.task.as_ptr(), state) } != 0)
     }
 }
 
-impl Drop for Park {
+impl Drop for Member {
     fn drop(&mut self) {
-        // SAFETY: The completions were initialized in `Request::new()`. `task` is valid; whether the
-        // work is still on its list is what the function finds out.
+        // SAFETY: The claim was made in `Park::add()`, and `task` is valid. Whether the work is
+        // still on its list is what the function finds out.
         let cancelled = unsafe {
-            bindings::complete_all(self.request.seen.get());
-            bindings::complete_all(self.request.release.get());
-            bindings::task_work_cancel(self.task.as_ptr(), self.request.work.get())
+            bindings::checkpoint_unclaim(self.request.claim.get());
+            !self.is_caller
+                && bindings::task_work_cancel(self.task.as_ptr(), self.request.work.get())
         };
         if cancelled {
             // SAFETY: The work will not run, so its reference is given back here.
             drop(unsafe { Arc::from_raw(Arc::as_ptr(&self.request)) });
         }
+    }
+}
+
+/// Tasks that stand still; dropping this lets them go on.
+pub struct Park {
+    gate: Arc<Gate>,
+    members: KVVec<Member>,
+}
+
+impl Park {
+    /// No tasks yet.
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            gate: Arc::pin_init(Gate::new(), GFP_KERNEL_ACCOUNT)?,
+            members: KVVec::new(),
+        })
+    }
+
+    /// Returns how many tasks there are.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Tells whether there are no tasks.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Asks a task to stand still. The caller itself is noted only, so that nobody else parks it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unparked::Taken`] if somebody else parks the task, [`Unparked::Gone`] if it is beyond user
+    /// mode.
+    pub fn add(&mut self, task: ARef<Task>) -> Result<(), Unparked> {
+        let is_caller = task.as_ptr() == current!().as_ptr();
+
+        self.members
+            .reserve(1, GFP_KERNEL_ACCOUNT)
+            .map_err(|_| Unparked::NoMemory)?;
+        let request = Arc::pin_init(Request::new(self.gate.clone()), GFP_KERNEL_ACCOUNT)
+            .map_err(|_| Unparked::NoMemory)?;
+
+        // SAFETY: The claim is zeros and pinned; `task` is valid as long as its reference is, which
+        // is kept beside the claim.
+        if !unsafe { bindings::checkpoint_claim(request.claim.get(), task.as_ptr()) } {
+            return Err(Unparked::Taken);
+        }
+        let member = Member {
+            task,
+            request,
+            is_caller,
+            still: is_caller,
+        };
+        if !is_caller {
+            let work = Arc::into_raw(member.request.clone());
+
+            self.gate.missing.fetch_add(1, Ordering::AcqRel);
+            // SAFETY: `task` is valid. The work lives as long as the reference just given up, which
+            // `run()` or the drop of the member takes back.
+            let added = unsafe {
+                bindings::task_work_add(
+                    member.task.as_ptr(),
+                    (*work).work.get(),
+                    bindings::task_work_notify_mode_TWA_SIGNAL,
+                )
+            };
+            if added != 0 {
+                self.gate.missing.fetch_sub(1, Ordering::AcqRel);
+                // SAFETY: The pointer is from `into_raw()`, and the work did not take it over.
+                drop(unsafe { Arc::from_raw(work) });
+                return Err(Unparked::Gone);
+            }
+        }
+        self.members
+            .push(member, GFP_KERNEL_ACCOUNT)
+            .map_err(|_| Unparked::NoMemory)
+    }
+
+    /// Waits until all tasks stand still, those that are about to exit left out. `left` is how many
+    /// milliseconds that may take, and becomes less.
+    ///
+    /// # Errors
+    ///
+    /// [`Unparked::Late`] with a task that does not come in time: it sleeps uninterruptibly.
+    pub fn settle(&mut self, left: &mut Msecs) -> Result<(), (Option<ARef<Task>>, Unparked)> {
+        let step: Jiffies = msecs_to_jiffies(POLL_MS);
+        let mut looks = 0u32;
+
+        loop {
+            // SAFETY: The completion was initialized in `Gate::new()`.
+            let done = unsafe {
+                bindings::wait_for_completion_killable_timeout(self.gate.arrived.get(), step.max(1))
+            };
+            if done < 0 {
+                return Err((None, Unparked::Interrupted));
+            }
+
+            let mut late = None;
+            for member in self.members.iter_mut().filter(|member| !member.still) {
+                match member.stands_still() {
+                    Some(still) => member.still = still,
+                    // Until it has ended it may change what others see.
+                    None => member.still = member.task.has_ended(),
+                }
+                if !member.still {
+                    late = Some(member.task.clone());
+                }
+            }
+            let Some(late) = late else {
+                return Ok(());
+            };
+            if self.gate.missing.load(Ordering::Acquire) == 0 && looks < LOOKS {
+                // All have come, and some have not left the processor.
+                looks += 1;
+                // SAFETY: May be called by any task that may sleep.
+                unsafe {
+                    bindings::usleep_range_state(5, 20, bindings::TASK_UNINTERRUPTIBLE);
+                    bindings::complete(self.gate.arrived.get());
+                }
+                continue;
+            }
+            looks = 0;
+            match left.checked_sub(POLL_MS) {
+                Some(rest) => *left = rest,
+                None => return Err((Some(late), Unparked::Late)),
+            }
+        }
+    }
+
+    /// Begins the part of parking in which no task can die.
+    ///
+    /// Returns whether all tasks stand still that have not ended; otherwise one has been killed
+    /// meanwhile, and has to be waited for.
+    pub fn hold(&mut self) -> bool {
+        let mut held = self.gate.held.lock();
+        let all = self
+            .members
+            .iter()
+            .all(|member| member.task.has_ended() || !member.request.gone.load(Ordering::Acquire));
+
+        *held = all;
+        if !all {
+            drop(held);
+            for member in self.members.iter_mut() {
+                member.still = member.still && member.stands_still() == Some(true);
+            }
+        }
+        all
+    }
+
+    /// Ends the part of parking in which no task can die.
+    pub fn let_die(&self) {
+        // SAFETY: The completion was initialized in `Gate::new()`.
+        unsafe { bindings::complete_all(self.gate.seen.get()) };
+    }
+
+    /// Returns a task that has been killed since, if there is one.
+    pub fn killed(&self) -> Option<&Task> {
+        self.members
+            .iter()
+            .find(|member| member.request.gone.load(Ordering::Acquire) && !member.is_caller)
+            .map(|member| &*member.task)
+    }
+
+    /// Sends every process a signal as the kernel itself does; it acts when the tasks go on, and
+    /// before they are in user mode. To be used with `SIGKILL` and `SIGSTOP`, which concern all of a
+    /// process.
+    pub fn signal(&self, signal: u32) -> Result {
+        let signal = c_int::try_from(signal).map_err(|_| EINVAL)?;
+
+        for member in &self.members {
+            let task = member.task.as_ptr();
+
+            // SAFETY: `task` is valid, and so is the leader of its group, as long as it is. The
+            // function takes the locks that it needs.
+            to_result(unsafe {
+                if (*task).group_leader != task {
+                    continue;
+                }
+                bindings::send_sig(signal, task, 1)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Park {
+    fn drop(&mut self) {
+        // SAFETY: The completions were initialized in `Gate::new()`.
+        unsafe {
+            bindings::complete_all(self.gate.seen.get());
+            bindings::complete_all(self.gate.release.get());
+        }
+        // The members take back what has not been run.
     }
 }

@@ -65,39 +65,78 @@ impl Action {
 /// A pending signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Pending {
-    /// Any thread of the process may take it.
-    pub shared: bool,
     /// The id of the timer that sent it.
     pub timer: Option<i32>,
     /// `siginfo_t`
     pub info: [u64; INFO_WORDS],
 }
 
-/// Which signals are blocked, and whether one has stopped the process.
+/// Which signals a thread blocks.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct State {
+pub struct Masks {
     /// The signals that are blocked now: bit 0 is signal 1.
     pub blocked: u64,
     /// Those to be blocked when the system call is over, if that makes a difference.
     pub saved: Option<u64>,
-    /// The signal that stopped the process.
-    pub stop: Option<u32>,
 }
 
-/// All that signals are to a task.
+/// All that signals are to a thread alone.
 pub struct Signals {
-    /// Which signals are blocked, and whether one has stopped the process.
-    pub state: State,
+    /// Which signals are blocked.
+    pub masks: Masks,
+    /// The signals that wait for this thread, in the order of delivery.
+    pub pending: KVVec<Pending>,
+}
+
+/// All that signals are to a process.
+pub struct ProcessSignals {
+    /// The signal that stopped the process.
+    pub stop: Option<u32>,
     /// What each signal does; that of signal 1 comes first.
     pub actions: KVec<Action>,
-    /// The pending signals in the order of delivery, those of the thread before those of the process.
+    /// The signals that wait for any thread, in the order of delivery.
     pub pending: KVVec<Pending>,
     /// The timers of setitimer(2) at the same moment. The clocks are 0.
     pub itimers: timers::Process,
 }
 
+/// What C says of a pending signal: the first word, then `siginfo_t`.
+type RawPending = [u64; 1 + INFO_WORDS];
+
+/// Has `get` write as many pending signals as there is room for, until there is room for all. It
+/// returns how many there are, or an error.
+fn all_pending(mut get: impl FnMut(*mut RawPending, c_int) -> c_int) -> Result<KVVec<Pending>> {
+    let mut raw = KVVec::<RawPending>::new();
+
+    loop {
+        let count = get(raw.as_mut_ptr(), raw.len() as c_int);
+        to_result(count.min(0))?;
+        let count = count as usize;
+        if count <= raw.len() {
+            raw.truncate(count);
+            break;
+        }
+        raw = KVVec::from_elem([0; 1 + INFO_WORDS], count, GFP_KERNEL_ACCOUNT)?;
+    }
+
+    let mut pending = KVVec::with_capacity(raw.len(), GFP_KERNEL_ACCOUNT)?;
+    for [kind, info @ ..] in raw {
+        let timer = kind & u64::from(bindings::CHECKPOINT_PENDING_TIMER) != 0;
+
+        pending.push(
+            Pending {
+                // It was put there as 32 bits.
+                timer: timer.then_some((kind >> bindings::CHECKPOINT_PENDING_ID_SHIFT) as i32),
+                info,
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?;
+    }
+    Ok(pending)
+}
+
 impl Task {
-    /// Returns all that signals are to the task. Pending signals may become more meanwhile; the rest
+    /// Returns all that signals are to the thread. Pending signals may become more meanwhile; the rest
     /// changes only if the task runs.
     ///
     /// The signal of a timer that was deleted or set anew since is not pending: it is never delivered.
@@ -106,62 +145,68 @@ impl Task {
     ///
     /// `ESRCH` if the task is about to die.
     pub fn signals(&self) -> Result<Signals> {
-        let mut raw = KVVec::<[u64; 1 + INFO_WORDS]>::new();
-        let mut words = KVec::from_elem([0u64; 4], NSIG, GFP_KERNEL_ACCOUNT)?;
         let mut masks = [0u64; 2];
         let mut flags = 0u32;
-        let mut stop = 0u32;
-        let mut itimers = timers::Process::default();
-
-        loop {
+        let pending = all_pending(|raw, len| {
             // SAFETY: `self` is a valid task, the out pointers are those of local variables of the
             // types and lengths that the function expects, and `raw` has as many places as it is
-            // told. Both types of the last are made of one declaration.
-            let count = unsafe {
+            // told.
+            unsafe {
                 bindings::checkpoint_signals_get(
                     self.as_ptr(),
                     masks.as_mut_ptr(),
                     &mut flags,
+                    raw,
+                    len,
+                )
+            }
+        })?;
+
+        Ok(Signals {
+            masks: Masks {
+                blocked: masks[0],
+                saved: (flags & uapi::CR_SIGNALS_RESTORE_MASK != 0).then_some(masks[1]),
+            },
+            pending,
+        })
+    }
+
+    /// Returns how many tasks have the table of actions of this one.
+    pub fn sighand_users(&self) -> usize {
+        // SAFETY: `self` is a valid task. The function takes the RCU lock that it needs.
+        unsafe { bindings::checkpoint_sighand_users(self.as_ptr()) as usize }
+    }
+
+    /// Returns all that signals are to the process that the task leads; it may have ended if another
+    /// thread lives.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::signals`].
+    pub fn process_signals(&self) -> Result<ProcessSignals> {
+        let mut words = KVec::from_elem([0u64; 4], NSIG, GFP_KERNEL_ACCOUNT)?;
+        let mut itimers = timers::Process::default();
+        let mut stop = 0u32;
+        let pending = all_pending(|raw, len| {
+            // SAFETY: As in `signals()`. Both types of the last are made of one declaration.
+            unsafe {
+                bindings::checkpoint_process_get(
+                    self.as_ptr(),
                     &mut stop,
                     words.as_mut_ptr(),
-                    raw.as_mut_ptr(),
-                    raw.len() as c_int,
+                    raw,
+                    len,
                     (&raw mut itimers).cast(),
                 )
-            };
-            to_result(count.min(0))?;
-            let count = count as usize;
-            if count <= raw.len() {
-                raw.truncate(count);
-                break;
             }
-            raw = KVVec::from_elem([0; 1 + INFO_WORDS], count, GFP_KERNEL_ACCOUNT)?;
-        }
+        })?;
 
         let mut actions = KVec::with_capacity(NSIG, GFP_KERNEL_ACCOUNT)?;
         for action in words {
             actions.push(Action::from_words(action), GFP_KERNEL_ACCOUNT)?;
         }
-        let mut pending = KVVec::with_capacity(raw.len(), GFP_KERNEL_ACCOUNT)?;
-        for [kind, info @ ..] in raw {
-            let timer = kind & u64::from(bindings::CHECKPOINT_PENDING_TIMER) != 0;
-
-            pending.push(
-                Pending {
-                    shared: kind & u64::from(bindings::CHECKPOINT_PENDING_SHARED) != 0,
-                    // It was put there as 32 bits.
-                    timer: timer.then_some((kind >> bindings::CHECKPOINT_PENDING_ID_SHIFT) as i32),
-                    info,
-                },
-                GFP_KERNEL_ACCOUNT,
-            )?;
-        }
-        Ok(Signals {
-            state: State {
-                blocked: masks[0],
-                saved: (flags & uapi::CR_SIGNALS_RESTORE_MASK != 0).then_some(masks[1]),
-                stop: (flags & uapi::CR_SIGNALS_STOPPED != 0).then_some(stop),
-            },
+        Ok(ProcessSignals {
+            stop: (stop != 0).then_some(stop),
             actions,
             pending,
             itimers,
@@ -169,39 +214,39 @@ impl Task {
     }
 }
 
-/// Signals that are ready to become pending for the current task, and the timers that have sent
-/// some of them. They count towards its `RLIMIT_SIGPENDING`.
+/// Signals that are ready to become pending for the current task or its process. They count towards its
+/// `RLIMIT_SIGPENDING`.
 ///
 /// # Invariants
 ///
-/// The first two vectors have the same length; the entries of the first are owned, on no list, and
-/// different. Those of timers have a reference on theirs, whose ids are in `sent`.
+/// The entries are owned, on no list, and different. Those of timers have a reference on theirs,
+/// whose ids are in `sent`.
 #[derive(Default)]
 pub struct Queue {
     entries: KVVec<NonNull<bindings::sigqueue>>,
-    shared: KVVec<bool>,
+    /// Any thread of the process may take them.
+    shared: bool,
     sent: RBTree<i32, ()>,
-    timers: Timers,
 }
 
 impl Queue {
-    /// No signals yet, and all timers.
-    pub fn new(timers: Timers) -> Self {
+    /// No signals yet for any thread of a process if `shared`, else for one.
+    pub fn new(shared: bool) -> Self {
         let mut queue = Self::default();
 
         // INVARIANT: There are no entries.
-        queue.timers = timers;
+        queue.shared = shared;
         queue
     }
 
-    /// Adds a signal for the current task.
+    /// Adds a signal, which one of `timers` may have sent.
     ///
     /// # Errors
     ///
     /// `EINVAL` if the signal is none that can be queued, the kernel cannot keep all that is known of
     /// it, or it is not what its timer has sent; `EAGAIN` if there are too many, or there is no
     /// memory.
-    pub fn push(&mut self, signal: &Pending) -> Result {
+    pub fn push(&mut self, signal: &Pending, timers: &Timers) -> Result {
         let [a, b, c, d, ..] = signal.info[0].to_ne_bytes();
         let number = u32::from_ne_bytes([a, b, c, d]);
 
@@ -212,10 +257,9 @@ impl Queue {
             return Err(EINVAL);
         }
         self.entries.reserve(1, GFP_KERNEL_ACCOUNT)?;
-        self.shared.reserve(1, GFP_KERNEL_ACCOUNT)?;
 
         let entry = match signal.timer {
-            Some(id) => self.sent_by(id, number, signal.shared)?,
+            Some(id) => self.sent_by(id, number, timers)?,
             None => {
                 // SAFETY: The array has as many words as the function reads, and begins with the
                 // number of a signal.
@@ -223,10 +267,9 @@ impl Queue {
                 NonNull::new(entry).ok_or(EAGAIN)?
             }
         };
-        // INVARIANT: The entry is new, or that of another timer than any before. There is room in
-        // both vectors, so that neither fails.
+        // INVARIANT: The entry is new, or that of another timer than any before. There is room, so
+        // that this does not fail.
         self.entries.push(entry, GFP_KERNEL_ACCOUNT)?;
-        self.shared.push(signal.shared, GFP_KERNEL_ACCOUNT)?;
         Ok(())
     }
 
@@ -235,7 +278,7 @@ impl Queue {
         &mut self,
         id: i32,
         number: u32,
-        shared: bool,
+        timers: &Timers,
     ) -> Result<NonNull<bindings::sigqueue>> {
         if self.sent.get(&id).is_some() {
             return Err(EINVAL);
@@ -243,14 +286,22 @@ impl Queue {
         self.sent
             .try_create_and_insert(id, (), GFP_KERNEL_ACCOUNT)?;
 
-        let (setting, entry) = self.timers.sent(id)?;
+        let (setting, entry) = timers.sent(id)?;
         let to_thread = setting.notify & bindings::SIGEV_THREAD_ID != 0;
-        if setting.signal != number as i32 || to_thread == shared {
+        if setting.signal != number as i32 || to_thread == self.shared {
             // SAFETY: It is owned, and on no list: the function drops the reference.
             unsafe { bindings::checkpoint_sigqueue_free(entry.as_ptr()) };
             return Err(EINVAL);
         }
         Ok(entry)
+    }
+
+    /// Returns the entries as C takes them, with their number.
+    fn as_raw(&self) -> (*mut *mut bindings::sigqueue, c_int) {
+        (
+            self.entries.as_ptr().cast_mut().cast(),
+            self.entries.len() as c_int,
+        )
     }
 }
 
@@ -291,56 +342,63 @@ impl RawActions {
 }
 
 impl CurrentTask {
-    /// Tells whether another task has the same table of actions as the current one.
-    pub fn shares_signal_handlers(&self) -> bool {
-        // SAFETY: `self` is the current task.
-        unsafe { bindings::checkpoint_shares_sighand(self.as_ptr()) }
-    }
-
-    /// Replaces all that signals are to the current task, which is the only one of its process, and
-    /// shares its table of actions with nobody.
+    /// Replaces all that signals are to the current process, of which no other thread is in user mode;
+    /// without `actions`, these stay. All timers of the process are replaced, and started.
     ///
-    /// Signals that are pending are dropped, but not `SIGKILL`. Masks and actions are made such as
-    /// system calls would make them: nothing blocks or handles `SIGKILL` and `SIGSTOP`. A process that
-    /// was stopped stops before it is back in user mode.
-    ///
-    /// All timers of the process are replaced by those of the queue, and started.
-    pub fn set_signals(&self, state: &State, actions: &RawActions, mut queue: Queue) {
-        let masks = [state.blocked, state.saved.unwrap_or(0)];
-        let mut flags = 0;
-        if state.saved.is_some() {
-            flags |= uapi::CR_SIGNALS_RESTORE_MASK;
-        }
+    /// Signals that are pending are dropped, but not `SIGKILL`. Actions are made such as system calls
+    /// would make them: nothing handles `SIGKILL` and `SIGSTOP`. A process that was stopped stops before
+    /// it is back in user mode.
+    pub fn set_process_signals(
+        &self,
+        stop: Option<u32>,
+        actions: Option<&RawActions>,
+        mut queue: Queue,
+        timers: Timers,
+    ) {
         // Other signals do not stop a process.
-        let stop = state.stop.filter(|stop| {
+        let stop = stop.filter(|stop| {
             matches!(
                 *stop,
                 bindings::SIGSTOP | bindings::SIGTSTP | bindings::SIGTTIN | bindings::SIGTTOU
             )
         });
-        if stop.is_some() {
-            flags |= uapi::CR_SIGNALS_STOPPED;
-        }
+        let (entries, nr) = queue.as_raw();
 
-        queue.timers.add();
-        // SAFETY: The arrays have the lengths that the function expects, that of actions by the
-        // invariant of its type. It takes over the entries of the queue, as many as it is told, which
-        // are owned and on no list. It changes the current task.
+        timers.add();
+        // SAFETY: The array of actions has the length that the function expects by the invariant of
+        // its type. It takes over the entries of the queue, as many as it is told, which are owned
+        // and on no list. It changes the current task.
         unsafe {
-            bindings::checkpoint_signals_set(
-                masks.as_ptr(),
-                flags,
+            bindings::checkpoint_process_set(
                 stop.unwrap_or(0),
-                actions.0.as_ptr(),
-                queue.entries.as_ptr().cast_mut().cast(),
-                queue.shared.as_ptr(),
-                queue.entries.len() as c_int,
+                actions.map_or(core::ptr::null(), |actions| actions.0.as_ptr()),
+                entries,
+                nr,
             )
         };
-        // INVARIANT: The entries are on the lists of the task now.
+        // INVARIANT: The entries are on the list of the process now.
         queue.entries.clear();
-        queue.shared.clear();
         // What a timer sends from now on is not dropped any more.
-        core::mem::take(&mut queue.timers).start();
+        timers.start();
+    }
+
+    /// Replaces all that signals are to the current thread.
+    ///
+    /// Signals that are pending are dropped, but not `SIGKILL`. Nothing blocks `SIGKILL` and
+    /// `SIGSTOP`.
+    pub fn set_signals(&self, masks: &Masks, mut queue: Queue) {
+        let words = [masks.blocked, masks.saved.unwrap_or(0)];
+        let mut flags = 0;
+        if masks.saved.is_some() {
+            flags |= uapi::CR_SIGNALS_RESTORE_MASK;
+        }
+        let (entries, nr) = queue.as_raw();
+
+        // SAFETY: The array has the length that the function expects. It takes over the entries of
+        // the queue, as many as it is told, which are owned and on no list. It changes the current
+        // task.
+        unsafe { bindings::checkpoint_signals_set(words.as_ptr(), flags, entries, nr) };
+        // INVARIANT: The entries are on the list of the task now.
+        queue.entries.clear();
     }
 }

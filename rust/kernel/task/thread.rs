@@ -11,13 +11,9 @@ use super::{
 };
 use crate::{
     bindings,
-    sync::aref::ARef,
     uapi, //
 };
-use core::ptr::{
-    addr_of,
-    NonNull, //
-};
+use core::ptr::addr_of;
 
 /// What [`CurrentTask::set_thread`] sets.
 ///
@@ -117,33 +113,10 @@ impl Task {
         unsafe { bindings::checkpoint_uses_io_uring(self.as_ptr()) }
     }
 
-    /// Returns a child of the task, living or dead, if it has any.
-    pub fn first_child(&self) -> Option<ARef<Task>> {
-        // SAFETY: `self` is a valid task. The function takes the lock that it needs.
-        let child = NonNull::new(unsafe { bindings::checkpoint_first_child(self.as_ptr()) })?;
-
-        // SAFETY: The reference that the function took is handed to the `ARef`. `Task` is a
-        // transparent wrapper of `struct task_struct`.
-        Some(unsafe { ARef::from_raw(child.cast()) })
-    }
-
-    /// Returns how many threads the process of the task has.
-    pub fn thread_count(&self) -> usize {
-        // SAFETY: `self` is a valid task; its signal structure lives as long as it does.
-        unsafe { bindings::checkpoint_nr_threads(self.as_ptr()) as usize }
-    }
-
-    /// Returns the process group and the session of the task, in the pid namespace of the current
-    /// one; 0 where they have no number there.
-    pub fn job_control(&self) -> (super::Pid, super::Pid) {
-        let (mut group, mut session) = (0, 0);
-
-        // SAFETY: `self` is a valid task, and the out pointers are those of local variables. The
-        // function takes the RCU lock that it needs.
-        unsafe {
-            bindings::checkpoint_job_control(self.as_ptr(), &mut group, &mut session);
-        }
-        (group, session)
+    /// Returns the personality of the task, see personality(2).
+    pub fn personality(&self) -> u32 {
+        // SAFETY: `self` is a valid task. The field is a plain number.
+        unsafe { addr_of!((*self.as_ptr()).personality).read_volatile() }
     }
 
     /// Tells whether the task is one of the kernel's own, or works for user space in the kernel.

@@ -48,7 +48,6 @@ enum Meaning {
     Timeout,
     /// The last byte of a lock, which may be the last that there can be.
     LastByte,
-    TaskState,
     ExitSignal,
 }
 
@@ -57,6 +56,7 @@ const CHECKPOINT: Bits = &[
     (uapi::CHECKPOINT_KILL as u64, "CHECKPOINT_KILL"),
     (uapi::CHECKPOINT_STOP as u64, "CHECKPOINT_STOP"),
     (uapi::CHECKPOINT_INHERIT as u64, "CHECKPOINT_INHERIT"),
+    (uapi::CHECKPOINT_CONTAINER as u64, "CHECKPOINT_CONTAINER"),
 ];
 
 /// `O_*` of x86, without `O_RDONLY` and so on.
@@ -103,10 +103,11 @@ const SIGACTION: Bits = &[
 
 const ALTSTACK: Bits = &[(1, "ONSTACK"), (2, "DISABLE"), (1 << 31, "AUTODISARM")];
 
-const SIGNALS: Bits = &[
-    (uapi::CR_SIGNALS_RESTORE_MASK as u64, "RESTORE_MASK"),
-    (uapi::CR_SIGNALS_STOPPED as u64, "STOPPED"),
-];
+const TASK: Bits = &[(uapi::CR_TASK_OUTLIVED as u64, "OUTLIVED")];
+
+const PROCESS: Bits = &[(uapi::CR_PROCESS_STOPPED as u64, "STOPPED")];
+
+const SIGNALS: Bits = &[(uapi::CR_SIGNALS_RESTORE_MASK as u64, "RESTORE_MASK")];
 
 const PIPE: Bits = &[(uapi::CR_PIPE_PACKETS as u64, "PACKETS")];
 
@@ -162,6 +163,8 @@ const THREAD: Bits = &[
     (uapi::CR_THREAD_IA32 as u64, "IA32"),
     (uapi::CR_THREAD_RESTART_COMPAT as u64, "RESTART_COMPAT"),
 ];
+
+const MM_CONTEXT: Bits = &[(uapi::CR_THREAD_IA32 as u64, "IA32")];
 
 const TIMERS: Bits = &[
     (uapi::CR_TIMERS_VIRTUAL as u64, "VIRTUAL"),
@@ -370,6 +373,8 @@ const MAPPING_KIND: Names = &[
     (uapi::CR_MAPPING_AIO as u64, "aio ring"),
 ];
 
+const EXIT_STATE: Names = &[(0, "alive"), (uapi::CR_EXIT_ZOMBIE as u64, "zombie")];
+
 const RESTART_KIND: Names = &[
     (uapi::CR_RESTART_NONE as u64, "none"),
     (uapi::CR_RESTART_NANOSLEEP as u64, "nanosleep"),
@@ -413,6 +418,9 @@ fn bits_of(record: Option<&str>, field: &str) -> Option<Bits> {
         (Some("POLICY"), "flags") => POLICY,
         (Some("MM"), "flags") => MM,
         (Some("VMA"), "flags") => VMA,
+        (Some("TASK"), "flags") => TASK,
+        (Some("PROCESS"), "flags") => PROCESS,
+        (Some("MM_CONTEXT"), "flags") => MM_CONTEXT,
         (Some("SIGNALS"), "flags") => SIGNALS,
         (Some("SIGACTION"), "flags") => SIGACTION,
         (Some("THREAD"), "altstack_flags") => ALTSTACK,
@@ -434,6 +442,7 @@ fn names_of(record: Option<&str>, field: &str) -> Option<Names> {
         (Some("LOCK"), "kind") => LOCK_KIND,
         (Some("LOCK"), "lock_type") => LOCK_TYPE,
         (Some("VMA"), "kind") => MAPPING_KIND,
+        (Some("TASK"), "exit_state") => EXIT_STATE,
         (Some("THREAD"), "restart_kind") => RESTART_KIND,
         _ => return None,
     })
@@ -455,7 +464,7 @@ fn meaning(record: Option<&str>, field: &str) -> Meaning {
         (Some("FILE" | "SHM" | "INODE"), "mode") | (Some("FS"), "umask") => Meaning::Mode,
         (Some("FILE" | "INODE"), "dev") => Meaning::Device,
         (Some("SIGACTION" | "TIMER" | "OWNER"), "signal")
-        | (Some("SIGNALS"), "stop_signal")
+        | (Some("PROCESS"), "stop_signal")
         | (Some("TASK_ATTRS"), "pdeath_signal") => Meaning::Signal,
         (Some("LIMITS"), _) => Meaning::Limits,
         (Some("INODE"), "atime" | "mtime") | (Some("TIMERS"), "realtime") => Meaning::TimeInNanos,
@@ -486,10 +495,9 @@ fn meaning(record: Option<&str>, field: &str) -> Meaning {
             "start_code" | "end_code" | "start_data" | "end_data" | "start_brk" | "brk"
             | "start_stack" | "arg_start" | "arg_end" | "env_start" | "env_end",
         )
-        | (Some("MM_CONTEXT"), "vdso" | "pkeys")
+        | (Some("MM_CONTEXT"), "vdso" | "pkeys" | "personality")
         | (Some("VMA"), "start" | "end" | "pgoff") => Meaning::Hex,
         (Some("HEAD"), "time") => Meaning::Time,
-        (Some("TASK"), "state") => Meaning::TaskState,
         (Some("TASK"), "exit_signal") => Meaning::ExitSignal,
         (Some("THREAD"), "restart_left") => Meaning::Timeout,
         (
@@ -643,7 +651,6 @@ impl<'p> Shown<'p> {
                     .collect();
                 format!("[{}]", limits.join(", "))
             }
-            (Meaning::TaskState, Value::Unsigned(0)) => "0 (running)".into(),
             (Meaning::ExitSignal, Value::Signed(-1)) => "-1 (a thread)".into(),
             (Meaning::ExitSignal, Value::Signed(0)) => "0 (none)".into(),
             (Meaning::ExitSignal, &Value::Signed(number)) if number > 0 => {

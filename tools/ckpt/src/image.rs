@@ -12,6 +12,7 @@ use crate::error::{Doing, Error, Exit};
 use crate::input::Input;
 use crate::sys::{self, Uname};
 use crate::text;
+use crate::tree::{self, Row};
 
 /// `CHECKPOINT_LOG`: have the kernel write to `logfd` why it refuses.
 pub(crate) const LOG: u64 = uapi::CHECKPOINT_LOG as u64;
@@ -82,6 +83,8 @@ pub(crate) struct Summary {
     pub(crate) machine: String,
     /// The names of the tasks.
     pub(crate) tasks: Vec<String>,
+    /// What is known of each task.
+    tree: Vec<Row>,
     /// How much there is of what; null if the image has no process.
     totals: Option<Totals>,
     pub(crate) records: u64,
@@ -92,6 +95,12 @@ pub(crate) struct Summary {
 #[derive(Debug, Serialize)]
 pub(crate) struct Totals {
     tasks: u64,
+    /// Tasks that lead their thread group.
+    processes: u64,
+    /// Tasks that have ended.
+    zombies: u64,
+    /// Address spaces.
+    spaces: u64,
     /// Open file descriptions.
     files: u64,
     pipes: u64,
@@ -119,6 +128,9 @@ impl Totals {
     pub(crate) fn new(totals: &ckpt_image::Totals) -> Option<Self> {
         totals.has_process().then_some(Totals {
             tasks: totals.tasks,
+            processes: totals.processes,
+            zombies: totals.zombies,
+            spaces: totals.spaces,
             files: totals.files,
             pipes: totals.pipes,
             shms: totals.shms,
@@ -137,9 +149,17 @@ impl Totals {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut before = "";
+        write!(f, "{}", text::count(self.tasks, "task"))?;
+        if self.tasks > 1 {
+            write!(
+                f,
+                " in {}, {}, {}",
+                processes(self.processes),
+                text::count(self.zombies, "zombie"),
+                text::count(self.spaces, "address space")
+            )?;
+        }
         for (number, what) in [
-            (self.tasks, "task"),
             (self.mappings, "mapping"),
             (self.fds, "descriptor"),
             (self.files, "open file"),
@@ -151,10 +171,17 @@ impl fmt::Display for Totals {
             (self.pending, "pending signal"),
             (self.pages, "page"),
         ] {
-            write!(f, "{before}{}", text::count(number, what))?;
-            before = ", ";
+            write!(f, ", {}", text::count(number, what))?;
         }
         write!(f, ", {} of data", text::count(self.data, "byte"))
+    }
+}
+
+/// So many processes.
+pub(crate) fn processes(count: u64) -> String {
+    match count {
+        1 => "1 process".into(),
+        _ => format!("{count} processes"),
     }
 }
 
@@ -170,6 +197,7 @@ impl Summary {
                 .iter()
                 .map(|task| text::escape(&task.comm))
                 .collect(),
+            tree: tree::rows(&image.tasks),
             totals: Totals::new(&image.totals),
             records: image.records,
             bytes: image.bytes,
@@ -187,7 +215,16 @@ impl fmt::Display for Summary {
         write!(f, "id {}, ", self.crid)?;
         match self.tasks.as_slice() {
             [name] => write!(f, "task \"{name}\"")?,
-            tasks => f.write_str(&text::count(tasks.len() as u64, "task"))?,
+            tasks => {
+                let leaders = self.tree.iter().filter(|row| row.leads()).count();
+                write!(
+                    f,
+                    "task \"{}\" and {} more in {}",
+                    self.name(),
+                    tasks.len().saturating_sub(1),
+                    processes(leaders as u64)
+                )?;
+            }
         }
         write!(
             f,

@@ -14,6 +14,7 @@ mod source;
 mod supervise;
 mod sys;
 mod text;
+mod tree;
 
 use std::process::ExitCode;
 

@@ -27,16 +27,15 @@ pub(crate) const HEAD_BYTES: usize = Header::SIZE + size_of::<uapi::cr_hdr_head>
 /// has come is there to be read all the time.
 const PIECE: Duration = Duration::from_millis(2);
 
-/// Most records before TASK: two or three for each object, and HEAD.
-const RECORDS_BEFORE_TASK: u32 = 3 * uapi::CR_OBJECTS_MAX + 1;
-
 /// What the first record says, as far as it matters here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Head {
     /// What checkpoint(2) returned.
     pub(crate) crid: i32,
-    /// The pid of the process.
+    /// The pid of the first task.
     pub(crate) pid: i32,
+    /// How many tasks there are.
+    pub(crate) tasks: u32,
     /// The process was to be killed when the image was complete.
     pub(crate) kill: bool,
 }
@@ -57,6 +56,10 @@ impl Head {
         Some(Head {
             crid: field(offset_of!(uapi::cr_hdr_head, crid))?,
             pid: field(offset_of!(uapi::cr_hdr_head, pid))?,
+            tasks: u32_at(
+                bytes,
+                Header::SIZE + offset_of!(uapi::cr_hdr_head, nr_tasks),
+            )?,
             kill: u64_at(bytes, Header::SIZE + offset_of!(uapi::cr_hdr_head, flags))?
                 & u64::from(uapi::CHECKPOINT_KILL)
                 != 0,
@@ -238,24 +241,23 @@ impl Source {
         Ok(())
     }
 
-    /// What the image says of the process, where that can be known before the image is read.
-    pub(crate) fn task(&self) -> Option<Task> {
+    /// What the image says of the tasks, where that can be known before the image is read. Those
+    /// that were found, if the image makes no sense behind them.
+    pub(crate) fn tasks(&self) -> Option<Vec<Task>> {
         let Some(Access::Offset(mut at)) = self.access else {
             return None;
         };
-        for _ in 0..RECORDS_BEFORE_TASK {
-            let (header, behind) = header_at(&self.file, at)?;
-            if number(header) == uapi::CR_HDR_TASK {
-                let task: [u8; size_of::<uapi::cr_hdr_task>()] = payload_at(&self.file, at)?;
-                let pid = i32_at(&task, offset_of!(uapi::cr_hdr_task, pid))?;
-                let sid = i32_at(&task, offset_of!(uapi::cr_hdr_task, sid))?;
-                return Some(Task {
-                    led_session: pid == sid,
-                });
+        let mut tasks = Vec::new();
+        // Bulk data comes behind the last task.
+        while let Some((header, behind)) = header_at(&self.file, at) {
+            match number(header) {
+                uapi::CR_HDR_TASK => tasks.extend(Task::at(&self.file, at)),
+                uapi::CR_HDR_PAGES | uapi::CR_HDR_DATA | uapi::CR_HDR_TAIL => break,
+                _ => {}
             }
             at = behind;
         }
-        None
+        Some(tasks)
     }
 }
 
@@ -273,11 +275,34 @@ impl Read for Copy<'_> {
     }
 }
 
-/// What an image says of a process, as far as it matters before the process is there.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// What an image says of a task, as far as it matters before the task is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Task {
+    pub(crate) pid: i32,
+    tgid: i32,
+    sid: i32,
+}
+
+impl Task {
+    /// Reads the TASK at `at`.
+    fn at(file: &File, at: u64) -> Option<Self> {
+        let task: [u8; size_of::<uapi::cr_hdr_task>()] = payload_at(file, at)?;
+        Some(Task {
+            pid: i32_at(&task, offset_of!(uapi::cr_hdr_task, pid))?,
+            tgid: i32_at(&task, offset_of!(uapi::cr_hdr_task, tgid))?,
+            sid: i32_at(&task, offset_of!(uapi::cr_hdr_task, sid))?,
+        })
+    }
+
+    /// It was the leader of its thread group.
+    pub(crate) fn leads(&self) -> bool {
+        self.pid == self.tgid
+    }
+
     /// It was the leader of its session.
-    pub(crate) led_session: bool,
+    pub(crate) fn led_session(&self) -> bool {
+        self.pid == self.sid
+    }
 }
 
 /// How the first bytes of `file` can be looked at; `None` if in no way.
@@ -354,6 +379,8 @@ fn payload_at<const N: usize>(file: &File, at: u64) -> Option<[u8; N]> {
 /// What an image holds, in numbers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Counts {
+    pub(crate) tasks: u64,
+    pub(crate) processes: u64,
     pub(crate) mappings: u64,
     pub(crate) fds: u64,
     pub(crate) pages: u64,
@@ -378,10 +405,14 @@ pub(crate) fn count(file: &File, start: u64) -> Option<Counts> {
             }
             _ => {}
         }
-        at = behind;
+        let record = std::mem::replace(&mut at, behind);
         match kind {
             uapi::CR_HDR_HEAD => {
                 page_size = u32_at(payload, offset_of!(uapi::cr_hdr_head, page_size))?.into();
+            }
+            uapi::CR_HDR_TASK => {
+                counts.tasks += 1;
+                counts.processes += u64::from(Task::at(file, record)?.leads());
             }
             uapi::CR_HDR_VMA => counts.mappings += 1,
             uapi::CR_HDR_FD => counts.fds += 1,
@@ -419,8 +450,8 @@ mod tests {
         let mut builder = ImageBuilder::new();
         builder.head.pid = 412;
         builder.head.crid = 7;
-        builder.task.pid = 412;
-        builder.task.sid = 412;
+        builder.tasks[0].task.pid = 412;
+        builder.tasks[0].task.sid = 412;
         builder.build()
     }
 
@@ -434,6 +465,7 @@ mod tests {
         let expected = Head {
             crid: 7,
             pid: 412,
+            tasks: 1,
             kill: false,
         };
         assert_eq!(head, expected);
@@ -512,10 +544,10 @@ mod tests {
         let mut behind = read.try_clone().unwrap();
         let mut stream = source(read);
         assert!(stream.head().unwrap().kill);
-        assert_eq!(stream.task(), None);
+        assert_eq!(stream.tasks(), None);
         stream.take_whole().unwrap();
         writer.join().unwrap();
-        assert!(stream.task().is_some());
+        assert_eq!(stream.tasks().unwrap().len(), 1);
         let mut copy = Vec::new();
         stream.file.read_to_end(&mut copy).unwrap();
         assert!(copy == image);
@@ -565,16 +597,24 @@ mod tests {
     }
 
     #[test]
-    fn session() {
-        let led = |image: &[u8]| source(memfd(image)).task().map(|task| task.led_session);
+    fn tasks() {
+        let tasks = |image: &[u8]| source(memfd(image)).tasks().unwrap();
+        let led = |image: &[u8]| tasks(image).first().map(Task::led_session);
         assert_eq!(led(&sample()), Some(true));
         let mut builder = ImageBuilder::new();
-        builder.task.pid = 412;
-        builder.task.sid = 1;
+        builder.tasks[0].task.pid = 412;
+        builder.tasks[0].task.sid = 1;
         assert_eq!(led(&builder.build()), Some(false));
         assert_eq!(led(&sample()[..HEAD_BYTES + 4]), None);
         let (read, _write) = sys::pipe().unwrap();
-        assert_eq!(source(read).task(), None);
+        assert_eq!(source(read).tasks(), None);
+
+        let builder = ImageBuilder::tree();
+        let found = tasks(&builder.build());
+        let pids = |tasks: &[Task]| tasks.iter().map(|task| task.pid).collect::<Vec<_>>();
+        let all: Vec<_> = builder.tasks.iter().map(|task| task.task.pid).collect();
+        assert_eq!(pids(&found), all);
+        assert_eq!(found.iter().filter(|task| task.leads()).count(), 7);
     }
 
     /// A record, with its padding.
@@ -624,6 +664,8 @@ mod tests {
         image.extend(tail);
 
         let expected = Counts {
+            tasks: 1,
+            processes: 1,
             mappings: 3,
             fds: 1,
             pages: 3,
@@ -632,13 +674,21 @@ mod tests {
         let behind = [vec![5; 24], image.clone()].concat();
         assert_eq!(count(&memfd(&behind), 24), Some(expected));
         assert_eq!(count(&memfd(&image[..image.len() - 1]), 0), None);
-        assert_eq!(count(&memfd(&whole), 0), Some(Counts::default()));
+        let minimal = Counts {
+            tasks: 1,
+            processes: 1,
+            ..Counts::default()
+        };
+        assert_eq!(count(&memfd(&whole), 0), Some(minimal));
     }
+
     #[test]
     fn counts_are_those_of_the_checks() {
-        let image = ImageBuilder::process().build();
+        let image = ImageBuilder::tree().build();
         let whole = ckpt_image::verify(&*image, crate::image::expect(None)).unwrap();
         let counts = Counts {
+            tasks: whole.totals.tasks,
+            processes: whole.totals.processes,
             mappings: whole.totals.mappings,
             fds: whole.totals.fds,
             pages: whole.totals.pages,

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 mod child;
 
-pub(crate) use child::{checkpoint as start_checkpoint, Caller, Inherit, Report, Restored};
+pub(crate) use child::{checkpoint as start_checkpoint, Caller, Inherit, Pid, Report, Restored};
 
 /// Number of checkpoint(2), the same on every architecture that has it.
 pub(crate) const NR_CHECKPOINT: libc::c_long = 500;

@@ -83,11 +83,11 @@ fn json_with_raw() {
 #[test]
 fn what_is_refused_is_shown() {
     let mut builder = ImageBuilder::new();
-    builder.task.exit_state = 16;
+    builder.tasks[0].task.exit_state = 16;
     let done = run(ckpt(["inspect", "-"]).write_stdin(builder.build()));
     let done = done
         .code(1)
-        .complaint("standard input: image offset 248: TASK: exit_state is 16, not 0");
+        .complaint("standard input: image offset 248: TASK: exit_state 16 is unknown");
     expected("inspect-refused.txt", &done.out);
 }
 
@@ -157,7 +157,7 @@ fn reserved_fields_are_shown_if_they_hold_something() {
     assert!(!run(ckpt(["inspect", "-"]).write_stdin(builder.build()))
         .out
         .contains("reserved"));
-    builder.head.reserved = 3;
+    builder.tasks[0].task.reserved = 3;
     assert!(run(ckpt(["inspect", "-"]).write_stdin(builder.build()))
         .out
         .contains("reserved              3"));
@@ -190,7 +190,7 @@ fn images_one_behind_the_other() {
 
     let done = run(ckpt(["inspect"]).arg(&two)).code(0);
     assert!(
-        done.out.ends_with("; 448 more bytes not looked at\n"),
+        done.out.ends_with("; 480 more bytes not looked at\n"),
         "{}",
         done.out
     );
@@ -198,7 +198,7 @@ fn images_one_behind_the_other() {
 
     let done = run(ckpt(["inspect", "--all"]).arg(&two)).code(0).quiet();
     assert_eq!(done.out.matches("HEAD").count(), 2);
-    assert!(done.out.contains("\n# from byte 448\n"), "{}", done.out);
+    assert!(done.out.contains("\n# from byte 480\n"), "{}", done.out);
 
     let json = run(ckpt(["inspect", "--all", "--json"]).arg(&two))
         .code(0)
@@ -266,13 +266,13 @@ fn summary() {
             "# 1 task, 11 mappings, 14 descriptors, 15 open files, 1 pipe, 1 shared memory object, \
              1 deleted file, 2 timers, 3 signal actions, 2 pending signals, 4 pages, \
              4239 bytes of data\n\
-             # {} bytes in 117 records; all checks passed\n",
+             # {} bytes in 118 records; all checks passed\n",
             process().len()
         ));
     run(ckpt(["inspect", "--summary", "-"]).write_stdin(sample()))
         .code(0)
         .quiet()
-        .stdout("# 448 bytes in 5 records; all checks passed\n");
+        .stdout("# 480 bytes in 5 records; all checks passed\n");
 }
 
 /// What is in memory and pipes may be secret, and is not for a terminal.
@@ -296,4 +296,24 @@ fn changed_pages() {
         "{}",
         done.err
     );
+}
+
+#[test]
+fn a_whole_tree() {
+    let image = ImageBuilder::tree().build();
+    let done = run(ckpt(["inspect", "--summary", "-"]).write_stdin(image.clone()));
+    expected("inspect-tree.txt", &done.code(0).quiet().out);
+    // The same is below the records.
+    let all = run(ckpt(["inspect", "-"]).write_stdin(image.clone())).code(0);
+    let summary = run(ckpt(["inspect", "--summary", "-"]).write_stdin(image.clone()));
+    assert!(all.out.ends_with(&summary.out), "{}", all.out);
+    assert!(all.out.contains("1 page of task 4\n"), "{}", all.out);
+
+    let json = run(ckpt(["inspect", "--json", "-"]).write_stdin(image))
+        .code(0)
+        .json();
+    let tasks = json["images"][0]["tasks"].as_array().unwrap();
+    let states: Vec<_> = tasks.iter().map(|task| task["state"].clone()).collect();
+    assert_eq!(states[5..8], ["zombie", "outlived", "alive"]);
+    assert_eq!(tasks[4]["ppid"], 413);
 }

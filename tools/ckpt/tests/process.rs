@@ -136,7 +136,8 @@ fn json_of_a_failed_checkpoint() {
 fn image_of(pid: i32) -> Vec<u8> {
     let mut builder = ImageBuilder::new();
     builder.head.pid = pid;
-    builder.task.pid = pid;
+    builder.tasks[0].task.pid = pid;
+    builder.tasks[0].task.tgid = pid;
     builder.build()
 }
 
@@ -166,6 +167,10 @@ fn restart_without_the_call() {
     assert_eq!(json["schema"], "ckpt.restart.v1");
     assert_eq!(json["pid"], Value::Null);
     assert_eq!(json["error"]["errno"], 38);
+    assert_eq!(
+        (&json["tasks"], &json["processes"]),
+        (&Value::from(1), &Value::from(1))
+    );
     let done = run(ckpt(["restart", "--new-pid", "--json", "--detach"]).arg(&image)).code(4);
     assert_eq!(done.json()["ok"], false);
 }
@@ -173,12 +178,16 @@ fn restart_without_the_call() {
 #[test]
 fn a_pid_that_cannot_be_had() {
     let files = Files::new();
-    let image = files.add("image", &image_of(1));
+    let sleeper = Sleeper::new();
+    let pid = sleeper.pid();
+    let image = files.add("image", &image_of(pid.parse().unwrap()));
     let done = run(ckpt(["restart"]).arg(&image)).code(3).stdout("");
-    let taken = "ckpt: pid 1 is taken (--new-pid takes another): File exists\n";
-    let forbidden = "ckpt: cannot choose pid 1 without CAP_CHECKPOINT_RESTORE \
-                     (--new-pid takes another): Operation not permitted\n";
-    assert!([taken, forbidden].contains(&&*done.err), "{}", done.err);
+    let taken = format!("ckpt: pid {pid} is taken (--new-pid takes another): File exists\n");
+    let forbidden = format!(
+        "ckpt: cannot choose pid {pid} without CAP_CHECKPOINT_RESTORE \
+         (--new-pid takes another): Operation not permitted\n"
+    );
+    assert!([taken, forbidden].contains(&done.err), "{}", done.err);
 
     let image = files.add("image", &image_of(0));
     run(ckpt(["restart"]).arg(&image))
@@ -187,6 +196,29 @@ fn a_pid_that_cannot_be_had() {
             "{}: the image has no pid: --new-pid takes any",
             image.display()
         ));
+}
+
+/// The init of a container is that of a new pid namespace: its pid is taken in this one.
+#[test]
+fn the_init_of_a_container() {
+    if !lacks_calls() {
+        return;
+    }
+    let files = Files::new();
+    let image = files.add("image", &image_of(1));
+    let done = run(ckpt(["restart"]).arg(&image)).stdout("");
+    let lacks = format!("ckpt: {LACKS}\n");
+    let forbidden = "ckpt: cannot make the pid namespace of a container without CAP_SYS_ADMIN \
+                     (--new-pid needs none): Operation not permitted\n";
+    assert!([&*lacks, forbidden].contains(&&*done.err), "{}", done.err);
+}
+
+#[test]
+fn a_container_gets_no_descriptors() {
+    for command in ["checkpoint", "check"] {
+        let done = run(&mut ckpt([command, "--container", "--inherit", "1"])).code(2);
+        assert!(done.err.contains("cannot be used with"), "{}", done.err);
+    }
 }
 
 #[test]

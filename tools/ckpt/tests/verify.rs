@@ -12,13 +12,14 @@ use std::process::{Command, Stdio};
 
 use ckpt_image::ImageBuilder;
 use common::{ckpt, expected, flip, process, run, sample, Files, SIZE, STRING};
+use serde_json::json;
 
 #[test]
 fn ok() {
     run(ckpt(["verify", "-"]).write_stdin(sample()))
         .code(0)
         .quiet()
-        .stdout("standard input: ok: id 1, task \"sample\", 448 bytes, 5 records\n");
+        .stdout("standard input: ok: id 1, task \"sample\", 480 bytes, 5 records\n");
 }
 
 #[test]
@@ -87,7 +88,7 @@ fn a_line_for_each_image() {
     let lines: Vec<_> = done.out.lines().collect();
     assert_eq!(lines.len(), 3);
     assert!(lines[0].starts_with("good: ok: "));
-    assert!(lines[1].starts_with("bad: refused: image offset 424: TAIL: cksum is "));
+    assert!(lines[1].starts_with("bad: refused: image offset 456: TAIL: cksum is "));
     assert_eq!(lines[0], lines[2]);
     done.code(1).quiet();
 
@@ -122,17 +123,17 @@ fn images_one_behind_the_other() {
     files.add("two", &[image.clone(), image.clone()].concat());
     files.add("junk", &[image, b"junk".to_vec()].concat());
     let verify = |args: &[&str]| run(ckpt(["verify"]).args(args).current_dir(files.path())).quiet();
-    let line = "ok: id 1, task \"sample\", 448 bytes, 5 records";
+    let line = "ok: id 1, task \"sample\", 480 bytes, 5 records";
 
     verify(&["two"])
         .code(0)
-        .stdout(&format!("two: {line}; 448 more bytes not looked at\n"));
+        .stdout(&format!("two: {line}; 480 more bytes not looked at\n"));
     verify(&["--all", "two"])
         .code(0)
-        .stdout(&format!("two: {line}\ntwo, from byte 448: {line}\n"));
+        .stdout(&format!("two: {line}\ntwo, from byte 480: {line}\n"));
     verify(&["--all", "junk"]).code(1).stdout(&format!(
         "junk: {line}\n\
-         junk, from byte 448: refused: image offset 0: the image ends after 4 of 8 bytes\n"
+         junk, from byte 480: refused: image offset 0: the image ends after 4 of 8 bytes\n"
     ));
 }
 
@@ -275,7 +276,7 @@ fn a_whole_process() {
         .code(0)
         .quiet()
         .stdout(&format!(
-            "standard input: ok: id 1, task \"sample\", {} bytes, 117 records, 11 mappings, \
+            "standard input: ok: id 1, task \"sample\", {} bytes, 118 records, 11 mappings, \
              14 descriptors, 4 pages\n",
             image.len()
         ));
@@ -284,12 +285,50 @@ fn a_whole_process() {
 
     // References take memory of what was before: see tools/image.
     let mut builder = ImageBuilder::process();
-    if let Some(process) = &mut builder.process {
-        process.fds[0].objref = 1;
+    if let Some(parts) = &mut builder.tasks[0].parts {
+        parts.fds[0].objref = 1;
     }
     let done = run(ckpt(["verify", "-"]).write_stdin(builder.build())).code(1);
     assert!(
         done.out.ends_with("FD: objref is 1, which is no FILE\n"),
+        "{}",
+        done.out
+    );
+}
+
+#[test]
+fn a_whole_tree() {
+    let image = ImageBuilder::tree().build();
+    let done = run(ckpt(["verify", "-"]).write_stdin(image.clone()));
+    let out = done.code(0).quiet().out;
+    assert!(
+        out.starts_with("standard input: ok: id 1, task \"sample\" and 11 more in 7 processes, "),
+        "{out}"
+    );
+    let json = run(ckpt(["verify", "--json", "-"]).write_stdin(image))
+        .code(0)
+        .json();
+    let summary = &json["images"][0]["summary"];
+    assert_eq!(summary["tasks"].as_array().unwrap().len(), 12);
+    assert_eq!(summary["totals"]["processes"], 7);
+    assert_eq!(summary["totals"]["zombies"], 4);
+    let thread = &summary["tree"][1];
+    assert_eq!(
+        *thread,
+        json!({
+            "task": 2, "name": "sample", "pid": 413, "tgid": 412, "ppid": null, "pgid": 412,
+            "sid": 400, "state": "alive", "mm": 1, "files": null, "fs": 1, "sighand": 1,
+            "fds": 3, "mappings": 0, "pages": 0,
+        })
+    );
+    assert_eq!(summary["tree"][3]["pages"], 2);
+
+    let mut builder = ImageBuilder::tree();
+    builder.tasks[11].task.ppid = 417;
+    let done = run(ckpt(["verify", "-"]).write_stdin(builder.build())).code(1);
+    assert!(
+        done.out
+            .ends_with("TASK: ppid is 417, which is no pid of a task before it that lives\n"),
         "{}",
         done.out
     );

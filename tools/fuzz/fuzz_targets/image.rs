@@ -87,8 +87,67 @@ fn seed() {
     };
     small.bulk = vec![
         BulkData::Data(1, 0, b"in the pipe".to_vec()),
-        BulkData::Pages(vec![extent(0x40_3000), extent(0x100_0040)], vec![1; 128]),
-        BulkData::Pages(vec![extent(0x7ffd_0000_0000)], vec![2; 64]),
+        BulkData::Pages(1, vec![extent(0x40_3000), extent(0x100_0040)], vec![1; 128]),
+        BulkData::Pages(1, vec![extent(0x7ffd_0000_0000)], vec![2; 64]),
     ];
     fs::write(folder.join("small-pages"), small.build()).unwrap();
+
+    for (name, numbers, spaces) in [
+        ("threads", &[1, 2, 3, 6][..], &[1][..]),
+        ("children", &[1, 4, 6], &[1, 2]),
+        ("outlived", &[1, 7, 8], &[1, 2]),
+    ] {
+        fs::write(folder.join(name), small_tree(numbers, spaces)).unwrap();
+    }
+}
+
+/// Some tasks of the sample, without what is tried in other images, so that the fuzzer takes all of
+/// it, and a page of each of `spaces`.
+fn small_tree(numbers: &[usize], spaces: &[u32]) -> Vec<u8> {
+    let mut tree = ImageBuilder::tree();
+    tree.head.page_size = 64;
+    tree.objects.truncate(6);
+    tree.tasks = numbers
+        .iter()
+        .map(|number| tree.tasks[number - 1].clone())
+        .collect();
+    for task in &mut tree.tasks {
+        // The one that outlives its leader.
+        if task.task.mm == 7 {
+            (task.task.mm, task.task.sighand) = (2, 2);
+        }
+        if let Some(parts) = &mut task.parts {
+            parts.groups.clear();
+            parts.xstate.truncate(576);
+            parts.fds.truncate(1);
+            parts.locks.clear();
+            parts.owners.clear();
+            parts.epoll_items.clear();
+            parts.watches.clear();
+            parts.vmas.truncate(2);
+            parts.policies.clear();
+            parts.guards.clear();
+            parts.aio.clear();
+            parts.ldt.clear();
+        }
+    }
+    tree.bulk = spaces
+        .iter()
+        .map(|&task| {
+            let extent = Extent {
+                start: 0x40_3000,
+                nr_pages: 1,
+                flags: 0,
+            };
+            BulkData::Pages(task, vec![extent], vec![1; 64])
+        })
+        .collect();
+    let image = tree.counted().build();
+    let expect = Expect {
+        kernel: None,
+        crid: None,
+        flags: uapi::CHECKPOINT_FLAGS.into(),
+    };
+    verify(&*image, expect).unwrap();
+    image
 }

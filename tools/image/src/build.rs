@@ -47,6 +47,7 @@ use crate::{
         PidFd,
         Pipe,
         Policy,
+        Process,
         Record,
         Refusal,
         Sched,
@@ -93,16 +94,60 @@ pub struct ImageBuilder {
     pub head: Head,
     /// Files, pipes, shared memory and deleted files.
     pub objects: Vec<Object>,
-    /// The task. Its `task_comm_len` is set by [`Self::comm`].
+    /// The tasks.
+    pub tasks: Vec<TaskRecords>,
+    /// Pages and contents of objects.
+    pub bulk: Vec<BulkData>,
+}
+
+/// A task, and what follows it.
+#[derive(Clone, Debug)]
+pub struct TaskRecords {
+    /// TASK. Its `task_comm_len` is set by [`Self::comm`].
     pub task: Task,
     /// Payload of the STRING, not necessarily `task_comm_len` bytes.
     pub comm: Vec<u8>,
     /// What it has used up.
     pub stats: TaskStats,
-    /// All that a process has besides.
-    pub process: Option<Box<Process>>,
-    /// Pages and contents of objects.
-    pub bulk: Vec<BulkData>,
+    /// All that a task has besides. Of it, what the task says that it has is in the image.
+    pub parts: Option<Box<Parts>>,
+}
+
+impl TaskRecords {
+    /// Makes a task named "sample", of which nothing else is known.
+    pub fn new(task: Task) -> Self {
+        Self {
+            task,
+            comm: Vec::new(),
+            stats: TaskStats {
+                utime: 4_000_000,
+                stime: 1_000_000,
+                utimescaled: 4_000_000,
+                stimescaled: 1_000_000,
+                nvcsw: 3,
+                nivcsw: 1,
+                start_time: 12_345_678_901,
+                start_boottime: 12_345_678_901,
+                min_flt: 97,
+                ..TaskStats::default()
+            },
+            parts: None,
+        }
+        .comm(b"sample\0\0\0\0\0\0\0\0\0\0")
+    }
+
+    /// Sets the comm, and the length of it that the task announces.
+    pub fn comm(mut self, comm: &[u8]) -> Self {
+        self.comm = comm.to_vec();
+        self.task.task_comm_len = i32::try_from(comm.len()).unwrap_or(i32::MAX);
+        self
+    }
+
+    /// Gives it all that it has besides.
+    pub fn parts(mut self, parts: Parts) -> Self {
+        self.parts = Some(Box::new(parts));
+        self
+    }
 }
 
 /// An object, and what follows it.
@@ -138,9 +183,9 @@ pub enum Detail {
 /// A mapping and its name.
 pub type Mapping = (Vma, Vec<u8>);
 
-/// The records of a process, in their order.
+/// The records of a task from CREDS on, in their order.
 #[derive(Clone, Debug, Default)]
-pub struct Process {
+pub struct Parts {
     /// CREDS
     pub creds: Creds,
     /// GROUPS, if there are any.
@@ -169,11 +214,15 @@ pub struct Process {
     pub timers: Timers,
     /// TIMER
     pub posix_timers: Vec<Timer>,
-    /// SIGNALS
-    pub signals: Signals,
+    /// PROCESS
+    pub process: Process,
     /// SIGACTION
     pub actions: Vec<SigAction>,
-    /// SIGINFO
+    /// SIGINFO behind PROCESS
+    pub shared: Vec<SigInfo>,
+    /// SIGNALS
+    pub signals: Signals,
+    /// SIGINFO behind SIGNALS
     pub pending: Vec<SigInfo>,
     /// FS
     pub fs: Fs,
@@ -210,8 +259,9 @@ pub struct Process {
 /// Bulk data. The record that announces it is made of it.
 #[derive(Clone, Debug)]
 pub enum BulkData {
-    /// Where pages belong, and all of their bytes.
-    Pages(Vec<Extent>, Vec<u8>),
+    /// The number of the task whose address space it is, where in that pages belong, and all of
+    /// their bytes.
+    Pages(u32, Vec<Extent>, Vec<u8>),
     /// Contents of an object: its number, where in it, and the bytes.
     Data(u32, u64, Vec<u8>),
 }
@@ -310,59 +360,94 @@ impl Writer {
         }
     }
 
-    fn process(&mut self, process: &Process) {
-        self.record(&process.creds);
-        if !process.groups.is_empty() {
-            self.bytes(Kind::Groups, process.groups.as_bytes());
+    fn task(&mut self, records: &TaskRecords) {
+        self.record(&records.task);
+        self.text(&records.comm);
+        self.record(&records.stats);
+        if let Some(parts) = &records.parts {
+            self.parts(&records.task, parts);
         }
-        self.record(&process.seccomp);
-        for (filter, insns) in &process.filters {
-            self.record(filter);
-            self.words(Kind::Insns, insns);
+    }
+
+    fn parts(&mut self, task: &Task, parts: &Parts) {
+        self.record(&parts.creds);
+        if !parts.groups.is_empty() {
+            self.bytes(Kind::Groups, parts.groups.as_bytes());
         }
-        self.record(&process.limits);
-        self.record(&process.sched);
-        if !process.affinity.is_empty() {
-            self.bytes(Kind::Affinity, process.affinity.as_bytes());
+        if task.is_alive() {
+            self.record(&parts.seccomp);
+            for (filter, insns) in &parts.filters {
+                self.record(filter);
+                self.words(Kind::Insns, insns);
+            }
         }
-        self.record(&process.attrs);
-        self.text_unless_empty(&process.label);
-        self.record(&process.thread);
-        self.record(&process.cpu);
-        self.bytes(Kind::XState, &process.xstate);
-        self.record(&process.timers);
-        self.records(&process.posix_timers);
-        self.record(&process.signals);
-        self.records(&process.actions);
-        self.records(&process.pending);
-        self.record(&process.fs);
-        self.record(&process.files);
-        self.records(&process.fds);
-        self.records(&process.locks);
-        self.records(&process.owners);
-        self.records(&process.epoll_items);
-        self.records(&process.watches);
-        self.record(&process.mm);
-        self.record(&process.mm_context);
-        self.bytes(Kind::Auxv, process.auxv.as_bytes());
-        self.words(Kind::Ldt, &process.ldt);
-        for (vma, name) in &process.vmas {
+        if task.is_process() {
+            self.record(&parts.limits);
+        }
+        if task.is_alive() {
+            self.record(&parts.sched);
+            if !parts.affinity.is_empty() {
+                self.bytes(Kind::Affinity, parts.affinity.as_bytes());
+            }
+            self.record(&parts.attrs);
+            self.text_unless_empty(&parts.label);
+            self.record(&parts.thread);
+            self.record(&parts.cpu);
+            self.bytes(Kind::XState, &parts.xstate);
+        }
+        if task.is_process() {
+            self.record(&parts.timers);
+            self.records(&parts.posix_timers);
+            self.record(&parts.process);
+            self.records(&parts.actions);
+            self.records(&parts.shared);
+        }
+        if task.is_alive() {
+            self.record(&parts.signals);
+            self.records(&parts.pending);
+        }
+        if task.has_fs() {
+            self.record(&parts.fs);
+        }
+        if task.has_files() {
+            self.files(parts);
+        }
+        if task.has_mm() {
+            self.mm(parts);
+        }
+    }
+
+    fn files(&mut self, parts: &Parts) {
+        self.record(&parts.files);
+        self.records(&parts.fds);
+        self.records(&parts.locks);
+        self.records(&parts.owners);
+        self.records(&parts.epoll_items);
+        self.records(&parts.watches);
+    }
+
+    fn mm(&mut self, parts: &Parts) {
+        self.record(&parts.mm);
+        self.record(&parts.mm_context);
+        self.bytes(Kind::Auxv, parts.auxv.as_bytes());
+        self.words(Kind::Ldt, &parts.ldt);
+        for (vma, name) in &parts.vmas {
             self.record(vma);
             self.text_unless_empty(name);
         }
-        self.records(&process.policies);
-        self.records(&process.guards);
-        self.records(&process.aio);
+        self.records(&parts.policies);
+        self.records(&parts.guards);
+        self.records(&parts.aio);
     }
 
     fn bulk(&mut self, bulk: &BulkData, page_size: u32) {
         let bytes = match bulk {
-            BulkData::Pages(extents, bytes) => {
+            BulkData::Pages(task, extents, bytes) => {
                 self.record(&Pages {
                     nr_extents: extents.len() as u32,
                     nr_pages: (bytes.len() as u64 / u64::from(page_size.max(1))) as u32,
                     crc: crc32c(0, bytes),
-                    reserved: 0,
+                    task: *task,
                 });
                 self.bytes(Kind::Extents, extents.as_bytes());
                 bytes
@@ -395,34 +480,20 @@ impl ImageBuilder {
 
     /// Begins with the valid image of a task named "sample", from `kernel`.
     pub fn of(kernel: &Kernel<'_>) -> Self {
-        let flags = 0;
+        let (time, flags, crid, nr_tasks) = (1_790_000_000, 0, 1, 1);
         Self {
-            head: Head::new(kernel, 1_790_000_000, flags, 1, 412),
+            head: Head::new(kernel, time, flags, crid, 412, nr_tasks),
             objects: Vec::new(),
-            task: Task {
+            tasks: vec![TaskRecords::new(Task {
                 exit_signal: 17,
                 pid: 412,
                 pgid: 412,
                 sid: 400,
+                tgid: 412,
                 ..Task::default()
-            },
-            comm: Vec::new(),
-            stats: TaskStats {
-                utime: 4_000_000,
-                stime: 1_000_000,
-                utimescaled: 4_000_000,
-                stimescaled: 1_000_000,
-                nvcsw: 3,
-                nivcsw: 1,
-                start_time: 12_345_678_901,
-                start_boottime: 12_345_678_901,
-                min_flt: 97,
-                ..TaskStats::default()
-            },
-            process: None,
+            })],
             bulk: Vec::new(),
         }
-        .comm(b"sample\0\0\0\0\0\0\0\0\0\0")
     }
 
     /// Begins with the valid image of a process that has something of everything, from
@@ -430,19 +501,32 @@ impl ImageBuilder {
     pub fn process() -> Self {
         let mut builder = Self::new();
         builder.objects = sample_objects();
-        builder.process = Some(Box::new(sample_process()));
+        for task in &mut builder.tasks {
+            task.parts = Some(Box::new(sample_parts()));
+        }
         builder.bulk = sample_bulk();
         builder.counted()
     }
 
-    /// Sets the comm, and the length of it that the task announces.
+    /// Begins with the valid image of a tree that has tasks of every kind, from [`SAMPLE_KERNEL`].
+    /// The first is that of [`Self::process`].
+    pub fn tree() -> Self {
+        let mut builder = Self::process();
+        builder.tasks.extend(sample_tree());
+        builder.bulk.extend(sample_tree_bulk());
+        builder.counted()
+    }
+
+    /// Sets the comm of the first task, and the length of it that the task announces.
     pub fn comm(mut self, comm: &[u8]) -> Self {
-        self.comm = comm.to_vec();
-        self.task.task_comm_len = i32::try_from(comm.len()).unwrap_or(i32::MAX);
+        if let Some(first) = self.tasks.first_mut() {
+            *first = first.clone().comm(comm);
+        }
         self
     }
 
-    /// Sets the numbers of objects, and all counts and lengths, to what there is.
+    /// Sets the numbers of objects, and all counts and lengths, to what there is, but for those of
+    /// comms.
     pub fn counted(mut self) -> Self {
         for (object, number) in self.objects.iter_mut().zip(1..) {
             match object {
@@ -461,30 +545,32 @@ impl ImageBuilder {
                 }
             }
         }
-        if let Some(process) = &mut self.process {
-            process.creds.ngroups = process.groups.len() as u32;
-            process.seccomp.nr_filters = process.filters.len() as u32;
-            for (filter, insns) in &mut process.filters {
+        self.head.nr_tasks = self.tasks.len() as u32;
+        for parts in self.tasks.iter_mut().filter_map(|task| task.parts.as_mut()) {
+            parts.creds.ngroups = parts.groups.len() as u32;
+            parts.seccomp.nr_filters = parts.filters.len() as u32;
+            for (filter, insns) in &mut parts.filters {
                 filter.nr_insns = insns.len() as u32;
             }
-            process.sched.affinity_len = size_of_val(&*process.affinity) as u32;
-            process.attrs.label_len = process.label.len() as u32;
-            process.thread.xstate_len = process.xstate.len() as u32;
-            process.timers.nr_timers = process.posix_timers.len() as u32;
-            process.signals.nr_actions = process.actions.len() as u32;
-            process.signals.nr_pending = process.pending.len() as u32;
-            process.files.count = process.fds.len() as u32;
-            process.files.nr_locks = process.locks.len() as u32;
-            process.files.nr_owners = process.owners.len() as u32;
-            process.files.nr_epoll_items = process.epoll_items.len() as u32;
-            process.files.nr_watches = process.watches.len() as u32;
-            process.mm.auxv_len = size_of_val(&*process.auxv) as u32;
-            process.mm_context.ldt_entries = process.ldt.len() as u32;
-            process.mm.nr_vmas = process.vmas.len() as u32;
-            process.mm.nr_policies = process.policies.len() as u32;
-            process.mm.nr_guards = process.guards.len() as u32;
-            process.mm.nr_aio = process.aio.len() as u32;
-            for (vma, name) in &mut process.vmas {
+            parts.sched.affinity_len = size_of_val(&*parts.affinity) as u32;
+            parts.attrs.label_len = parts.label.len() as u32;
+            parts.thread.xstate_len = parts.xstate.len() as u32;
+            parts.timers.nr_timers = parts.posix_timers.len() as u32;
+            parts.process.nr_actions = parts.actions.len() as u32;
+            parts.process.nr_pending = parts.shared.len() as u32;
+            parts.signals.nr_pending = parts.pending.len() as u32;
+            parts.files.count = parts.fds.len() as u32;
+            parts.files.nr_locks = parts.locks.len() as u32;
+            parts.files.nr_owners = parts.owners.len() as u32;
+            parts.files.nr_epoll_items = parts.epoll_items.len() as u32;
+            parts.files.nr_watches = parts.watches.len() as u32;
+            parts.mm.auxv_len = size_of_val(&*parts.auxv) as u32;
+            parts.mm_context.ldt_entries = parts.ldt.len() as u32;
+            parts.mm.nr_vmas = parts.vmas.len() as u32;
+            parts.mm.nr_policies = parts.policies.len() as u32;
+            parts.mm.nr_guards = parts.guards.len() as u32;
+            parts.mm.nr_aio = parts.aio.len() as u32;
+            for (vma, name) in &mut parts.vmas {
                 vma.name_len = name.len() as u32;
             }
         }
@@ -501,11 +587,8 @@ impl ImageBuilder {
         for object in &self.objects {
             writer.object(object);
         }
-        writer.record(&self.task);
-        writer.text(&self.comm);
-        writer.record(&self.stats);
-        if let Some(process) = &self.process {
-            writer.process(process);
+        for task in &self.tasks {
+            writer.task(task);
         }
         for bulk in &self.bulk {
             writer.bulk(bulk, self.head.page_size);
@@ -642,7 +725,7 @@ fn sample_objects() -> Vec<Object> {
     ]
 }
 
-fn sample_process() -> Process {
+fn sample_parts() -> Parts {
     let (uid, gid) = (1000, 100);
     let creds = Creds {
         uid,
@@ -810,7 +893,7 @@ fn sample_process() -> Process {
     };
     let unnamed = |vma| (vma, Vec::new());
     let rw = r | w | uapi::CR_VMA_ACCOUNT;
-    Process {
+    Parts {
         creds,
         groups: vec![27, 100, 1000],
         seccomp: Seccomp {
@@ -840,16 +923,22 @@ fn sample_process() -> Process {
         xstate: vec![0; 832],
         timers,
         posix_timers: vec![timer(0, 1, 64), timer(1, 7, 34)],
-        signals: Signals {
-            blocked: 1 << 1,
-            ..Signals::default()
+        process: Process {
+            flags: uapi::CR_PROCESS_STOPPED,
+            stop_signal: 20,
+            ..Process::default()
         },
         actions: vec![
             signal(2, 0x40_1500, 0x1400_0000),
             signal(13, 1, 0x400_0000),
             signal(64, 0x40_1600, 0x0400_0004),
         ],
-        pending: vec![SigInfo::new(true, 0, info), SigInfo::new(false, 1, expired)],
+        shared: vec![SigInfo::new(0, info)],
+        signals: Signals {
+            blocked: 1 << 1,
+            ..Signals::default()
+        },
+        pending: vec![SigInfo::new(1, expired)],
         fs: Fs {
             umask: 0o22,
             cwd: 3,
@@ -899,7 +988,9 @@ fn sample_process() -> Process {
             vdso_size: 0x2000,
             vdso_crc: 0x1234_5678,
             pkeys: 1,
-            ldt_entries: 0,
+            // ADDR_NO_RANDOMIZE
+            personality: 0x4_0000,
+            ..MmContext::default()
         },
         auxv: vec![6, 4096, 33, 0x7ffd_0010_2000, 0, 0],
         // A data segment of all addresses below 4 GiB.
@@ -999,10 +1090,167 @@ fn sample_bulk() -> Vec<BulkData> {
             .concat(),
         ),
         BulkData::Pages(
+            1,
             vec![extent(0x40_3000, 1), extent(0x100_0000, 2)],
             fill(3 * 4096),
         ),
-        BulkData::Pages(vec![extent(0x7ffd_0000_0000, 1)], fill(4096)),
+        BulkData::Pages(1, vec![extent(0x7ffd_0000_0000, 1)], fill(4096)),
+    ]
+}
+
+/// A thread of the group of `leader`, which has the address space of task `mm`.
+fn sample_thread(pid: i32, leader: &Task, mm: u32) -> Task {
+    Task {
+        exit_signal: -1,
+        pid,
+        pgid: leader.pgid,
+        sid: leader.sid,
+        tgid: leader.pid,
+        mm,
+        sighand: mm,
+        ..Task::default()
+    }
+}
+
+/// A child of the task with the pid `ppid`.
+fn sample_child(pid: i32, ppid: i32) -> Task {
+    Task {
+        exit_signal: 17,
+        pid,
+        pgid: 412,
+        sid: 400,
+        tgid: pid,
+        ppid,
+        ..Task::default()
+    }
+}
+
+/// Tasks 2 to 12, behind the process of [`sample_parts`], which is 1:
+///
+/// - 2 and 3: threads of 1; 2 has descriptors of its own, 3 paths;
+/// - 4: child of 1 with an address space of its own, leader of a session;
+/// - 5: child of the thread 2, of whom it has all that a process can have;
+/// - 6: child of 1 that has ended;
+/// - 7: child of 1 that has ended before its threads;
+/// - 8 and 9: those threads; 9 has everything of 8 and 7;
+/// - 10: child of 4 with the address space of 7, which has ended before its thread;
+/// - 11: that thread;
+/// - 12: child of 8 that has ended.
+fn sample_tree() -> Vec<TaskRecords> {
+    let root = sample_child(412, 0);
+    let ended = |task| Task {
+        exit_state: uapi::CR_EXIT_ZOMBIE,
+        exit_code: 0x100,
+        ..task
+    };
+    let outlived = |task| Task {
+        flags: uapi::CR_TASK_OUTLIVED,
+        exit_code: 0,
+        ..ended(task)
+    };
+    let leader = outlived(sample_child(420, 412));
+    let sharer = Task {
+        mm: 7,
+        sighand: 7,
+        ..outlived(sample_child(430, 415))
+    };
+    let tasks = [
+        Task {
+            fs: 1,
+            ..sample_thread(413, &root, 1)
+        },
+        Task {
+            files: 2,
+            ..sample_thread(414, &root, 1)
+        },
+        Task {
+            pgid: 415,
+            sid: 415,
+            ..sample_child(415, 412)
+        },
+        Task {
+            exit_signal: 0,
+            mm: 1,
+            files: 2,
+            fs: 3,
+            sighand: 1,
+            ..sample_child(416, 413)
+        },
+        ended(sample_child(417, 412)),
+        leader,
+        sample_thread(421, &leader, 7),
+        Task {
+            files: 8,
+            fs: 8,
+            ..sample_thread(422, &leader, 7)
+        },
+        sharer,
+        Task {
+            files: 1,
+            fs: 8,
+            ..sample_thread(431, &sharer, 7)
+        },
+        ended(sample_child(440, 421)),
+    ];
+    tasks
+        .into_iter()
+        .map(|task| TaskRecords::new(task).parts(sample_other_parts(&task)))
+        .collect()
+}
+
+/// What the process of [`sample_parts`] has, as far as others have it.
+fn sample_other_parts(task: &Task) -> Parts {
+    let of = sample_parts();
+    let (pending, expired) = (of.shared, of.pending);
+    let own = Parts {
+        creds: of.creds,
+        groups: of.groups,
+        limits: of.limits,
+        sched: of.sched,
+        attrs: of.attrs,
+        cpu: of.cpu,
+        xstate: vec![0; 576],
+        timers: Timers {
+            flags: 0,
+            real_left: 0,
+            real_interval: 0,
+            ..of.timers
+        },
+        fs: of.fs,
+        fds: of.fds.into_iter().take(3).collect(),
+        mm: of.mm,
+        mm_context: of.mm_context,
+        auxv: of.auxv,
+        vmas: of.vmas.into_iter().take(3).collect(),
+        ..Parts::default()
+    };
+    match (task.is_leader(), task.sighand) {
+        (true, 0) => Parts {
+            actions: of.actions,
+            shared: pending,
+            ..own
+        },
+        // Signals of a timer of its process.
+        (false, 1) => Parts {
+            pending: expired,
+            ..own
+        },
+        _ => own,
+    }
+}
+
+fn sample_tree_bulk() -> Vec<BulkData> {
+    let extents = |start| {
+        vec![Extent {
+            start,
+            nr_pages: 1,
+            flags: 0,
+        }]
+    };
+    vec![
+        BulkData::Pages(4, extents(0x40_3000), vec![4; 4096]),
+        BulkData::Pages(4, extents(0x102_0000), vec![5; 4096]),
+        BulkData::Pages(7, extents(0x100_0000), vec![6; 4096]),
     ]
 }
 
@@ -1123,6 +1371,7 @@ pub fn rewrite(image: &[u8], expect: Expect<'_>) -> Result<Vec<u8>, Refusal> {
             Item::Cpu(record) => writer.record(&record),
             Item::Timers(record) => writer.record(&record),
             Item::Timer(record) => writer.record(&record),
+            Item::Process(record) => writer.record(&record),
             Item::Signals(record) => writer.record(&record),
             Item::SigAction(record) => writer.record(&record),
             Item::SigInfo(record) => writer.record(&record),

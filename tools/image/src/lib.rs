@@ -53,7 +53,8 @@ pub use build::{
     ImageBuilder,
     Mapping,
     Object,
-    Process,
+    Parts,
+    TaskRecords,
     SAMPLE_KERNEL, //
 };
 pub use ckpt_macros::Record;
@@ -65,6 +66,7 @@ pub use read::{
     Reader,
     Summary,
     TaskSummary,
+    Tasks,
     Totals, //
 };
 pub use refer::References;

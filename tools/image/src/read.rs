@@ -366,9 +366,7 @@ pub fn verify(mut input: impl io::Read, expect: Expect<'_>) -> Result<Summary, E
         read(&mut input, &mut checker, &mut buffer)?;
 
         let item = checker.payload(&buffer)?;
-        if let Err(reason) = references.take(&item) {
-            return Err(checker.refuse_last(reason).into());
-        }
+        references.take(&item, &mut checker)?;
         contents.take(&item);
     }
     contents.summary(checker.offset()).ok_or(Error::NotAnImage)
@@ -393,37 +391,20 @@ struct Contents {
     records: u64,
     head: Option<Head>,
     crc: Option<u32>,
-    tasks: Vec<TaskSummary>,
+    tasks: Tasks,
     totals: Totals,
-    /// Whether the next text is a comm.
-    comm: bool,
 }
 
 impl Contents {
     fn take(&mut self, item: &Item<'_>) {
         self.records += 1;
         self.totals.take(item);
+        self.tasks.take(item);
         match *item {
             Item::Head(record) => self.head = Some(record),
-            Item::Task(task) => self.tasks.push(TaskSummary {
-                task,
-                comm: Vec::new(),
-                stats: TaskStats::default(),
-            }),
-            Item::Text(text) if self.comm => {
-                if let Some(task) = self.tasks.last_mut() {
-                    task.comm = text.split(|&b| b == 0).next().unwrap_or(text).to_vec();
-                }
-            }
-            Item::TaskStats(stats) => {
-                if let Some(task) = self.tasks.last_mut() {
-                    task.stats = stats;
-                }
-            }
             Item::Tail(record) => self.crc = Some(record.cksum as u32),
             _ => (),
         }
-        self.comm = matches!(item, Item::Task(_));
     }
 
     /// Returns all of it, if there was a HEAD and a TAIL.
@@ -432,7 +413,7 @@ impl Contents {
             bytes,
             records: self.records,
             head: self.head?,
-            tasks: self.tasks,
+            tasks: self.tasks.tasks,
             totals: self.totals,
             crc: self.crc?,
         })
@@ -461,6 +442,12 @@ pub struct Summary {
 pub struct Totals {
     /// Tasks.
     pub tasks: u64,
+    /// Of these, leaders of their thread group.
+    pub processes: u64,
+    /// Of these, those that have ended.
+    pub zombies: u64,
+    /// Address spaces.
+    pub spaces: u64,
     /// Open file descriptions.
     pub files: u64,
     /// Pipes.
@@ -491,7 +478,12 @@ impl Totals {
     /// Counts a record.
     pub fn take(&mut self, item: &Item<'_>) {
         match item {
-            Item::Task(_) => self.tasks += 1,
+            Item::Task(task) => {
+                self.tasks += 1;
+                self.processes += u64::from(task.is_leader());
+                self.zombies += u64::from(!task.is_alive());
+            }
+            Item::Mm(_) => self.spaces += 1,
             Item::File(_) => self.files += 1,
             Item::Pipe(_) => self.pipes += 1,
             Item::Shm(_) => self.shms += 1,
@@ -512,7 +504,7 @@ impl Totals {
 
     /// Returns whether there is a process, not only the name of a task.
     pub fn has_process(&self) -> bool {
-        self.mappings > 0
+        self.spaces > 0
     }
 }
 
@@ -525,4 +517,55 @@ pub struct TaskSummary {
     pub comm: Vec<u8>,
     /// What it has used up.
     pub stats: TaskStats,
+    /// Descriptors in the table that it came with.
+    pub fds: u64,
+    /// Mappings of the address space that it came with.
+    pub mappings: u64,
+    /// Pages of that address space whose contents are in the image.
+    pub pages: u64,
+}
+
+/// Gathers what is said of each task.
+#[derive(Clone, Debug, Default)]
+pub struct Tasks {
+    tasks: Vec<TaskSummary>,
+    /// Whether the next text is a comm.
+    comm: bool,
+}
+
+impl Tasks {
+    /// Takes a record into account.
+    pub fn take(&mut self, item: &Item<'_>) {
+        let comm = std::mem::replace(&mut self.comm, matches!(item, Item::Task(_)));
+        if let Item::Pages(pages) = item {
+            let index = (pages.task as usize).checked_sub(1);
+            if let Some(task) = index.and_then(|index| self.tasks.get_mut(index)) {
+                task.pages += u64::from(pages.nr_pages);
+            }
+            return;
+        }
+        let last = self.tasks.last_mut();
+        match (*item, last) {
+            (Item::Task(task), _) => self.tasks.push(TaskSummary {
+                task,
+                comm: Vec::new(),
+                stats: TaskStats::default(),
+                fds: 0,
+                mappings: 0,
+                pages: 0,
+            }),
+            (Item::Text(text), Some(task)) if comm => {
+                task.comm = text.split(|&b| b == 0).next().unwrap_or(text).to_vec();
+            }
+            (Item::TaskStats(stats), Some(task)) => task.stats = stats,
+            (Item::Fd(_), Some(task)) => task.fds += 1,
+            (Item::Vma(_), Some(task)) => task.mappings += 1,
+            _ => (),
+        }
+    }
+
+    /// Returns the tasks so far.
+    pub fn tasks(&self) -> &[TaskSummary] {
+        &self.tasks
+    }
 }

@@ -13,14 +13,20 @@ use std::collections::{
 use crate::{
     image::{
         Aio,
+        Checker,
         Data,
         EpollItem,
         Extents,
         File,
         Inotify,
         Item,
+        Kind,
         Lock,
+        Pages,
         Reason,
+        Refusal,
+        Task,
+        Tree,
         Vma,
         Watch, //
     },
@@ -62,14 +68,20 @@ const EVENT_MAX: u64 = 16 + 256;
 #[derive(Clone, Debug, Default)]
 pub struct References {
     objects: Vec<Object>,
-    /// The files that have a descriptor.
+    /// The tasks so far, where in the image they are, and how many there are to be.
+    tasks: Vec<Task>,
+    offsets: Vec<u64>,
+    nr_tasks: u32,
+    /// The files that have a descriptor in the last table.
     with_fd: BTreeSet<u32>,
-    /// Where the mappings begin, and where they end.
+    /// Where the mappings of the last address space begin, and where they end.
     mappings: BTreeMap<u64, u64>,
-    /// Those of them whose pages can be in an image.
-    private: BTreeMap<u64, u64>,
-    /// Where the rings of io_setup(2) begin that are no context's yet.
+    /// Where its rings of io_setup(2) begin that are no context's yet.
     rings: BTreeSet<u64>,
+    /// Of each task that came with an address space, those mappings whose pages can be in an image.
+    private: BTreeMap<u32, BTreeMap<u64, u64>>,
+    /// The task whose address space the next extents are of.
+    pages_of: u32,
     page_size: u32,
 }
 
@@ -79,11 +91,38 @@ impl References {
         Self::default()
     }
 
-    /// Checks a record that has been taken by a [`Checker`](crate::image::Checker), in the order of
-    /// the image.
-    pub fn take(&mut self, item: &Item<'_>) -> Result<(), Reason> {
+    /// Checks a record that `checker` has just taken, in the order of the image.
+    pub fn take(&mut self, item: &Item<'_>, checker: &mut Checker<'_>) -> Result<(), Refusal> {
+        if let Item::Task(task) = item {
+            self.offsets.push(checker.record_offset());
+            self.tasks.push(*task);
+            return self.tree(checker);
+        }
+        self.item(item)
+            .map_err(|reason| checker.refuse_last(reason))
+    }
+
+    /// Checks all tasks, when the last has come.
+    fn tree(&self, checker: &mut Checker<'_>) -> Result<(), Refusal> {
+        if self.tasks.len() < self.nr_tasks as usize {
+            return Ok(());
+        }
+        let mut by_pid = vec![0; self.tasks.len()];
+        match Tree::check(&self.tasks, &mut by_pid) {
+            Ok(_) => Ok(()),
+            Err((index, reason)) => {
+                let offset = self.offsets.get(index).copied().unwrap_or_default();
+                Err(checker.refuse_at(offset, Kind::Task, reason))
+            }
+        }
+    }
+
+    fn item(&mut self, item: &Item<'_>) -> Result<(), Reason> {
         match item {
-            Item::Head(head) => self.page_size = head.page_size,
+            Item::Head(head) => {
+                self.page_size = head.page_size;
+                self.nr_tasks = head.nr_tasks;
+            }
             Item::Pipe(pipe) => self.objects.push(Object::Pipe {
                 size: pipe.size.into(),
                 filled: 0,
@@ -104,6 +143,7 @@ impl References {
                     self.path("root", fs.root)?;
                 }
             }
+            Item::Files(_) => self.with_fd.clear(),
             Item::Fd(fd) => {
                 self.any_file("objref", fd.objref)?;
                 self.with_fd.insert(fd.objref);
@@ -112,12 +152,19 @@ impl References {
             Item::Owner(owner) => drop(self.any_file("objref", owner.objref)?),
             Item::EpollItem(item) => self.epoll_item(item)?,
             Item::Watch(watch) => self.watch(watch)?,
-            Item::Mm(mm) => self.path("exe", mm.exe)?,
+            Item::Mm(mm) => {
+                self.path("exe", mm.exe)?;
+                self.mappings.clear();
+                self.rings.clear();
+                self.private
+                    .insert(self.tasks.len() as u32, BTreeMap::new());
+            }
             Item::Vma(vma) => self.vma(vma)?,
             Item::Policy(policy) if policy.is_of_task() => (),
             Item::Policy(policy) => self.within_mapping(policy.start, policy.end)?,
             Item::Guard(guard) => self.within_mapping(guard.start, guard.end)?,
             Item::Aio(aio) => self.aio(aio)?,
+            Item::Pages(pages) => self.pages(pages)?,
             Item::Extents(extents) => self.extents(*extents)?,
             Item::Data(data) => self.data(data)?,
             _ => (),
@@ -279,7 +326,11 @@ impl References {
             _ => false,
         };
         if has_pages {
-            self.private.insert(vma.start, vma.end);
+            let mut spaces = self.private.values_mut();
+            // That of the last task that came with one.
+            if let Some(space) = spaces.next_back() {
+                space.insert(vma.start, vma.end);
+            }
         }
         Ok(())
     }
@@ -307,9 +358,22 @@ impl References {
         })
     }
 
+    fn pages(&mut self, pages: &Pages) -> Result<(), Reason> {
+        if !self.private.contains_key(&pages.task) {
+            return Err(Reason::WrongTask {
+                field: "task",
+                found: pages.task,
+                expected: "number of a task that came with an address space",
+            });
+        }
+        self.pages_of = pages.task;
+        Ok(())
+    }
+
     fn extents(&self, extents: Extents<'_>) -> Result<(), Reason> {
+        let space = self.private.get(&self.pages_of);
         for extent in extents.iter() {
-            let mapping = self.private.range(..=extent.start).next_back();
+            let mapping = space.and_then(|space| space.range(..=extent.start).next_back());
             if mapping.is_none_or(|(_, &end)| extent.end(self.page_size) > end) {
                 return Err(Reason::OutsideMapping {
                     start: extent.start,

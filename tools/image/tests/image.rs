@@ -54,7 +54,7 @@ const EXACT: Expect<'static> = Expect {
 // Where the records of `ImageBuilder::new()` begin.
 const HEAD: usize = 0;
 const TASK: usize = HEAD + 8 + 240;
-const STRING: usize = TASK + 8 + 32;
+const STRING: usize = TASK + 8 + 64;
 const TASK_STATS: usize = STRING + 8 + 16;
 const TAIL: usize = TASK_STATS + 8 + 104;
 const LEN: usize = TAIL + 8 + 16;
@@ -84,7 +84,7 @@ fn valid_image() {
         assert_eq!(summary.head, ImageBuilder::new().head);
         assert_eq!(summary.tasks.len(), 1);
         assert_eq!(summary.tasks[0].comm, b"sample");
-        assert_eq!(summary.tasks[0].stats, ImageBuilder::new().stats);
+        assert_eq!(summary.tasks[0].stats, ImageBuilder::new().tasks[0].stats);
     }
 }
 
@@ -133,7 +133,7 @@ fn every_changed_byte_is_refused() {
 fn every_changed_byte_behind_the_checksum() {
     let any_value = [
         (HEAD, Kind::Head, &["time"][..]),
-        // Only four bits of the flags, only some signals, and no negative numbers.
+        // Only five bits of the flags, only some signals, and no negative numbers.
         (HEAD, Kind::Head, &["flags"]),
         (TASK, Kind::Task, &["exit_signal", "pgid", "sid"]),
         (STRING, Kind::String, &["text"]),
@@ -169,7 +169,7 @@ fn every_changed_byte_behind_the_checksum() {
     let at = |record: usize, offset: usize| taken[record + Header::SIZE + offset];
     // All values of the time, every set of flags, 0 to 64 but SIGCHLD.
     assert_eq!(at(HEAD, 16), 255);
-    assert_eq!(at(HEAD, 24), 15);
+    assert_eq!(at(HEAD, 24), 31);
     assert_eq!(at(TASK, 12), 64);
 }
 
@@ -185,8 +185,8 @@ fn head() {
         ("image offset 0: HEAD: major is 6, not 7", |h| h.major = 6),
         ("image offset 0: HEAD: minor is 4, not 3", |h| h.minor = 4),
         ("image offset 0: HEAD: patch is 5, not 4", |h| h.patch = 5),
-        ("image offset 0: HEAD: unknown flags 0x28", |h| {
-            h.flags = 0x3f
+        ("image offset 0: HEAD: unknown flags 0x48", |h| {
+            h.flags = 0x7f
         }),
         (
             "image offset 0: HEAD: release \"7.3.4-x\\n\" is not that of this kernel",
@@ -222,8 +222,16 @@ fn head() {
             |head| head.page_size = 65536,
         ),
         ("image offset 0: HEAD: pid 0 is less than 1", |h| h.pid = 0),
-        ("image offset 0: HEAD: reserved is not 0", |head| {
-            head.reserved = 1
+        ("image offset 0: HEAD: nr_tasks 0 is less than 1", |head| {
+            head.nr_tasks = 0
+        }),
+        (
+            "image offset 0: HEAD: nr_tasks 65537 is over the limit of 65536",
+            |head| head.nr_tasks = 65_537,
+        ),
+        // The next task does not come.
+        ("image offset 456: TAIL: expected CREDS here", |head| {
+            head.nr_tasks = 2
         }),
     ] {
         assert_eq!(why(|builder| change(&mut builder.head)), expected);
@@ -248,12 +256,39 @@ fn task() {
             "image offset 248: TASK: state is 1, not 0",
             (|task| task.state = 1) as fn(&mut Task),
         ),
-        ("image offset 248: TASK: exit_state is 16, not 0", |task| {
+        ("image offset 248: TASK: exit_state 16 is unknown", |task| {
             task.exit_state = 16
         }),
         ("image offset 248: TASK: exit_code is -1, not 0", |task| {
             task.exit_code = -1
         }),
+        (
+            "image offset 248: TASK: exit_code -1 is less than 0",
+            |task| (task.exit_state, task.exit_code) = (32, -1),
+        ),
+        (
+            "image offset 248: TASK: exit_code 65536 is over the limit of 65535",
+            |task| (task.exit_state, task.exit_code) = (32, 65_536),
+        ),
+        ("image offset 248: TASK: exit_state 32 is unknown", |task| {
+            task.exit_state = 32
+        }),
+        (
+            "image offset 248: TASK: threads live on, but none follows",
+            |task| (task.exit_state, task.flags) = (32, 1),
+        ),
+        (
+            "image offset 248: TASK: flags has the bits 0x1, which it cannot have",
+            |task| task.flags = uapi::CR_TASK_OUTLIVED,
+        ),
+        (
+            "image offset 248: TASK: flags has the bits 0x2, which it cannot have",
+            |task| (task.exit_state, task.flags) = (32, 3),
+        ),
+        (
+            "image offset 248: TASK: exit_signal -1 is less than 0",
+            |task| task.exit_signal = -1,
+        ),
         (
             "image offset 248: TASK: exit_signal -2 is less than -1",
             |task| task.exit_signal = -2,
@@ -270,7 +305,39 @@ fn task() {
             task.pid = 0
         }),
         ("image offset 248: TASK: pid is 413, not 412", |task| {
-            task.pid = 413
+            (task.pid, task.tgid) = (413, 413)
+        }),
+        ("image offset 248: TASK: tgid 0 is less than 1", |task| {
+            task.tgid = 0
+        }),
+        (
+            "image offset 248: TASK: exit_signal is 17, not -1",
+            |task| task.tgid = 413,
+        ),
+        ("image offset 248: TASK: ppid -1 is less than 0", |task| {
+            task.ppid = -1
+        }),
+        ("image offset 248: TASK: ppid is 1, not 0", |task| {
+            task.ppid = 1
+        }),
+        (
+            "image offset 248: TASK: mm 1 is over the limit of 0",
+            |task| task.mm = 1,
+        ),
+        (
+            "image offset 248: TASK: files 1 is over the limit of 0",
+            |task| task.files = 1,
+        ),
+        (
+            "image offset 248: TASK: fs 1 is over the limit of 0",
+            |task| task.fs = 1,
+        ),
+        (
+            "image offset 248: TASK: sighand 1 is over the limit of 0",
+            |task| task.sighand = 1,
+        ),
+        ("image offset 248: TASK: reserved is not 0", |task| {
+            task.reserved = 1
         }),
         ("image offset 248: TASK: pgid -1 is less than 0", |task| {
             task.pgid = -1
@@ -278,11 +345,11 @@ fn task() {
         ("image offset 248: TASK: sid -1 is less than 0", |task| {
             task.sid = -1
         }),
-        ("image offset 288: STRING: len is 16, not 17", |task| {
+        ("image offset 320: STRING: len is 16, not 17", |task| {
             task.task_comm_len = 17
         }),
     ] {
-        assert_eq!(why(|builder| change(&mut builder.task)), expected);
+        assert_eq!(why(|builder| change(&mut builder.tasks[0].task)), expected);
     }
 }
 
@@ -315,7 +382,7 @@ fn comm() {
         reseal(&mut image);
         assert_eq!(
             refusal(&image, EXACT).to_string(),
-            "image offset 288: STRING: the padding is not 0"
+            "image offset 320: STRING: the padding is not 0"
         );
         image[at] = 0;
     }
@@ -563,7 +630,7 @@ fn fields_cover_every_record() {
         assert_eq!(end % 8, 0);
     }
     assert_eq!((Head::LEN, Head::NAME), (240, "HEAD"));
-    assert_eq!((Task::LEN, Task::NAME), (32, "TASK"));
+    assert_eq!((Task::LEN, Task::NAME), (64, "TASK"));
     assert_eq!((TaskStats::LEN, TaskStats::NAME), (104, "TASK_STATS"));
     assert_eq!((Tail::LEN, Tail::NAME), (16, "TAIL"));
 }
@@ -591,7 +658,7 @@ fn fields_as_text() {
     ] {
         assert!(text.iter().any(|t| t == line), "no {line:?} in {text:#?}");
     }
-    assert_eq!(text.len(), 14 + 8 + 1 + 13 + 2);
+    assert_eq!(text.len(), 14 + 16 + 1 + 13 + 2);
 }
 
 #[test]
@@ -653,9 +720,10 @@ fn checksum_is_crc32c() {
 }
 
 fn any_task() -> impl Strategy<Value = Task> {
-    (-1..=64, 0..=i32::MAX, 0..=i32::MAX).prop_map(|(exit_signal, pgid, sid)| Task {
+    (0..=64, 0..=i32::MAX, 0..=i32::MAX).prop_map(|(exit_signal, pgid, sid)| Task {
         exit_signal,
         pid: 412,
+        tgid: 412,
         pgid,
         sid,
         ..Task::default()
@@ -718,17 +786,17 @@ proptest! {
         flags in 0..=7u64,
     ) {
         let mut builder = ImageBuilder::new();
-        builder.head = Head::new(&SAMPLE_KERNEL, time, flags, crid, 412);
-        builder.task = task;
-        builder.stats = stats;
+        builder.head = Head::new(&SAMPLE_KERNEL, time, flags, crid, 412, 1);
+        builder.tasks[0].task = task;
+        builder.tasks[0].stats = stats;
         let builder = builder.comm(&comm);
         let image = builder.build();
 
         let summary = verify(&*image, Expect { crid: Some(crid), ..EXACT }).unwrap();
         prop_assert_eq!(summary.bytes, image.len() as u64);
         prop_assert_eq!(summary.head, builder.head);
-        prop_assert_eq!(summary.tasks[0].task, builder.task);
-        prop_assert_eq!(summary.tasks[0].stats, builder.stats);
+        prop_assert_eq!(summary.tasks[0].task, builder.tasks[0].task);
+        prop_assert_eq!(summary.tasks[0].stats, builder.tasks[0].stats);
         let until_nul = comm.split(|&b| b == 0).next().unwrap();
         prop_assert_eq!(&*summary.tasks[0].comm, until_nul);
 

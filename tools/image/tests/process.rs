@@ -39,7 +39,7 @@ use ckpt_image::{
     Error,
     ImageBuilder,
     Object,
-    Process,
+    Parts,
     Reader,
     Totals,
     SAMPLE_KERNEL, //
@@ -83,8 +83,8 @@ fn message(refusal: &Refusal) -> String {
     text.to_owned()
 }
 
-fn process(builder: &mut ImageBuilder) -> &mut Process {
-    builder.process.as_mut().unwrap()
+fn process(builder: &mut ImageBuilder) -> &mut Parts {
+    builder.tasks[0].parts.as_mut().unwrap()
 }
 
 fn file(builder: &mut ImageBuilder, objref: usize) -> &mut File {
@@ -134,6 +134,9 @@ fn valid_image() {
         summary.totals,
         Totals {
             tasks: 1,
+            processes: 1,
+            zombies: 0,
+            spaces: 1,
             files: 15,
             pipes: 1,
             shms: 1,
@@ -325,12 +328,12 @@ fn a_process_is_whole_or_not_there() {
     }
 
     assert_eq!(
-        why(|builder| builder.process = None),
+        why(|builder| builder.tasks[0].parts = None),
         "DATA: expected CREDS here"
     );
     assert_eq!(
         why(|builder| {
-            builder.process = None;
+            builder.tasks[0].parts = None;
             builder.bulk.clear();
         }),
         "TAIL: expected CREDS here"
@@ -363,10 +366,16 @@ fn counts() {
             process(b).thread.xstate_len = 840
         }),
         ("SIGINFO: expected SIGACTION here", |b| {
-            process(b).signals.nr_actions += 1
+            process(b).process.nr_actions += 1
         }),
         ("SIGACTION: expected SIGINFO here", |b| {
-            process(b).signals.nr_actions -= 1
+            process(b).process.nr_actions -= 1
+        }),
+        ("SIGNALS: expected SIGINFO here", |b| {
+            process(b).process.nr_pending += 1
+        }),
+        ("SIGINFO: expected SIGNALS here", |b| {
+            process(b).process.nr_pending -= 1
         }),
         ("FS: expected SIGINFO here", |b| {
             process(b).signals.nr_pending += 1
@@ -399,10 +408,10 @@ fn counts() {
             process(b).attrs.label_len = 0
         }),
         ("THREAD: expected STRING here", |b| process(b).label.clear()),
-        ("SIGNALS: expected TIMER here", |b| {
+        ("PROCESS: expected TIMER here", |b| {
             process(b).timers.nr_timers += 1
         }),
-        ("TIMER: expected SIGNALS here", |b| {
+        ("TIMER: expected PROCESS here", |b| {
             process(b).timers.nr_timers -= 1
         }),
         ("OWNER: expected LOCK here", |b| {
@@ -856,7 +865,7 @@ fn values() {
             process(b).posix_timers[0].overrun = -2
         }),
         ("SIGINFO: timer 3 is over the limit of 2", |b| {
-            process(b).pending[1].timer = 3
+            process(b).pending[0].timer = 3
         }),
         ("THREAD: rseq_len is 32, not 0", |b| {
             process(b).thread.rseq = 0
@@ -883,11 +892,23 @@ fn values() {
             "SIGNALS: blocked has the bits 0x100, which it cannot have",
             |b| process(b).signals.blocked = !0 ^ 1 << 18,
         ),
-        ("SIGNALS: stop_signal 19 is over the limit of 0", |b| {
-            process(b).signals.stop_signal = 19
+        (
+            "SIGNALS: flags has the bits 0x2, which it cannot have",
+            |b| process(b).signals.flags = 2,
+        ),
+        (
+            "PROCESS: flags has the bits 0x2, which it cannot have",
+            |b| process(b).process.flags |= 2,
+        ),
+        ("PROCESS: stop_signal 19 is over the limit of 0", |b| {
+            process(b).process.flags = 0;
+            process(b).process.stop_signal = 19
         }),
-        ("SIGNALS: nr_actions 63 is over the limit of 62", |b| {
-            process(b).signals.nr_actions = 63
+        ("PROCESS: stop_signal 65 is over the limit of 64", |b| {
+            process(b).process.stop_signal = 65
+        }),
+        ("PROCESS: nr_actions 63 is over the limit of 62", |b| {
+            process(b).process.nr_actions = 63
         }),
         ("SIGACTION: signal 9 is unknown", |b| {
             process(b).actions[1].signal = 9
@@ -912,8 +933,8 @@ fn values() {
         ("SIGINFO: si_signo 65 is over the limit of 64", |b| {
             process(b).pending[0].info[0] = 65
         }),
-        ("SIGINFO: shared 2 is over the limit of 1", |b| {
-            process(b).pending[0].shared = 2
+        ("SIGINFO: reserved is not 0", |b| {
+            process(b).pending[0].reserved = 1
         }),
         // Files
         ("FS: umask has the bits 0x200, which it cannot have", |b| {
@@ -1271,34 +1292,34 @@ fn values() {
         }),
         ("EXTENTS: start 0x1000000 is below 0x7ffd00001000", |b| {
             b.bulk.swap(4, 5);
-            b.bulk[5] = BulkData::Pages(vec![extent(0x100_0000, 1)], vec![0; PAGE]);
+            b.bulk[5] = BulkData::Pages(1, vec![extent(0x100_0000, 1)], vec![0; PAGE]);
         }),
         (
             "EXTENTS: the extents have 3 pages, not 4",
             |b| match &mut b.bulk[4] {
-                BulkData::Pages(_, bytes) => bytes.resize(4 * PAGE, 0),
+                BulkData::Pages(_, _, bytes) => bytes.resize(4 * PAGE, 0),
                 other => panic!("{other:?}"),
             },
         ),
         (
             "EXTENTS: the extent at 0x1020000 is not within one private mapping",
-            |b| b.bulk[4] = BulkData::Pages(vec![extent(0x102_0000, 2)], vec![0; 2 * PAGE]),
+            |b| b.bulk[4] = BulkData::Pages(1, vec![extent(0x102_0000, 2)], vec![0; 2 * PAGE]),
         ),
         (
             "EXTENTS: the extent at 0x7f0000100000 is not within one private mapping",
-            |b| b.bulk[4] = BulkData::Pages(vec![extent(0x7f00_0010_0000, 1)], vec![0; PAGE]),
+            |b| b.bulk[4] = BulkData::Pages(1, vec![extent(0x7f00_0010_0000, 1)], vec![0; PAGE]),
         ),
         (
             "EXTENTS: the extent at 0x7ffd00102000 is not within one private mapping",
-            |b| b.bulk[5] = BulkData::Pages(vec![extent(0x7ffd_0010_2000, 1)], vec![0; PAGE]),
+            |b| b.bulk[5] = BulkData::Pages(1, vec![extent(0x7ffd_0010_2000, 1)], vec![0; PAGE]),
         ),
         ("PAGES: nr_pages 0 is less than 1", |b| {
-            b.bulk[4] = BulkData::Pages(Vec::new(), Vec::new());
+            b.bulk[4] = BulkData::Pages(1, Vec::new(), Vec::new());
         }),
         (
             "PAGES: nr_extents 2 is over the limit of 1",
             |b| match &mut b.bulk[4] {
-                BulkData::Pages(_, bytes) => bytes.truncate(PAGE),
+                BulkData::Pages(_, _, bytes) => bytes.truncate(PAGE),
                 other => panic!("{other:?}"),
             },
         ),
@@ -1387,6 +1408,7 @@ fn huge_pages() {
     let huge = |start, nr_pages| {
         let mut builder = ImageBuilder::process();
         builder.bulk[4] = BulkData::Pages(
+            1,
             vec![Extent {
                 start,
                 nr_pages,
@@ -1496,7 +1518,7 @@ fn payloads_of_any_length() {
     let max = uapi::CR_LEN_MAX as usize;
     assert!(Payload::new(Kind::XState, &vec![0; max]).is_some());
     assert!(Payload::new(Kind::XState, &vec![0; max + 1]).is_none());
-    assert!(Payload::new(Kind::Task, &[0; 32]).is_none());
+    assert!(Payload::new(Kind::Task, &[0; 64]).is_none());
 
     let numbers: Vec<u8> = (0..20).collect();
     let u32_of = |at: usize| u32::from_ne_bytes(numbers[at..at + 4].try_into().unwrap());
@@ -1507,13 +1529,13 @@ fn payloads_of_any_length() {
     assert!(Extents::new(&bytes[1..]).iter().eq(extents));
     assert_eq!(Extents::new(&bytes[1..]).len(), 2);
     assert!(Extents::new(&[]).is_empty());
-    assert_eq!(SigInfo::new(false, 0, [7; 16]).signo(), 7);
+    assert_eq!(SigInfo::new(0, [7; 16]).signo(), 7);
     assert_eq!(bulk_padding(0), []);
     assert_eq!(bulk_padding(9), [0; 7]);
 }
 
 /// Takes what is about mappings out, when those are going to be others.
-fn only_mappings(process: &mut Process) {
+fn only_mappings(process: &mut Parts) {
     process.policies.clear();
     process.guards.clear();
     process.aio.clear();
@@ -1529,9 +1551,7 @@ fn gaps_of_several_records() {
         ..EXACT
     };
     // Nothing in the sample is aligned to that, but for what is not there.
-    let Some(process) = &mut builder.process else {
-        panic!("no process");
-    };
+    let process = process(&mut builder);
     process.vmas = vec![(
         Vma {
             start: 0x10_0000,
@@ -1544,6 +1564,7 @@ fn gaps_of_several_records() {
     process.mm_context.vdso = 0x7ffd_0010_0000;
     only_mappings(process);
     builder.bulk = vec![BulkData::Pages(
+        1,
         vec![extent(0x12_0000, 2)],
         vec![5; 2 * 65536],
     )];
@@ -1566,7 +1587,7 @@ fn small_pages() {
     builder.head.page_size = 64;
     builder.bulk = vec![
         BulkData::Data(1, 0, b"in the pipe".to_vec()),
-        BulkData::Pages(vec![extent(0x40_3000, 1)], vec![1; 64]),
+        BulkData::Pages(1, vec![extent(0x40_3000, 1)], vec![1; 64]),
     ];
     let image = builder.build();
     let any = Expect {
@@ -1593,13 +1614,13 @@ fn the_longest_pages() {
     let extents: Vec<_> = (0..1024)
         .map(|i| extent(0x1000_0000 + i * 0x2000, 1))
         .collect();
-    builder.bulk = vec![BulkData::Pages(extents, vec![3; 1024 * PAGE])];
+    builder.bulk = vec![BulkData::Pages(1, extents, vec![3; 1024 * PAGE])];
     let mut builder = builder.counted();
     let summary = verify(&*builder.build(), EXACT).unwrap();
     assert_eq!(summary.totals.pages, 1024);
 
     match &mut builder.bulk[0] {
-        BulkData::Pages(extents, bytes) => {
+        BulkData::Pages(_, extents, bytes) => {
             extents.push(extent(0x1100_0000, 1));
             bytes.resize(1025 * PAGE, 0);
         }
@@ -1728,7 +1749,9 @@ fn any_process() -> impl Strategy<Value = ImageBuilder> {
                 .collect();
             for extents in extents.chunks(1 + (registers[5] % 64) as usize) {
                 let bytes = vec![registers[6] as u8; extents.len() * PAGE];
-                builder.bulk.push(BulkData::Pages(extents.to_vec(), bytes));
+                builder
+                    .bulk
+                    .push(BulkData::Pages(1, extents.to_vec(), bytes));
             }
             builder.counted()
         },
@@ -1743,7 +1766,7 @@ proptest! {
         let image = builder.build();
         let summary = verify(&*image, EXACT).unwrap();
         prop_assert_eq!(summary.bytes, image.len() as u64);
-        let process = builder.process.as_ref().unwrap();
+        let process = builder.tasks[0].parts.as_ref().unwrap();
         prop_assert_eq!(summary.totals.mappings, process.vmas.len() as u64);
         prop_assert_eq!(summary.totals.fds, process.fds.len() as u64);
         prop_assert_eq!(rewrite(&image, EXACT).unwrap(), image);

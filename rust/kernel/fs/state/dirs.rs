@@ -24,12 +24,12 @@ use crate::{
 use super::owned;
 
 /// Returns the umask of `task`, and whether another task shares it, and where its paths begin.
-pub fn umask(task: &Task) -> (u32, bool) {
+pub fn umask(task: &Task) -> (u32, usize) {
     let mut umask = 0;
 
     // SAFETY: `task` is a valid task, and `umask` is written to.
-    let shared = unsafe { bindings::checkpoint_fs_look(task.as_ptr(), &raw mut umask) };
-    (umask, shared)
+    let users = unsafe { bindings::checkpoint_fs_look(task.as_ptr(), &raw mut umask) };
+    (umask, users as usize)
 }
 
 /// Opens the working directory of `task`, for its path only.
@@ -54,7 +54,8 @@ pub fn root(task: &Task) -> Result<Option<ARef<File>>> {
 ///
 /// # Invariants
 ///
-/// The pointer is to a valid `fs_struct`, and this is the only reference to it.
+/// The pointer is to a valid `fs_struct`, and this is a reference to it. All others are those of
+/// [`SharedDirs`].
 pub struct Dirs(NonNull<bindings::fs_struct>);
 
 impl Dirs {
@@ -74,6 +75,14 @@ impl Dirs {
         Ok(Self(NonNull::new(from_err_ptr(fs)?).ok_or(ENOMEM)?))
     }
 
+    /// Returns them for another task.
+    pub fn share(&self) -> SharedDirs {
+        // SAFETY: By the type invariant the structure is valid.
+        unsafe { bindings::checkpoint_fs_get(self.0.as_ptr()) };
+        // INVARIANT: The reference has just been taken.
+        SharedDirs(self.0)
+    }
+
     /// Gives these to the current task, and drops those that it had.
     pub fn switch(self, _caller: &CurrentTask) {
         let fs = self.0.as_ptr();
@@ -86,7 +95,43 @@ impl Dirs {
 
 impl Drop for Dirs {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant this is the only reference.
-        unsafe { bindings::free_fs_struct(self.0.as_ptr()) };
+        // SAFETY: By the type invariant this is a reference.
+        unsafe { bindings::checkpoint_fs_put(self.0.as_ptr()) };
+    }
+}
+
+/// A root, a working directory and a umask that another task has, too.
+///
+/// # Invariants
+///
+/// The pointer is to a valid `fs_struct`, and this is a reference to it.
+pub struct SharedDirs(NonNull<bindings::fs_struct>);
+
+// SAFETY: The references are counted, and any task may give one back.
+unsafe impl Send for SharedDirs {}
+
+impl SharedDirs {
+    /// Returns them for one more task.
+    pub fn share(&self) -> Self {
+        // SAFETY: By the type invariant the structure is valid.
+        unsafe { bindings::checkpoint_fs_get(self.0.as_ptr()) };
+        // INVARIANT: The reference has just been taken.
+        Self(self.0)
+    }
+
+    /// Gives these to the current task, and drops those that it had.
+    pub fn switch(self, _caller: &CurrentTask) {
+        let fs = self.0.as_ptr();
+
+        core::mem::forget(self);
+        // SAFETY: The reference goes to the current task.
+        unsafe { bindings::checkpoint_fs_switch(fs) };
+    }
+}
+
+impl Drop for SharedDirs {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this is a reference.
+        unsafe { bindings::checkpoint_fs_put(self.0.as_ptr()) };
     }
 }

@@ -26,10 +26,10 @@ use super::{
     owned, //
 };
 
-/// Tells whether another task has the descriptor table of `task`.
-pub fn is_shared(task: &Task) -> bool {
+/// Returns how many tasks have the descriptor table of `task`.
+pub fn users(task: &Task) -> usize {
     // SAFETY: `task` is a valid task.
-    unsafe { bindings::checkpoint_files_shared(task.as_ptr()) }
+    unsafe { bindings::checkpoint_files_users(task.as_ptr()) as usize }
 }
 
 /// Returns what is above each descriptor that the current task may have.
@@ -67,7 +67,8 @@ pub fn next(task: &Task, mut fd: u32) -> Option<Descriptor> {
 ///
 /// # Invariants
 ///
-/// The pointer is to a valid `files_struct`, and this is the only reference to it.
+/// The pointer is to a valid `files_struct`, and this is a reference to it. All others are those of
+/// [`SharedTable`], so that no task has it yet.
 pub struct Table(NonNull<bindings::files_struct>);
 
 impl Table {
@@ -86,14 +87,14 @@ impl Table {
     ///
     /// `EBUSY` if there is one with that number, `EMFILE` above the limit, `ENOMEM`.
     pub fn install(&mut self, fd: u32, file: &File, cloexec: bool) -> Result {
-        // SAFETY: By the type invariant the table is valid, and nobody else uses it. `file` is a
+        // SAFETY: By the type invariant the table is valid, and no task has it. `file` is a
         // valid file, to which the table takes a reference of its own.
         to_result(unsafe { bindings::files_install(self.0.as_ptr(), fd, file.as_ptr(), cloexec) })
     }
 
     /// Tells whether there is a descriptor with that number.
     pub fn has(&self, fd: u32) -> bool {
-        // SAFETY: By the type invariant the table is valid, and nobody else uses it.
+        // SAFETY: By the type invariant the table is valid, and no task has it.
         unsafe { bindings::checkpoint_has_fd(self.0.as_ptr(), fd) }
     }
 
@@ -108,9 +109,17 @@ impl Table {
     pub fn lock(&mut self, fd: u32, lock: Lock) -> Result {
         let lock = lock.to_c();
 
-        // SAFETY: By the type invariant the table is valid, and nobody else uses it. `lock` is only
+        // SAFETY: By the type invariant the table is valid, and no task has it. `lock` is only
         // read.
         to_result(unsafe { bindings::checkpoint_relock_fd(self.0.as_ptr(), fd, &raw const lock) })
+    }
+
+    /// Returns the table for another task, which may have it as soon as this one is given away.
+    pub fn share(&self) -> SharedTable {
+        // SAFETY: By the type invariant the table is valid.
+        unsafe { bindings::checkpoint_files_get(self.0.as_ptr()) };
+        // INVARIANT: The reference has just been taken.
+        SharedTable(self.0)
     }
 
     /// Gives this table to the current task, and drops the one that it had: descriptors that no
@@ -126,6 +135,44 @@ impl Table {
 }
 
 impl Drop for Table {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this is a reference.
+        unsafe { bindings::put_files_struct(self.0.as_ptr()) };
+    }
+}
+
+/// A descriptor table that another task has, too.
+///
+/// # Invariants
+///
+/// The pointer is to a valid `files_struct`, and this is a reference to it.
+pub struct SharedTable(NonNull<bindings::files_struct>);
+
+// SAFETY: The references to a table are counted, and any task may give one back.
+unsafe impl Send for SharedTable {}
+
+impl SharedTable {
+    /// Returns the table for one more task.
+    pub fn share(&self) -> Self {
+        // SAFETY: By the type invariant the table is valid.
+        unsafe { bindings::checkpoint_files_get(self.0.as_ptr()) };
+        // INVARIANT: The reference has just been taken.
+        Self(self.0)
+    }
+
+    /// As [`Table::switch`]. The table must have been given away, or be so before either task is in
+    /// user mode.
+    pub fn switch(self, _caller: &CurrentTask) {
+        let new = self.0.as_ptr();
+
+        core::mem::forget(self);
+        // SAFETY: This reference goes to the current task, and that task's reference to its old table
+        // is dropped.
+        unsafe { bindings::put_files_struct(bindings::checkpoint_files_switch(new)) };
+    }
+}
+
+impl Drop for SharedTable {
     fn drop(&mut self) {
         // SAFETY: By the type invariant this is a reference.
         unsafe { bindings::put_files_struct(self.0.as_ptr()) };

@@ -15,7 +15,8 @@ use crate::{sys, text};
 
 /// Tell whether processes could be saved now, and if not, every reason
 ///
-/// Nothing is written. A process stands still for as long as the kernel looks at it, and goes on.
+/// Nothing is written. A process, its threads and its descendants stand still for as long as the
+/// kernel looks at them, and go on.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Processes to look at
@@ -23,8 +24,12 @@ pub(crate) struct Args {
     pids: Vec<i32>,
 
     /// Take no offence at open files that 'ckpt restart --inherit' can replace
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "container")]
     inherit: bool,
+
+    /// Take offence at what is shared with a process that would not be saved
+    #[arg(short, long)]
+    container: bool,
 
     /// Print one JSON document
     #[arg(long)]
@@ -54,6 +59,9 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
     let mut flags = LOG | u64::from(uapi::CHECKPOINT_CHECK);
     if args.inherit {
         flags |= u64::from(uapi::CHECKPOINT_INHERIT);
+    }
+    if args.container {
+        flags |= u64::from(uapi::CHECKPOINT_CONTAINER);
     }
     let mut exit = Exit::Ok;
     let mut processes = Vec::with_capacity(args.pids.len());

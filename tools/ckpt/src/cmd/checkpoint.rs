@@ -13,7 +13,7 @@ use ckpt_image::uapi;
 use serde::Serialize;
 
 use crate::error::{Doing, Error, Exit};
-use crate::image::LOG;
+use crate::image::{processes, LOG};
 use crate::input::escape;
 use crate::output::{json_to_stderr, Out};
 use crate::progress::{Moves, Progress};
@@ -22,10 +22,10 @@ use crate::source::{self, Counts};
 use crate::supervise::{Child, Supervisor};
 use crate::{sys, text};
 
-/// Save a running process to an image
+/// Save a running process to an image, with its threads and descendants
 ///
-/// The process is stopped for as long as that takes, and goes on then, unless --kill or --stop is
-/// given. It notices nothing.
+/// They are stopped for as long as that takes, and go on then, unless --kill or --stop is given.
+/// They notice nothing.
 // Each is an option of its own on the command line.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(clap::Args)]
@@ -34,18 +34,23 @@ pub(crate) struct Args {
     #[arg(value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
     pid: i32,
 
-    /// Kill the process when its image is complete
+    /// Kill the process, and all that are saved with it, when the image is complete
     #[arg(short, long)]
     kill: bool,
 
-    /// Leave the process stopped when its image is complete
+    /// Leave the process, and all that are saved with it, stopped when the image is complete
     #[arg(short, long, conflicts_with = "kill")]
     stop: bool,
 
     /// Save open files that no image can have, as sockets, as something that 'ckpt restart
     /// --inherit' replaces
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "container")]
     inherit: bool,
+
+    /// Refuse if anything is shared with a process that is not saved, or would be left to whoever
+    /// restarts
+    #[arg(short, long)]
+    container: bool,
 
     /// File to write the image to, in place of standard output
     #[arg(short, long, value_name = "FILE")]
@@ -72,6 +77,9 @@ impl Args {
         if self.inherit {
             flags |= u64::from(uapi::CHECKPOINT_INHERIT);
         }
+        if self.container {
+            flags |= u64::from(uapi::CHECKPOINT_CONTAINER);
+        }
         flags
     }
 }
@@ -89,6 +97,8 @@ struct Report<'a> {
     bytes: Option<u64>,
     /// How long the call took.
     seconds: Option<f64>,
+    tasks: Option<u64>,
+    processes: Option<u64>,
     mappings: Option<u64>,
     fds: Option<u64>,
     pages: Option<u64>,
@@ -108,7 +118,7 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
     .doing(|| "cannot start a process".into())?;
 
     // Contents of pipes and of shared memory come on top.
-    let progress = Progress::new(caller.pid, Moves::Out, resident(args.pid));
+    let progress = Progress::new(caller.pid, Moves::Out, resident_of_tree(args.pid));
     let said = supervisor.report(&caller, false, progress.as_ref());
     drop(progress);
     let ended = supervisor.wait(Child {
@@ -138,6 +148,8 @@ fn failed(args: &Args, out: &mut Out, refusal: &Refusal) -> Result<Exit, Error> 
         image: None,
         bytes: None,
         seconds: None,
+        tasks: None,
+        processes: None,
         mappings: None,
         fds: None,
         pages: None,
@@ -171,6 +183,8 @@ fn succeeded(
             image: image.name.as_deref(),
             bytes: image.bytes,
             seconds: Some(took.as_secs_f64()),
+            tasks: image.counts.map(|counts| counts.tasks),
+            processes: image.counts.map(|counts| counts.processes),
             mappings: image.counts.map(|counts| counts.mappings),
             fds: image.counts.map(|counts| counts.fds),
             pages: image.counts.map(|counts| counts.pages),
@@ -188,6 +202,10 @@ fn succeeded(
     let mut facts = vec![format!("id {id}"), format!("process {}", args.pid)];
     facts.extend(image.bytes.map(|bytes| text::count(bytes, "byte")));
     if let Some(counts) = image.counts {
+        if counts.tasks > 1 {
+            let tasks = text::count(counts.tasks, "task");
+            facts.push(format!("{tasks} in {}", processes(counts.processes)));
+        }
         facts.push(text::count(counts.mappings, "mapping"));
         facts.push(text::count(counts.fds, "descriptor"));
         facts.push(text::count(counts.pages, "page"));
@@ -335,6 +353,30 @@ impl Temporary {
         }
         Ok(())
     }
+}
+
+/// Bytes of memory that a process and its descendants have now, as far as /proc tells.
+fn resident_of_tree(root: i32) -> Option<u64> {
+    let mut sum = resident(root)?;
+    let mut parents = vec![root];
+    while let Some(parent) = parents.pop() {
+        let threads = fs::read_dir(format!("/proc/{parent}/task"));
+        for thread in threads.into_iter().flatten().flatten() {
+            let children = fs::read_to_string(thread.path().join("children"));
+            for child in children.iter().flat_map(|text| text.split_whitespace()) {
+                // One that has just gone has none.
+                if let Some((pid, bytes)) = child
+                    .parse()
+                    .ok()
+                    .and_then(|pid| Some((pid, resident(pid)?)))
+                {
+                    sum = sum.saturating_add(bytes);
+                    parents.push(pid);
+                }
+            }
+        }
+    }
+    Some(sum)
 }
 
 /// Bytes of memory that a process has now.

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use ckpt_image::image::{name_of, BulkKind, Checker, Header, Refusal};
-use ckpt_image::{RawBulk, RawRecord, Reader, References};
+use ckpt_image::{RawBulk, RawRecord, Reader, References, TaskSummary, Tasks};
 use serde::Serialize;
 
 use crate::error::{Error, Exit};
@@ -15,6 +15,7 @@ use crate::image::{expect, Fault, Totals};
 use crate::input::{escape, Input};
 use crate::output::{complain, Out};
 use crate::text;
+use crate::tree::{self, Row};
 
 /// Show the records of an image
 ///
@@ -63,7 +64,9 @@ struct Image {
     /// Bytes that were read.
     bytes: u64,
     records: Vec<JsonRecord>,
-    /// How much there is of what, as far as the image is all right; null if there is no process.
+    /// What is known of each task, as far as the image is all right.
+    tasks: Vec<Row>,
+    /// How much there is of what, likewise; null if there is no process.
     totals: Option<Totals>,
     /// null if the image is all right.
     error: Option<Fault>,
@@ -109,6 +112,7 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
                 ok: false,
                 bytes: 0,
                 records: Vec::new(),
+                tasks: Vec::new(),
                 totals: None,
                 error: Some(Fault::io(&error)),
             };
@@ -193,6 +197,9 @@ fn image(args: &Args, input: &mut Input, out: &mut Out) -> Result<Image, Error> 
             if let Some(totals) = &totals {
                 out.line(format_args!("# {totals}"))?;
             }
+            if judge.tasks().len() > 1 {
+                tree::table(judge.tasks(), out)?;
+            }
             out.line(format_args!(
                 "# {} in {}; all checks passed{rest}",
                 text::count(bytes, "byte"),
@@ -216,6 +223,7 @@ fn image(args: &Args, input: &mut Input, out: &mut Out) -> Result<Image, Error> 
         ok: error.is_none(),
         bytes,
         records,
+        tasks: tree::rows(judge.tasks()),
         totals,
         error,
     })
@@ -226,6 +234,7 @@ struct Judge {
     checker: Checker<'static>,
     references: References,
     totals: ckpt_image::Totals,
+    tasks: Tasks,
 }
 
 impl Judge {
@@ -234,16 +243,21 @@ impl Judge {
             checker: Checker::new(expect(None)),
             references: References::new(),
             totals: ckpt_image::Totals::default(),
+            tasks: Tasks::default(),
         }
+    }
+
+    /// What is known of the tasks so far.
+    fn tasks(&self) -> &[TaskSummary] {
+        self.tasks.tasks()
     }
 
     fn judge(&mut self, record: &RawRecord) -> Result<(), Refusal> {
         self.checker.header(&header_bytes(record.header))?;
         let item = self.checker.payload(&record.padded)?;
-        if let Err(reason) = self.references.take(&item) {
-            return Err(self.checker.refuse_last(reason));
-        }
+        self.references.take(&item, &mut self.checker)?;
         self.totals.take(&item);
+        self.tasks.take(&item);
         match &record.bulk {
             Some(bulk) => self.checker.bulk_done(bulk.crc, &bulk.padding),
             None => Ok(()),
@@ -332,7 +346,9 @@ fn table(record: &RawRecord, ok: bool, out: &mut Out) -> Result<(), Error> {
 /// What bulk data is, without its bytes.
 fn contents(bulk: &RawBulk) -> String {
     match bulk.bulk.kind {
-        BulkKind::Pages { nr_pages } => text::count(nr_pages.into(), "page"),
+        BulkKind::Pages { nr_pages, task } => {
+            format!("{} of task {task}", text::count(nr_pages.into(), "page"))
+        }
         BulkKind::Data { objref, offset } => format!(
             "{} of object {objref}, from {offset} on",
             text::count(bulk.bulk.len, "byte")

@@ -18,9 +18,9 @@ use crate::image::LOG;
 use crate::output::{json_to_stderr, Out};
 use crate::progress::{Moves, Progress};
 use crate::refusal::{CallLog, Refusal};
-use crate::source::{Head, Source};
+use crate::source::{Head, Source, Task};
 use crate::supervise::{killed, write_pidfile, Child, Supervisor};
-use crate::sys::{self, Inherit, Restored};
+use crate::sys::{self, Inherit, Pid, Restored};
 
 /// What restart(2) answers to an image that makes no sense, or has no end.
 const IMAGE_ERRORS: [i32; 2] = [libc::EINVAL, libc::EPIPE];
@@ -35,10 +35,10 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Flag in /proc/PID/stat of a process that has begun to end.
 const PF_EXITING: u32 = 4;
 
-/// Bring a process back from an image
+/// Bring a process back from an image, with its threads and descendants
 ///
-/// The process gets the pid that it had. This command waits for it, passes on signals, and ends
-/// with its exit status.
+/// They get the pids that they had. A process that was the init of a container is that of a new pid
+/// namespace. This command waits for it, passes on signals, and ends with its exit status.
 // Each is an option of its own on the command line.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(clap::Args)]
@@ -55,7 +55,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE")]
     pidfile: Option<PathBuf>,
 
-    /// Take any pid that is free, not the one that the process had
+    /// Take pids that are free, not those that the process, its threads and descendants had
     #[arg(short, long)]
     new_pid: bool,
 
@@ -89,6 +89,7 @@ impl Args {
         let asked = [
             (self.relaxed_files, uapi::RESTART_RELAXED_FILES),
             (self.relaxed_clocks, uapi::RESTART_RELAXED_CLOCKS),
+            (self.new_pid, uapi::RESTART_NEW_PIDS),
             (!self.inherit.is_empty(), uapi::RESTART_INHERIT),
         ];
         let asked = asked.into_iter().filter(|(asked, _)| *asked);
@@ -122,25 +123,42 @@ struct Report<'a> {
     id: i32,
     /// The pid at the checkpoint.
     image_pid: i32,
+    /// Tasks in the image.
+    tasks: u32,
+    /// Processes in the image; null where they cannot be counted: in a pipe.
+    processes: Option<usize>,
     error: Option<&'a Refusal>,
 }
 
 pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
     let mut source = Source::open(&args.image)?;
     let head = source.head()?;
-    let pid = (!args.new_pid).then_some(head.pid);
+    let pid = match head.pid {
+        _ if args.new_pid => Pid::Any,
+        // It was the init of a pid namespace, and all pids in the image are of that.
+        1 => Pid::Init,
+        pid => Pid::Chosen(pid),
+    };
     if head.pid <= 0 && !args.new_pid {
         return Err(Error::Refused(format!(
             "{}: the image has no pid: --new-pid takes any",
             source.name()
         )));
     }
-    if let Some(pid) = pid.filter(|&pid| head.kill && sys::exists(pid)) {
-        // It is going to be killed, but only when all of the image has been read.
-        source.take_whole()?;
-        wait_for_pid(pid);
+    if let (Pid::Chosen(pid), true) = (pid, head.kill) {
+        if sys::exists(pid) {
+            // It is going to be killed, but only when all of the image has been read.
+            source.take_whole()?;
+        }
+        wait_for_pids(&source.tasks().unwrap_or_default());
     }
-    let led_session = source.task().is_some_and(|task| task.led_session);
+    let tasks = source.tasks();
+    let first = tasks.as_ref().and_then(|tasks| tasks.first());
+    let led_session = first.is_some_and(Task::led_session);
+    let image = Image {
+        head,
+        processes: tasks.map(|tasks| tasks.iter().filter(|task| task.leads()).count()),
+    };
     let own_session = args.detach || args.setsid || (!args.no_setsid && led_session);
     let stdin = source.is_stdin().then(other_stdin).transpose()?;
     let terminals = Terminals::find(stdin.as_ref());
@@ -191,7 +209,7 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
     };
     if let Some((exit, refusal)) = failure {
         supervisor.wait(child)?;
-        say(args, out, head, Err(&refusal))?;
+        say(args, out, image, Err(&refusal))?;
         return Ok(exit);
     }
 
@@ -200,7 +218,7 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
         .pidfile
         .as_deref()
         .map_or(Ok(()), |path| write_pidfile(path, child.pid))
-        .and_then(|()| say(args, out, head, Ok(child.pid)));
+        .and_then(|()| say(args, out, image, Ok(child.pid)));
     if terminals.any_of(child.pid) {
         // What it had drawn is not on this terminal.
         let _ = sys::kill(child.pid, libc::SIGWINCH);
@@ -212,8 +230,21 @@ pub(crate) fn run(args: &Args, out: &mut Out) -> Result<Exit, Error> {
     supervisor.wait(child)
 }
 
+/// What is known of the image before it is restored.
+#[derive(Clone, Copy)]
+struct Image {
+    head: Head,
+    processes: Option<usize>,
+}
+
 /// Prints what came of it.
-fn say(args: &Args, out: &mut Out, head: Head, result: Result<i32, &Refusal>) -> Result<(), Error> {
+fn say(
+    args: &Args,
+    out: &mut Out,
+    image: Image,
+    result: Result<i32, &Refusal>,
+) -> Result<(), Error> {
+    let Image { head, processes } = image;
     if args.json {
         let report = Report {
             schema: "ckpt.restart.v1",
@@ -221,6 +252,8 @@ fn say(args: &Args, out: &mut Out, head: Head, result: Result<i32, &Refusal>) ->
             pid: result.ok(),
             id: head.crid,
             image_pid: head.pid,
+            tasks: head.tasks,
+            processes,
             error: result.err(),
         };
         if !args.detach {
@@ -236,11 +269,13 @@ fn say(args: &Args, out: &mut Out, head: Head, result: Result<i32, &Refusal>) ->
     Ok(())
 }
 
-/// Waits until no process has this pid, or for too long.
-fn wait_for_pid(pid: i32) {
+/// Waits until nobody has the pids of these, or for too long.
+fn wait_for_pids(tasks: &[Task]) {
     let start = Instant::now();
-    while sys::exists(pid) && start.elapsed() < GOING {
-        thread::sleep(LOOK);
+    for task in tasks {
+        while sys::exists(task.pid) && start.elapsed() < GOING {
+            thread::sleep(LOOK);
+        }
     }
 }
 
@@ -259,17 +294,20 @@ fn is_ending(pid: i32) -> bool {
 }
 
 /// Why there is no process to restore to.
-fn cannot_start(error: io::Error, pid: Option<i32>) -> Error {
+fn cannot_start(error: io::Error, pid: Pid) -> Error {
     let what = match (error.raw_os_error(), pid) {
-        (Some(libc::EEXIST), Some(pid)) => {
+        (Some(libc::EEXIST), Pid::Chosen(pid)) => {
             format!("pid {pid} is taken (--new-pid takes another)")
         }
-        (Some(libc::EPERM), Some(pid)) => format!(
+        (Some(libc::EPERM), Pid::Chosen(pid)) => format!(
             "cannot choose pid {pid} without CAP_CHECKPOINT_RESTORE (--new-pid takes another)"
         ),
-        (Some(libc::EINVAL), Some(pid)) => {
+        (Some(libc::EINVAL), Pid::Chosen(pid)) => {
             format!("there can be no pid {pid} here (--new-pid takes another)")
         }
+        (Some(libc::EPERM), Pid::Init) => "cannot make the pid namespace of a container without \
+             CAP_SYS_ADMIN (--new-pid needs none)"
+            .into(),
         _ => "cannot start a process".into(),
     };
     Error::System(what, error)

@@ -581,7 +581,10 @@ fn minimal(image: &[u8], running: &Running) -> Result<String, Failure> {
     let mut builder = ImageBuilder::new();
     builder.head = whole.head;
     if let Some(task) = whole.tasks.first() {
-        builder.task = task.task;
+        builder.head.nr_tasks = 1;
+        if let Some(first) = builder.tasks.first_mut() {
+            first.task = task.task;
+        }
     }
     let image = builder.comm(format!("{COMM}\0\0").as_bytes()).build();
     let (report, status) = load(0, Stdio::piped(), &image)?;

@@ -56,19 +56,37 @@ enum Side {
     Child,
 }
 
+/// Which pid a new process is to have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Pid {
+    /// Any that is free.
+    Any,
+    /// This one.
+    Chosen(i32),
+    /// 1, in a pid namespace that is made for it; any in that of this process.
+    Init,
+}
+
 /// clone3(2) as fork(2), with a pid that may be chosen.
 ///
 /// # Safety
 ///
 /// The child must only make system calls, as the head of this file says.
-unsafe fn fork(pid: Option<i32>) -> io::Result<Side> {
-    let pids = [pid.unwrap_or(0)];
+unsafe fn fork(pid: Pid) -> io::Result<Side> {
+    let pids = match pid {
+        Pid::Chosen(pid) => [pid],
+        Pid::Any | Pid::Init => [0],
+    };
     // SAFETY: `clone_args` is integers, for which zeros are a value.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.exit_signal = libc::SIGCHLD as u64;
-    if pid.is_some() {
-        args.set_tid = pids.as_ptr() as u64;
-        args.set_tid_size = pids.len() as u64;
+    match pid {
+        Pid::Any => {}
+        Pid::Chosen(_) => {
+            args.set_tid = pids.as_ptr() as u64;
+            args.set_tid_size = pids.len() as u64;
+        }
+        Pid::Init => args.flags = libc::CLONE_NEWPID as u64,
     }
     // SAFETY: `args` is valid for reads of its size, and `set_tid` of `set_tid_size` pids. Without
     // CLONE_VM and a stack, the child goes on from here with a copy of the memory, as after
@@ -165,7 +183,7 @@ pub(crate) fn checkpoint(
     let (report, write) = pipe()?;
     let (image, log, to) = (image.as_raw_fd(), log.as_raw_fd(), write.as_raw_fd());
     // SAFETY: What the child does below is system calls.
-    match unsafe { fork(None) }? {
+    match unsafe { fork(Pid::Any) }? {
         Side::Parent(pid) => Ok(Caller { pid, report }),
         Side::Child => {
             reset_signals();
@@ -191,7 +209,7 @@ pub(crate) struct Restored<'a> {
     pub(crate) flags: u64,
     pub(crate) log: BorrowedFd<'a>,
     /// The pid that it is to have.
-    pub(crate) pid: Option<i32>,
+    pub(crate) pid: Pid,
     /// What to have as descriptor 0 in place of the image.
     pub(crate) stdin: Option<BorrowedFd<'a>>,
     /// Leads a session of its own.

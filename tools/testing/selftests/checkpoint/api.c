@@ -201,6 +201,16 @@ TEST_F(api, unknown_flags_einval)
 	EXPECT_FILES_UNTOUCHED();
 }
 
+/* What is whole by itself has nothing handed in. */
+TEST_F(api, container_and_inherit_einval)
+{
+	EXPECT_CHECKPOINT_REFUSED(try_checkpoint_flags(0, self->file,
+						       CHECKPOINT_CONTAINER |
+						       CHECKPOINT_INHERIT),
+				  EINVAL, "exclude each other");
+	EXPECT_FILES_UNTOUCHED();
+}
+
 TEST_F(api, fd_minus_one_ebadf)
 {
 	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(0, -1), EBADF, "-1");

@@ -453,6 +453,7 @@ static inline struct cr_hdr_head this_kernel(void)
 		.crid = 4711,
 		.page_size = getpagesize(),
 		.pid = getpid(),
+		.nr_tasks = 1,
 	};
 	unsigned int major = 0, minor = 0, patch = 0;
 	struct utsname uts;
@@ -480,6 +481,7 @@ static inline void img_build(struct image *img, const char *comm,
 		.pid = getpid(),
 		.pgid = getpgid(0),
 		.sid = getsid(0),
+		.tgid = getpid(),
 	};
 	struct cr_hdr_task_stats stats = { .utime = 1 };
 	struct cr_hdr_tail tail = { .magic = CHECKPOINT_MAGIC_TAIL };

@@ -232,11 +232,11 @@ TEST_F_TIMEOUT(corrupt, every_bit_flip_with_right_checksum, 240)
 		}
 	}
 	/*
-	 * Free to differ: time, flags, id, task and exit state, group and
+	 * Free to differ: time, flags, id, the signal at the end, group and
 	 * session, comm, the statistics.
 	 */
 	EXPECT_LT(0UL, taken);
-	EXPECT_GE(8 * (8 + 8 + 4 + 12 + 8 + COMM_LEN +
+	EXPECT_GE(8 * (8 + 8 + 4 + 4 + 8 + COMM_LEN +
 		       sizeof(struct cr_hdr_task_stats)), taken);
 }
 

@@ -391,7 +391,7 @@ CRAFT(task_len_too_small, CR_HDR_TASK, "len")
 
 CRAFT(task_len_too_large, CR_HDR_TASK, "len")
 {
-	hdr(img, CR_HDR_TASK)->len = 25;
+	hdr(img, CR_HDR_TASK)->len = 65;
 }
 
 CRAFT(task_longer, CR_HDR_TASK, "len")
@@ -609,14 +609,37 @@ CRAFT(exit_state_high, CR_HDR_TASK, "exit_state")
 	img_task(img)->exit_state = 0x80000000;
 }
 
-CRAFT(head_reserved, CR_HDR_HEAD, "reserved")
+/* Nobody is to be made of a task that has ended, or whose threads do not come. */
+CRAFT(exit_state_outlived, CR_HDR_TASK, "threads live on")
 {
-	img_head(img)->reserved = 1;
+	img_task(img)->exit_state = CR_EXIT_ZOMBIE;
+	img_task(img)->flags = CR_TASK_OUTLIVED;
 }
 
-CRAFT(head_reserved_high, CR_HDR_HEAD, "reserved")
+CRAFT(exit_code_of_a_live_task, CR_HDR_TASK, "exit_code")
 {
-	img_head(img)->reserved = 0x80000000;
+	img_task(img)->exit_code = 1;
+}
+
+CRAFT(head_nr_tasks_zero, CR_HDR_HEAD, "nr_tasks")
+{
+	img_head(img)->nr_tasks = 0;
+}
+
+CRAFT(head_nr_tasks_over_limit, CR_HDR_HEAD, "over the limit of 65536")
+{
+	img_head(img)->nr_tasks = CR_TASKS_MAX + 1;
+}
+
+CRAFT(head_nr_tasks_largest, CR_HDR_HEAD, "nr_tasks")
+{
+	img_head(img)->nr_tasks = ~0U;
+}
+
+/* One that is not alone has a process. */
+CRAFT(head_nr_tasks_two, CR_HDR_TAIL, "TAIL: expected CREDS here")
+{
+	img_head(img)->nr_tasks = 2;
 }
 
 CRAFT(head_pid_zero, CR_HDR_HEAD, "pid")
@@ -647,6 +670,74 @@ CRAFT(task_pgid_negative, CR_HDR_TASK, "pgid")
 CRAFT(task_sid_negative, CR_HDR_TASK, "sid")
 {
 	img_task(img)->sid = -1;
+}
+
+CRAFT(task_state, CR_HDR_TASK, "state")
+{
+	img_task(img)->state = 1;
+}
+
+CRAFT(task_tgid_zero, CR_HDR_TASK, "tgid")
+{
+	img_task(img)->tgid = 0;
+}
+
+/* A thread, and no leader before it. */
+CRAFT(task_tgid_of_another, CR_HDR_TASK, "tgid is ")
+{
+	img_task(img)->tgid = img_head(img)->pid + 1;
+	img_task(img)->exit_signal = -1;
+}
+
+CRAFT(task_ppid, CR_HDR_TASK, "ppid")
+{
+	img_task(img)->ppid = getppid();
+}
+
+CRAFT(task_ppid_negative, CR_HDR_TASK, "ppid")
+{
+	img_task(img)->ppid = -1;
+}
+
+CRAFT(task_flags_of_a_live_task, CR_HDR_TASK, "flags")
+{
+	img_task(img)->flags = CR_TASK_OUTLIVED;
+}
+
+CRAFT(task_flags_unknown, CR_HDR_TASK, "flags")
+{
+	img_task(img)->flags = 0x80000000;
+}
+
+/* There is no task before it, not even itself. */
+CRAFT(task_mm_of_another, CR_HDR_TASK, "mm 1 is over the limit of 0")
+{
+	img_task(img)->mm = 1;
+}
+
+CRAFT(task_files_of_another, CR_HDR_TASK, "files 1 is over the limit of 0")
+{
+	img_task(img)->files = 1;
+}
+
+CRAFT(task_fs_of_another, CR_HDR_TASK, "fs 1 is over the limit of 0")
+{
+	img_task(img)->fs = 1;
+}
+
+CRAFT(task_sighand_of_another, CR_HDR_TASK, "sighand 1 is over the limit of 0")
+{
+	img_task(img)->sighand = 1;
+}
+
+CRAFT(task_sighand_largest, CR_HDR_TASK, "sighand")
+{
+	img_task(img)->sighand = ~0U;
+}
+
+CRAFT(task_reserved, CR_HDR_TASK, "reserved")
+{
+	img_task(img)->reserved = 1;
 }
 
 CRAFT(task_comm_len_zero, CR_HDR_TASK, "task_comm_len")

@@ -193,16 +193,18 @@ TEST_F(image, layout_of_the_abi)
 {
 	EXPECT_EQ(8UL, sizeof(struct cr_hdr));
 	EXPECT_EQ(240UL, sizeof(struct cr_hdr_head));
-	EXPECT_EQ(32UL, sizeof(struct cr_hdr_task));
+	EXPECT_EQ(64UL, sizeof(struct cr_hdr_task));
 	EXPECT_EQ(104UL, sizeof(struct cr_hdr_task_stats));
 	EXPECT_EQ(120UL, sizeof(struct cr_hdr_thread));
 	EXPECT_EQ(30 * 8UL, sizeof(struct cr_hdr_cpu));
+	EXPECT_EQ(16UL, sizeof(struct cr_hdr_process));
+	EXPECT_EQ(24UL, sizeof(struct cr_hdr_signals));
 	EXPECT_EQ(136UL, sizeof(struct cr_hdr_siginfo));
 	EXPECT_EQ(64UL, sizeof(struct cr_hdr_file));
 	EXPECT_EQ(56UL, sizeof(struct cr_hdr_vma));
 	EXPECT_EQ(16UL, sizeof(struct cr_extent));
 	EXPECT_EQ(16UL, sizeof(struct cr_hdr_tail));
-	EXPECT_EQ(448UL, IMG_SIZE);
+	EXPECT_EQ(480UL, IMG_SIZE);
 	EXPECT_EQ(1, CR_HDR_HEAD);
 	EXPECT_EQ(2, CR_HDR_STRING);
 	EXPECT_EQ(101, CR_HDR_TASK);
@@ -223,6 +225,7 @@ TEST_F(image, records_and_checksum)
 /* Nothing behind TAIL, and every announced number is kept. */
 TEST_F(image, numbers_of_records)
 {
+	struct cr_hdr_process *process;
 	struct cr_hdr_signals *signals;
 	struct cr_hdr_thread *thread;
 	struct cr_hdr_files *files;
@@ -234,14 +237,16 @@ TEST_F(image, numbers_of_records)
 	EXPECT_EQ((size_t)file_size(self->fd), last->at + REC_SIZE(last->len));
 	mm = walk_find(&self->w, CR_HDR_MM);
 	files = walk_find(&self->w, CR_HDR_FILES);
+	process = walk_find(&self->w, CR_HDR_PROCESS);
 	signals = walk_find(&self->w, CR_HDR_SIGNALS);
 	thread = walk_find(&self->w, CR_HDR_THREAD);
-	ASSERT_TRUE(mm && files && signals && thread);
+	ASSERT_TRUE(mm && files && process && signals && thread);
 	EXPECT_EQ(mm->nr_vmas, walk_count(&self->w, CR_HDR_VMA));
 	EXPECT_EQ(3U, files->count);
 	EXPECT_EQ(files->count, walk_count(&self->w, CR_HDR_FD));
-	EXPECT_EQ(signals->nr_actions, walk_count(&self->w, CR_HDR_SIGACTION));
-	EXPECT_EQ(signals->nr_pending, walk_count(&self->w, CR_HDR_SIGINFO));
+	EXPECT_EQ(process->nr_actions, walk_count(&self->w, CR_HDR_SIGACTION));
+	EXPECT_EQ(process->nr_pending + signals->nr_pending,
+		  walk_count(&self->w, CR_HDR_SIGINFO));
 	EXPECT_EQ(thread->xstate_len, walk_nth(&self->w, CR_HDR_XSTATE, 0)->len);
 	EXPECT_EQ(mm->auxv_len, walk_nth(&self->w, CR_HDR_AUXV, 0)->len);
 }
@@ -293,6 +298,7 @@ TEST_F(image, extents_ascend)
 			continue;
 		pages = walk_payload(&self->w, &self->w.recs[i]);
 		ext = walk_payload(&self->w, &self->w.recs[i + 1]);
+		EXPECT_EQ(1U, pages->task);
 		EXPECT_EQ(0UL, self->w.recs[i].bulk % getpagesize());
 		EXPECT_GE((__u32)CR_EXTENTS_MAX, pages->nr_extents);
 		EXPECT_GE((__u32)CR_PAGES_MAX, pages->nr_pages);
@@ -313,7 +319,7 @@ TEST_F(image, head_magic_and_rev)
 	EXPECT_EQ(0x00feed0cc0a2d200ULL, head_of(self)->magic);
 	EXPECT_EQ(2, head_of(self)->rev);
 	EXPECT_EQ(CR_VERSION, head_of(self)->rev);
-	EXPECT_EQ(0U, head_of(self)->reserved);
+	EXPECT_EQ(1U, head_of(self)->nr_tasks);
 }
 
 TEST_F(image, head_kernel_version)
@@ -381,6 +387,7 @@ TEST_F(image, head_page_size)
 TEST_F(image, task_is_running)
 {
 	ASSERT_TRUE(take(self));
+	EXPECT_EQ(0U, task_of(self)->state);
 	EXPECT_EQ(0U, task_of(self)->exit_state);
 	EXPECT_EQ(0, task_of(self)->exit_code);
 }
@@ -390,8 +397,23 @@ TEST_F(image, task_pids)
 	ASSERT_TRUE(take(self));
 	EXPECT_EQ(self->worker.pid, head_of(self)->pid);
 	EXPECT_EQ(self->worker.pid, task_of(self)->pid);
+	EXPECT_EQ(self->worker.pid, task_of(self)->tgid);
+	/* Its parent is no task of the image. */
+	EXPECT_EQ(0, task_of(self)->ppid);
 	EXPECT_EQ(getpgid(self->worker.pid), task_of(self)->pgid);
 	EXPECT_EQ(getsid(self->worker.pid), task_of(self)->sid);
+}
+
+/* What it has is its own, as there is no task before it. */
+TEST_F(image, task_shares_nothing)
+{
+	ASSERT_TRUE(take(self));
+	EXPECT_EQ(0U, task_of(self)->flags);
+	EXPECT_EQ(0U, task_of(self)->mm);
+	EXPECT_EQ(0U, task_of(self)->files);
+	EXPECT_EQ(0U, task_of(self)->fs);
+	EXPECT_EQ(0U, task_of(self)->sighand);
+	EXPECT_EQ(0U, task_of(self)->reserved);
 }
 
 TEST_F(image, task_exit_signal_of_fork)

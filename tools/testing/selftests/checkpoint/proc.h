@@ -254,8 +254,8 @@ static inline void walk_seal(struct walk *w)
 }
 
 /*
- * Checks that it is the image of one process with this id in it. NULL if so,
- * else what is wrong with it.
+ * Checks that it is the image of one process with one thread and with this id in
+ * it. NULL if so, else what is wrong with it.
  */
 static inline const char *walk_wrong(struct walk *w, long crid, const char *comm)
 {
@@ -278,8 +278,10 @@ static inline const char *walk_wrong(struct walk *w, long crid, const char *comm
 		{ CR_HDR_XSTATE, 0 },
 		{ CR_HDR_TIMERS, sizeof(struct cr_hdr_timers) },
 		{ CR_HDR_TIMER, sizeof(struct cr_hdr_timer) },
-		{ CR_HDR_SIGNALS, sizeof(struct cr_hdr_signals) },
+		{ CR_HDR_PROCESS, sizeof(struct cr_hdr_process) },
 		{ CR_HDR_SIGACTION, sizeof(struct cr_hdr_sigaction) },
+		{ CR_HDR_SIGINFO, sizeof(struct cr_hdr_siginfo) },
+		{ CR_HDR_SIGNALS, sizeof(struct cr_hdr_signals) },
 		{ CR_HDR_SIGINFO, sizeof(struct cr_hdr_siginfo) },
 		{ CR_HDR_FS, sizeof(struct cr_hdr_fs) },
 		{ CR_HDR_FILES, sizeof(struct cr_hdr_files) },
@@ -301,6 +303,8 @@ static inline const char *walk_wrong(struct walk *w, long crid, const char *comm
 		return "magic of HEAD";
 	if (head->crid != crid)
 		return "crid of HEAD";
+	if (head->nr_tasks != 1)
+		return "nr_tasks of HEAD";
 	while (n < w->nr && w->recs[n].type != CR_HDR_TASK)
 		n++;
 	memcpy(name, comm, strnlen(comm, COMM_LEN - 1));
@@ -775,6 +779,7 @@ static inline bool subject_start(struct subject *s, void (*fn)(void), enum manne
 	int in[2], out[2], err[2];
 
 	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	s->image = tmp_memfd();
 	s->logfd = tmp_memfd();
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
@@ -803,6 +808,50 @@ static inline bool subject_start(struct subject *s, void (*fn)(void), enum manne
 	s->out = out[0];
 	s->err = err[0];
 	return s->pid > 0;
+}
+
+/* Kills all children, of which there may be none. */
+static inline bool kill_children(void)
+{
+	char path[64], text[4096], *next = text;
+	bool some = false;
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[len > 0 ? len : 0] = 0;
+	for (;;) {
+		pid_t pid = strtol(next, &next, 10);
+
+		if (pid <= 0)
+			return some;
+		some |= !kill(pid, SIGKILL);
+	}
+}
+
+/*
+ * Reaps what has descended from the subject, which has ended: the test is who gets
+ * it. Of what does not end by itself, false is the answer, and it is killed.
+ */
+static inline bool subject_reap(void)
+{
+	unsigned int ms;
+	pid_t pid;
+
+	for (ms = 0; ms < PATIENCE; ms++) {
+		pid = waitpid(-1, NULL, WNOHANG | __WALL);
+		if (pid < 0)
+			return true;
+		if (!pid)
+			sleep_ms(1);
+	}
+	/* Each that ends may leave others. */
+	while (kill_children() && waitpid(-1, NULL, __WALL) > 0)
+		;
+	return false;
 }
 
 static inline void subject_failure(struct subject *s, const char *what)
@@ -838,7 +887,9 @@ static inline bool subject_finish(struct subject *s, const char *which)
 	}
 	close(s->in);
 	close(s->out);
-	if (!status && !strcmp(text, "ok\n"))
+	if (!subject_reap())
+		TH_LOG("%s: it leaves others behind", which);
+	else if (!status && !strcmp(text, "ok\n"))
 		return true;
 	TH_LOG("%s: status %#x, said '%s'", which, status, text);
 	show_log(_metadata, s->logfd);
@@ -925,7 +976,7 @@ static inline bool subject_checkpoint(struct subject *s, enum manner how,
 	if (!(flags & CHECKPOINT_KILL))
 		return true;
 	status = wait_ms(s->pid, PATIENCE);
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && subject_reap())
 		return true;
 	subject_failure(s, "was not killed");
 	return false;
@@ -951,6 +1002,7 @@ static inline void run_subject_flags(struct __test_metadata *_metadata,
 	if (!subject_checkpoint(&s, how, how == KILLED ? CHECKPOINT_KILL : 0)) {
 		kill(s.pid, SIGKILL);
 		waitpid(s.pid, NULL, 0);
+		subject_reap();
 		return;
 	}
 	if (how == KILLED) {

@@ -562,15 +562,31 @@ BAD(bounding_set_of_another, EPERM, "credentials: cap_bset is ", .caller = with_
 	creds(w)->cap_effective = 0;
 }
 
-BAD(more_actions_than_signals, EINVAL, "SIGNALS")
+BAD(more_actions_than_signals, EINVAL, "PROCESS")
 {
-	((struct cr_hdr_signals *)nth(w, CR_HDR_SIGNALS, 0))->nr_actions = 65;
+	((struct cr_hdr_process *)nth(w, CR_HDR_PROCESS, 0))->nr_actions = 65;
+}
+
+BAD(more_pending_of_the_process_than_the_limit, EINVAL, "PROCESS")
+{
+	((struct cr_hdr_process *)nth(w, CR_HDR_PROCESS, 0))->nr_pending =
+		CR_PENDING_MAX + 1;
 }
 
 BAD(more_pending_than_the_limit, EINVAL, "SIGNALS")
 {
 	((struct cr_hdr_signals *)nth(w, CR_HDR_SIGNALS, 0))->nr_pending =
 		CR_PENDING_MAX + 1;
+}
+
+BAD(pages_of_no_task, EINVAL, "PAGES: task 2 is over the limit of 1")
+{
+	((struct cr_hdr_pages *)nth(w, CR_HDR_PAGES, 0))->task = 2;
+}
+
+BAD(a_task_that_does_not_come, EINVAL, "expected TASK here")
+{
+	((struct cr_hdr_head *)nth(w, CR_HDR_HEAD, 0))->nr_tasks = 2;
 }
 
 /* A caller who cannot */

@@ -1241,6 +1241,31 @@ static struct cr_hdr_timer *timer(struct walk *w, int n)
 	return r ? walk_payload(w, r) : NULL;
 }
 
+/*
+ * The signal of the process becomes one of the thread: SIGINFO and SIGNALS, which
+ * follow one another, change places.
+ */
+static void make_private(struct walk *w)
+{
+	struct rec *info = walk_nth(w, CR_HDR_SIGINFO, 0);
+	struct rec *signals = walk_nth(w, CR_HDR_SIGNALS, 0);
+	struct cr_hdr_process *process = walk_find(w, CR_HDR_PROCESS);
+	size_t len[2] = { REC_SIZE(info->len), REC_SIZE(signals->len) };
+	__u8 copy[REC_SIZE(sizeof(struct cr_hdr_siginfo))];
+	__u8 *at = w->buf + info->at;
+	struct rec swap = *info;
+
+	process->nr_pending--;
+	((struct cr_hdr_signals *)walk_payload(w, signals))->nr_pending++;
+	memcpy(copy, at, len[0]);
+	memmove(at, at + len[0], len[1]);
+	memcpy(at + len[1], copy, len[0]);
+	*info = *signals;
+	info->at = swap.at;
+	*signals = swap;
+	signals->at = swap.at + len[1];
+}
+
 #define HOSTILE(name, error, text, change) \
 	static void name##_craft(struct walk *w) \
 	{ \
@@ -1276,7 +1301,7 @@ HOSTILE(sent_by_none, EINVAL, "timer", info->timer = 4);
 HOSTILE(sent_by_an_armed_one, EINVAL, "signals: pending signal 0", info->timer = 1);
 HOSTILE(sent_another_signal, EINVAL, "signals: pending signal 0",
 	timer(w, 1)->signal = SIGUSR1);
-HOSTILE(sent_to_a_thread, EINVAL, "signals: pending signal 0", info->shared = 0);
+HOSTILE(sent_to_a_thread, EINVAL, "signals: pending signal 0", make_private(w));
 /* It repeats, has no signal, and is said to wait for that. */
 HOSTILE(waits_for_no_signal, EINVAL, "timer", timer(w, 1)->notify = SIGEV_NONE);
 HOSTILE(negative_rest, EINVAL, "real_left", timers->real_left = -1);

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Processes, their threads, and all that they have descended to.
+//!
+//! C header: [`include/linux/checkpoint.h`](srctree/include/linux/checkpoint.h)
+
+use super::{
+    Pid,
+    Task, //
+};
+use crate::{
+    bindings,
+    error::to_result,
+    prelude::*,
+    sync::aref::ARef, //
+};
+use core::ptr::{
+    null_mut,
+    NonNull, //
+};
+
+/// How a task is related to others.
+///
+/// What two tasks share has the same number with both, as long as they live; 0 is nothing. The numbers
+/// mean nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kin {
+    /// The leader of its thread group.
+    pub leader: usize,
+    /// The task that is its parent.
+    pub parent: usize,
+    /// Its address space.
+    pub mm: usize,
+    /// Its descriptor table.
+    pub files: usize,
+    /// Where its paths begin.
+    pub fs: usize,
+    /// What its signals do.
+    pub sighand: usize,
+    /// Its number in its own pid namespace.
+    pub pid: Pid,
+    /// Likewise that of its process.
+    pub tgid: Pid,
+    /// Likewise that of its process group; 0 if it has none.
+    pub pgid: Pid,
+    /// Likewise that of its session.
+    pub sid: Pid,
+    /// `EXIT_*` state; 0 while the task lives.
+    pub exit_state: u32,
+    /// What wait4(2) reports of a task that has ended.
+    pub exit_code: i32,
+}
+
+impl Task {
+    /// Returns what the task is called in the numbers of [`Kin`].
+    pub fn id(&self) -> usize {
+        self.as_ptr() as usize
+    }
+
+    /// Returns how the task is related to others.
+    pub fn kin(&self) -> Kin {
+        let mut kin = bindings::checkpoint_kin::default();
+
+        // SAFETY: `self` is a valid task. The function takes the locks that it needs, and fills in
+        // the structure.
+        unsafe { bindings::checkpoint_kin_get(self.as_ptr(), &mut kin) };
+        Kin {
+            leader: kin.leader,
+            parent: kin.parent,
+            mm: kin.mm,
+            files: kin.files,
+            fs: kin.fs,
+            sighand: kin.sighand,
+            pid: kin.pid,
+            tgid: kin.tgid,
+            pgid: kin.pgid,
+            sid: kin.sid,
+            exit_state: kin.exit_state,
+            exit_code: kin.exit_code,
+        }
+    }
+
+    /// Tells whether the task has ended, so far that nothing of it changes any more.
+    pub fn has_ended(&self) -> bool {
+        // SAFETY: `self` is a valid task.
+        unsafe { bindings::checkpoint_has_ended(self.as_ptr()) }
+    }
+
+    /// Tells whether a task, a process group or a session has a number in the pid namespace of the
+    /// current task.
+    pub fn is_taken(pid: Pid) -> bool {
+        // SAFETY: The function has no requirements; it takes the RCU lock that it needs.
+        unsafe { bindings::checkpoint_pid_taken(pid) }
+    }
+
+    /// Returns the leader of the task's thread group.
+    pub fn group(&self) -> ARef<Task> {
+        // SAFETY: A task has a leader as long as it lives, which `self` keeps alive by its process.
+        // `Task` is a transparent wrapper of `struct task_struct`.
+        let leader: &Task = unsafe { &*(*self.as_ptr()).group_leader.cast() };
+
+        leader.into()
+    }
+
+    /// Returns the process of the task with all that it has descended to: each task after its
+    /// parent, threads behind the leader of their group, and the children of a task in their order.
+    ///
+    /// It is what was there at one moment. Tasks that end or begin meanwhile make it out of date.
+    pub fn tree(&self) -> Result<KVVec<ARef<Task>>> {
+        let mut room = 64;
+
+        loop {
+            let mut found = KVVec::from_elem(null_mut(), room, GFP_KERNEL)?;
+            // SAFETY: `self` is a valid task, and the vector has as many places as the function is
+            // told. It takes the lock that it needs.
+            let nr = unsafe {
+                bindings::checkpoint_tree_find(
+                    self.group().as_ptr(),
+                    found.as_mut_ptr(),
+                    room as c_uint,
+                )
+            };
+
+            if nr == -(bindings::ENOSPC as c_int) {
+                room = room.checked_mul(4).ok_or(ENOMEM)?;
+                continue;
+            }
+            to_result(nr.min(0))?;
+            found.truncate(nr as usize);
+
+            let mut tasks = KVVec::new();
+            let room = tasks.reserve(found.len(), GFP_KERNEL);
+            for task in found {
+                let Some(task) = NonNull::new(task) else {
+                    continue;
+                };
+                // SAFETY: The reference that the function took is handed over.
+                let task = unsafe { ARef::<Task>::from_raw(task.cast()) };
+
+                if room.is_ok() {
+                    tasks.push(task, GFP_KERNEL)?;
+                }
+            }
+            room?;
+            return Ok(tasks);
+        }
+    }
+}
