@@ -162,15 +162,16 @@ pub(crate) fn has_ended(pid: i32) -> io::Result<bool> {
     Ok(unsafe { info.si_pid() } != 0)
 }
 
-/// Waits until this process has no children any more. It waits for those of others in the program,
-/// too: nobody else may be about to.
-pub(crate) fn reap_all() -> io::Result<()> {
+/// Waits for children that have ended, no matter whose in the program they are. Tells whether there
+/// are none left.
+pub(crate) fn reap() -> io::Result<bool> {
     loop {
+        let options = libc::__WALL | libc::WNOHANG;
         // SAFETY: The status may be a null pointer.
-        match answer(unsafe { libc::waitpid(-1, ptr::null_mut(), libc::__WALL) }) {
+        match answer(unsafe { libc::waitpid(-1, ptr::null_mut(), options) }) {
+            Ok(0) => return Ok(false),
             Ok(_) => {}
-            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(true),
             Err(error) => return Err(error),
         }
     }

@@ -9,8 +9,9 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::measure::Failure;
 use crate::sys;
@@ -18,6 +19,9 @@ use crate::workload::{Kind, Programs, Workload};
 
 /// Time for a workload to be nothing but one that looks at the clock.
 const SETTLE: Duration = Duration::from_millis(50);
+
+/// How long a command may take.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How often to look whether a workload is back.
 const LOOK: Duration = Duration::from_millis(2);
@@ -246,6 +250,7 @@ impl Ground {
                 .store(errno.unwrap_or(0).unsigned_abs().into(), Ordering::Relaxed);
             sys::leave(1);
         }
+        let started = Instant::now();
         loop {
             let begin = self.begun.load(Ordering::Relaxed);
             if begin != 0 {
@@ -259,6 +264,13 @@ impl Ground {
                 return Err(Failure::Call {
                     call: "restart(2)",
                     answer: io::Error::from_raw_os_error(errno).to_string(),
+                    log: text_of(log),
+                });
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(Failure::Call {
+                    call: "restart(2)",
+                    answer: "the process does not go on".into(),
                     log: text_of(log),
                 });
             }
@@ -323,11 +335,20 @@ impl Ground {
         command.current_dir("/");
 
         let begin = sys::wall_clock();
-        let status = command
-            .spawn()
-            .and_then(|mut child| child.wait())
-            .map_err(Failure::doing(call))?;
+        let mut child = command.spawn().map_err(Failure::doing(call))?;
+        let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
+        let (done, ends) = mpsc::channel::<()>();
+        let guard = thread::spawn(move || {
+            if ends.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                sys::kill(pid);
+            }
+        });
+        let status = child.wait();
         let end = sys::wall_clock();
+        drop(done);
+        // It does nothing that could panic.
+        let _ = guard.join();
+        let status = status.map_err(Failure::doing(call))?;
 
         let mut output = fs::read_to_string(&path).unwrap_or_default();
         if status.success() {

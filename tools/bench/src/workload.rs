@@ -260,7 +260,14 @@ impl Workload {
         // That which did not come to lead a group, or a tree that did not come back, is none.
         let _ = sys::signal(-self.pid, libc::SIGKILL);
         let _ = sys::signal(self.pid, libc::SIGKILL);
-        sys::reap_all()
+        let begin = Instant::now();
+        while !sys::reap()? {
+            if begin.elapsed() > PATIENCE {
+                return Err(io::Error::new(ErrorKind::TimedOut, "tasks do not die"));
+            }
+            thread::sleep(LOOK);
+        }
+        Ok(())
     }
 }
 
