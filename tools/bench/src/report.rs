@@ -57,9 +57,9 @@ struct Held {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-struct Goal {
-    goal: f64,
-    met: bool,
+pub(crate) struct Goal {
+    pub(crate) goal: f64,
+    pub(crate) met: bool,
 }
 
 impl fmt::Display for Goal {
@@ -132,13 +132,6 @@ impl Report {
             processes: measurement.lanes.iter().map(subject).collect(),
             cases: cases.iter().filter_map(|case| line(&cases, case)).collect(),
         })
-    }
-
-    pub(crate) fn json(&self) -> String {
-        // Numbers and strings only: this cannot fail.
-        let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
-        json.push('\n');
-        json
     }
 }
 

@@ -10,12 +10,14 @@ compile_error!("checkpoint(2) exists on x86-64 only");
 
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, _rdtsc};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::ptr;
 use std::sync::atomic::AtomicU64;
@@ -86,6 +88,29 @@ pub(crate) fn fork() -> io::Result<Option<i32>> {
     Ok((pid != 0).then_some(pid))
 }
 
+/// fork(2), with a pid for the child. Returns whether this is the child.
+///
+/// The child may neither allocate nor panic.
+pub(crate) fn fork_as(pid: i32) -> io::Result<bool> {
+    let tid: libc::pid_t = pid;
+    // SAFETY: `clone_args` is numbers, for which zeros are a value.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.exit_signal = libc::SIGCHLD.unsigned_abs().into();
+    args.set_tid = &raw const tid as u64;
+    args.set_tid_size = 1;
+
+    // SAFETY: `args` and the pid that it points to live until the call is over. Without flags it
+    // is a fork(2), and callers keep to what a child may do.
+    let ret = unsafe {
+        libc::syscall(
+            libc::SYS_clone3,
+            &raw const args,
+            std::mem::size_of_val(&args),
+        )
+    };
+    answer(ret).map(|pid| pid == 0)
+}
+
 /// Ends the process at once.
 pub(crate) fn leave(code: i32) -> ! {
     // SAFETY: _exit(2) takes a number.
@@ -105,6 +130,62 @@ pub(crate) fn wait(pid: i32) -> io::Result<ExitStatus> {
 pub(crate) fn kill(pid: i32) {
     // SAFETY: kill(2) takes numbers. It can only fail if the child is not there.
     unsafe { libc::kill(pid, libc::SIGKILL) };
+}
+
+/// Sends a signal to the process `pid`; to a group, if it is negative.
+pub(crate) fn signal(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: kill(2) takes numbers.
+    answer(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// Gives the process a session of its own.
+pub(crate) fn new_session() -> io::Result<()> {
+    // SAFETY: setsid(2) takes no argument.
+    answer(unsafe { libc::setsid() }).map(drop)
+}
+
+/// Makes orphans among the descendants of this process its children.
+pub(crate) fn adopt_orphans() -> io::Result<()> {
+    // SAFETY: This one takes a number.
+    answer(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) }).map(drop)
+}
+
+/// Tells whether the child `pid` has ended. It is not waited for.
+pub(crate) fn has_ended(pid: i32) -> io::Result<bool> {
+    // SAFETY: `siginfo_t` is numbers, for which zeros are a value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+
+    // SAFETY: `info` is valid for writes.
+    answer(unsafe { libc::waitid(libc::P_PID, pid.unsigned_abs(), &raw mut info, options) })?;
+    // SAFETY: A call that succeeded wrote the pid, or left the zero.
+    Ok(unsafe { info.si_pid() } != 0)
+}
+
+/// Waits for children that have ended, no matter whose in the program they are. Tells whether there
+/// are none left.
+pub(crate) fn reap() -> io::Result<bool> {
+    loop {
+        let options = libc::__WALL | libc::WNOHANG;
+        // SAFETY: The status may be a null pointer.
+        match answer(unsafe { libc::waitpid(-1, ptr::null_mut(), options) }) {
+            Ok(0) => return Ok(false),
+            Ok(_) => {}
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(true),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Tells whether `path` is in a tmpfs.
+pub(crate) fn is_tmpfs(path: &Path) -> io::Result<bool> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: `statfs` is numbers, for which zeros are a value.
+    let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
+
+    // SAFETY: `path` is a C string, `stat` valid for writes.
+    answer(unsafe { libc::statfs(path.as_ptr(), &raw mut stat) })?;
+    Ok(stat.f_type == libc::TMPFS_MAGIC)
 }
 
 /// Executes `program`. Comes back only if that failed.
@@ -272,13 +353,22 @@ pub(crate) fn ticks_of_string<const N: usize>() -> u64 {
 
 /// `CLOCK_MONOTONIC_RAW`, in nanoseconds.
 pub(crate) fn nanoseconds() -> u64 {
+    time_of(libc::CLOCK_MONOTONIC_RAW)
+}
+
+/// `CLOCK_REALTIME`, in nanoseconds: what workload.c looks at.
+pub(crate) fn wall_clock() -> u64 {
+    time_of(libc::CLOCK_REALTIME)
+}
+
+fn time_of(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
 
-    // SAFETY: `now` is valid for writes. The clock exists since Linux 2.6.28.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_RAW, &raw mut now) };
+    // SAFETY: `now` is valid for writes. Both clocks exist since Linux 2.6.28.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
