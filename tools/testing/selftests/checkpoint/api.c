@@ -459,17 +459,6 @@ TEST_F(api, pid_of_another_task)
 	EXPECT_TRUE(tiny_answers(&self->tiny));
 }
 
-/* Our parent has a child, which is us. */
-TEST_F(api, pid_of_a_task_that_has_children_eopnotsupp)
-{
-	char expect[32];
-
-	snprintf(expect, sizeof(expect), "%d", getppid());
-	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(getppid(), self->file),
-				  EOPNOTSUPP, expect);
-	EXPECT_FILES_UNTOUCHED();
-}
-
 TEST_F(api, pid_of_a_zombie_is_refused)
 {
 	siginfo_t info;
