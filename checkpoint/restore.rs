@@ -552,6 +552,7 @@ fn rebuild<T: Transport + Sync>(
     }
     crew.complete(caller, &plans, cx).map_err(|e| cx.ended(e))?;
 
+    cx.let_go();
     crew.commit(caller, &plans, gate);
     Ok(if is_process { caller.return_value() } else { 0 })
 }
