@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Sockets that are handed in for those which no image has.
 
-    sockets.py of PID                   the descriptors that are sockets, in the order
-                                        in which they were made
+    sockets.py of PID                   the descriptors that are sockets: the one that
+                                        listens first, then pairs, as far as they are
+                                        in the order in which they were made
     sockets.py give PATH FD... COMMAND  runs COMMAND with others in their place: the
                                         first listens at PATH, the rest are pairs.
                                         COMMAND begins with the first word that is no
@@ -17,14 +18,25 @@ import sys
 
 # Above what the command opens for itself.
 HIGH = 200
+# As in <linux/net.h>.
+SO_ACCEPTCON = 1 << 16
+
+
+def listening():
+    """The inodes of all that listen."""
+    with open("/proc/net/unix", encoding="utf-8") as table:
+        next(table)
+        rows = [row.split() for row in table]
+    return {row[6] for row in rows if int(row[3], 16) & SO_ACCEPTCON}
 
 
 def sockets_of(pid):
+    ends = listening()
     found = []
     for fd in os.listdir(f"/proc/{pid}/fd"):
-        target = os.readlink(f"/proc/{pid}/fd/{fd}")
-        if target.startswith("socket:["):
-            found.append((int(target[len("socket:["):-1]), int(fd)))
+        kind, _, inode = os.readlink(f"/proc/{pid}/fd/{fd}").partition(":")
+        if kind == "socket":
+            found.append((inode.strip("[]") not in ends, int(fd)))
     return [fd for _, fd in sorted(found)]
 
 
