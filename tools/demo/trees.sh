@@ -17,23 +17,17 @@ has_threads()
 	[ "$(threads_of "$1")" -ge "$2" ]
 }
 
-# tree: what belongs to what was started, with the number of threads of each process.
-tree()
-{
-	show ps -H -o pid,nlwp,comm --sid "$pid"
-	ps -H -o pid,nlwp,comm --sid "$pid"
-}
-
 heading "A pipeline of five processes in mid-stream"
-pipeline='seq 150000 | awk "{ print \$1 * \$1 % 1000003 }" | sort -S 2M | uniq -c | sha256sum'
+mkdir "$dir/parts"
+pipeline="seq 200000 | awk '{ print \$1 * \$1 % 1000003 }' | sort -S 1M -T $dir/parts | uniq -c | sha256sum"
 sh -c "$pipeline" >"$dir/pipeline.want"
 : >"$dir/job.out"
 start sh -c "$pipeline"
-# sort has some of it in files by then, and the rest in its memory and in pipes.
-until_true pgrep -x sort
-sleep 1
-tree
+# sort has some of it in a file by then, and the rest in its memory and in pipes.
+until_true sh -c "ls $dir/parts | grep -q ."
 interrupt "$dir/pipeline.img"
+says "6 tasks in 6 processes"
+expect 0 "this is in the image" "$ckpt" inspect --summary "$dir/pipeline.img"
 expect 0 "it went on to its end" "$ckpt" restart "$dir/pipeline.img"
 same "the sum is that of a run without interruption" "$dir/job.out" "$dir/pipeline.want"
 cat "$dir/job.out"
@@ -41,8 +35,8 @@ cat "$dir/job.out"
 heading "Python with threads, locks and a queue"
 start "$python" "$here/workers.py" "$dir/workers.log" 20000
 until_true grep -qx 2000 "$dir/workers.log"
-tree
 interrupt "$dir/workers.img"
+says "8 tasks in 1 process"
 expect 0 "it went on to its end" "$ckpt" restart "$dir/workers.img"
 {
 	seq 500 500 20000
@@ -52,12 +46,12 @@ same "no item was lost, and none came twice" "$dir/workers.log" "$dir/workers.wa
 tail -n 1 "$dir/workers.log"
 
 heading "zstd compresses with four threads"
-start zstd -q -T4 -15 -B512KB --zstd=wlog=17,clog=17,hlog=16 \
+start zstd -q -T4 -17 -B512KB --zstd=wlog=17,clog=17,hlog=16 \
 	-o "$dir/unsorted.zst" "$dir/unsorted"
 until_true has_threads "$pid" 5
 until_true test -s "$dir/unsorted.zst"
-tree
 interrupt "$dir/zstd.img"
+says "tasks in 1 process"
 expect 0 "it went on to its end" "$ckpt" restart "$dir/zstd.img"
 expect 0 "what it made is sound" zstd -q -d -o "$dir/unsorted.again" "$dir/unsorted.zst"
 same "and is what it was made of" "$dir/unsorted" "$dir/unsorted.again"
@@ -76,8 +70,9 @@ cd "$here_was" || exit 1
 # Two or more compilers at once, of which each has a gcc and a shell that wait for it.
 until_true sh -c '[ "$(pgrep -xc cc1)" -ge 2 ]'
 sleep 0.5
-tree
 interrupt "$dir/make.img"
+expect 0 "this is in the image" "$ckpt" inspect --summary "$dir/make.img"
+says cc1
 expect 0 "it went on to its end" "$ckpt" restart "$dir/make.img"
 echo complete >>"$dir/build.want"
 same "what it printed is that of a build without interruption" "$dir/job.out" "$dir/build.want"
@@ -128,6 +123,7 @@ agree "with its socket" "$pid"
 [ "$said" -eq 1 ] || bad "a socket should be refused"
 sockets_of "$pid"
 interrupt "$dir/redis.img" --inherit
+says "5 tasks in 1 process"
 hand_in "$dir/redis.sock" "$dir/redis.img"
 redis debug digest >"$dir/redis.digest"
 same "its data is what it was" "$dir/redis.digest" "$dir/redis.want"
@@ -171,12 +167,13 @@ start nginx -e "$dir/nginx.log" -c "$dir/nginx.conf"
 until_true "$python" "$here/sockets.py" get "$dir/nginx.sock"
 workers=$(pgrep -d " " -P "$pid")
 worker "it answers"
-tree
 agree "with its sockets" "$pid"
 [ "$said" -eq 1 ] || bad "a socket should be refused"
 # The one that it listens at, and a pair for the master and each worker.
 sockets_of "$pid"
 interrupt "$dir/nginx.img" --inherit
+says "3 tasks in 3 processes"
+expect 0 "this is in the image" "$ckpt" inspect --summary "$dir/nginx.img"
 hand_in "$dir/nginx.sock" "$dir/nginx.img"
 worker "it answers again"
 # The master tells them by way of those pairs.
