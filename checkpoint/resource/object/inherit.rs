@@ -50,6 +50,22 @@ pub(super) fn name_of(file: &File) -> Result<KVVec<u8>> {
     }
 }
 
+/// Notes the number of a descriptor; returns whether it was not noted before.
+pub(super) fn is_new(noted: &mut KVVec<u64>, fd: i32) -> Result<bool> {
+    // Less than CR_FDS_MAX.
+    let number = usize::try_from(fd)?;
+    let (place, bit) = (number / 64, 1 << (number % 64));
+
+    if noted.len() <= place {
+        noted.resize(place + 1, 0, GFP_KERNEL_ACCOUNT)?;
+    }
+    let word = noted.get_mut(place).ok_or(EINVAL)?;
+    let is_new = *word & bit == 0;
+
+    *word |= bit;
+    Ok(is_new)
+}
+
 /// Finds what the caller hands in with `RESTART_INHERIT`: for each object of the image, the file
 /// that the caller has under the first of its descriptors that it has at all. The image itself is
 /// not handed in.

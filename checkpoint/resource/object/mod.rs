@@ -164,6 +164,8 @@ pub(crate) struct Objects {
     pipes: Pipes,
     /// The files of descriptors 0 to 2.
     standard: [usize; 3],
+    /// The files of descriptors by their number, in the first table that has it.
+    numbers: RBTree<u32, usize>,
     /// Locks that were taken by the files, in the order of their numbers.
     locks: KVVec<image::Lock>,
     /// Who gets a signal when a file is ready, in that order, too.
@@ -178,6 +180,7 @@ impl Objects {
             found: KVVec::new(),
             pipes: Pipes::new(),
             standard: [0; 3],
+            numbers: RBTree::new(),
             locks: KVVec::new(),
             owners: KVVec::new(),
         }
@@ -192,7 +195,24 @@ impl Objects {
                 *standard = descriptor.file.as_ptr() as usize;
             }
         }
+        for descriptor in table {
+            if self.numbers.get(&descriptor.fd).is_none() {
+                self.numbers.try_create_and_insert(
+                    descriptor.fd,
+                    descriptor.file.as_ptr() as usize,
+                    GFP_KERNEL_ACCOUNT,
+                )?;
+            }
+        }
         self.pipes.survey(table)
+    }
+
+    /// Tells whether a restarter can hand in another file for `file`: there is a number that is its
+    /// in the first table that has the number.
+    fn has_number(&self, file: &File) -> bool {
+        let address = file.as_ptr() as usize;
+
+        self.numbers.values().any(|file| *file == address)
     }
 
     /// Returns the number of an open file, [`None`] if it has not been met.
@@ -431,6 +451,11 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
     }
 
     if record.kind == uapi::CR_FILE_EXTERNAL {
+        if !cx.objects.has_number(file) {
+            return Err(cx.refuse(fmt!(
+                "{of}: handing in another file for a number that is another one's in a task before"
+            )));
+        }
         path = inherit::name_of(file)?;
     }
     if matches!(
@@ -563,10 +588,10 @@ enum Said {
 #[derive(Default)]
 pub(crate) struct Image {
     objects: KVVec<Said>,
-    /// The descriptors of the first task, for which a file may be handed in.
+    /// The descriptors for which a file may be handed in: each number in the first table that has it.
     fds: KVVec<image::Fd>,
-    /// How many tasks there are.
-    tasks: u32,
+    /// The numbers of those, as bits.
+    numbers: KVVec<u64>,
     /// Whether the next text is the path or the name of the last object.
     named: bool,
 }
@@ -905,9 +930,11 @@ impl Resource for ObjectState {
                     *name = copy(text)?;
                 }
             }
-            Item::Task(_) => image.tasks = image.tasks.saturating_add(1),
-            Item::Fd(_) if image.tasks > 1 => (),
-            Item::Fd(fd) => image.fds.push(*fd, GFP_KERNEL_ACCOUNT)?,
+            Item::Fd(fd) => {
+                if inherit::is_new(&mut image.numbers, fd.fd)? {
+                    image.fds.push(*fd, GFP_KERNEL_ACCOUNT)?;
+                }
+            }
             // What follows the last object is not its own, which the kind of it tells.
             _ => {
                 if let Some(Said::File(_, _, Some(state))) = image.objects.last_mut() {

@@ -214,6 +214,97 @@ TEST_F(inherit, not_asked_for)
 	close(self->s.out);
 }
 
+/* A child has the socket, which its parent has not. */
+static void socket_of_child_subject(void)
+{
+	int gate[2], status, fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	pid_t pid;
+	char c;
+
+	CHECK(fd >= 0 && !pipe(gate));
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		if (dup2(fd, 50) != 50 || close(fd) || close(gate[1]) ||
+		    read(gate[0], &c, 1))
+			_exit(1);
+		_exit(write(50, "h", 1) == 1 && read(50, &c, 1) == 1 && c == 'i' ? 42 : 2);
+	}
+	close(fd);
+	close(gate[0]);
+	CHECK(proc_wait_asleep(pid));
+	checkpoint_here();
+	CHECK(fcntl(50, F_GETFD) == -1 && errno == EBADF);
+	close(gate[1]);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+}
+
+TEST_F(inherit, socket_of_a_child)
+{
+	int sv[2];
+	char c = 0;
+
+	ASSERT_TRUE(save(_metadata, &self->s, socket_of_child_subject, CHECKPOINT_INHERIT));
+	ASSERT_TRUE(restore(&self->s, RESTART_INHERIT, -1, -1, false));
+	fails(_metadata, &self->s, EBADF, "restart: fd 50: socket:[");
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
+	ASSERT_TRUE(restore(&self->s, RESTART_INHERIT, sv[0], 50, false));
+	close(sv[0]);
+	EXPECT_EQ(1, write(sv[1], "i", 1));
+	subject_finish(&self->s, "with another socket of its child");
+	EXPECT_EQ(1, read(sv[1], &c, 1));
+	EXPECT_EQ('h', c);
+	close(sv[1]);
+}
+
+/* The parent has another file at the only number of the socket. */
+static void same_number_subject(void)
+{
+	int gate[2], fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	pid_t pid;
+	char c;
+
+	CHECK(fd >= 0 && !pipe(gate));
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		if (dup2(fd, 50) == 50 && !close(fd) && !close(gate[1]))
+			_exit(read(gate[0], &c, 1));
+		_exit(1);
+	}
+	close(fd);
+	CHECK(proc_wait_asleep(pid));
+	CHECK(dup2(gate[0], 50) == 50);
+	checkpoint_here();
+}
+
+TEST_F(inherit, number_of_another_file)
+{
+	char log[1024] = { 0 };
+	long ret;
+
+	ASSERT_TRUE(subject_start(&self->s, same_number_subject, LEFT));
+	ASSERT_EQ(SAY_READY[0], read_byte(self->s.out));
+	ASSERT_TRUE(proc_wait_asleep(self->s.pid));
+	errno = 0;
+	ret = sys_checkpoint(self->s.pid, self->s.image, CHECKPOINT_INHERIT | CHECKPOINT_LOG,
+			     self->s.logfd);
+	EXPECT_EQ(-1, ret);
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	ASSERT_LE(0, pread(self->s.logfd, log, sizeof(log) - 1, 0));
+	EXPECT_TRUE(!!strstr(log, "fd 50: handing in another file for a number that is another "
+			     "one's in a task before is not supported"))
+		TH_LOG("log '%s'", log);
+	EXPECT_EQ(0, lseek(self->s.image, 0, SEEK_END));
+	/* Both live on. */
+	EXPECT_EQ(0, kill(self->s.pid, 0));
+	kill(self->s.pid, SIGKILL);
+	waitpid(self->s.pid, NULL, 0);
+	close(self->s.in);
+	close(self->s.out);
+}
+
 static void outside_pipe_subject(void)
 {
 	/* The pipe to the test, opened once more. */
