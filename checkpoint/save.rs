@@ -199,7 +199,8 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
 
     let image = file.as_ref().map(StreamFile::file);
     let inherit = flags & uapi::CHECKPOINT_INHERIT as c_ulong != 0;
-    let mut cx = Collect::new(&tree, &root, inherit, image, log);
+    let container = flags & uapi::CHECKPOINT_CONTAINER as c_ulong != 0;
+    let mut cx = Collect::new(&tree, &root, inherit, container, image, log);
     let found = Found::collect(&mut cx).map_err(|e| cx.ended(e))?;
     let objects = cx.objects;
     let mut spaces = cx.spaces;

@@ -72,6 +72,8 @@ pub(crate) struct Collect<'a> {
     place: usize,
     /// What no image can have, the restarter is going to hand in.
     pub(crate) inherit: bool,
+    /// Nothing may be left to the restarter.
+    pub(crate) container: bool,
     /// The file that the image is written to. Without one, nothing is: every reason why no image
     /// can be taken is looked for, instead of the first only.
     image: Option<&'a File>,
@@ -100,6 +102,7 @@ impl<'a> Collect<'a> {
         tree: &'a Tree,
         root: &'a Task,
         inherit: bool,
+        container: bool,
         image: Option<&'a File>,
         log: &'a mut Log,
     ) -> Self {
@@ -109,6 +112,7 @@ impl<'a> Collect<'a> {
             tree,
             place: 0,
             inherit,
+            container,
             image,
             objects: Objects::new(),
             spaces: Spaces::default(),

@@ -450,6 +450,9 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
         }
     }
 
+    if cx.container && !is_made(record.kind) && record.kind != uapi::CR_FILE_PATH {
+        return Err(cx.refuse(fmt!("{of}: what is outside of the tree")));
+    }
     if record.kind == uapi::CR_FILE_EXTERNAL {
         if !cx.objects.has_number(file) {
             return Err(cx.refuse(fmt!(
