@@ -153,11 +153,16 @@ fn record_of_an_object() {
 
 #[test]
 fn reserved_fields_are_shown_if_they_hold_something() {
-    let mut builder = ImageBuilder::new();
+    let mut builder = ImageBuilder::process();
     assert!(!run(ckpt(["inspect", "-"]).write_stdin(builder.build()))
         .out
         .contains("reserved"));
-    builder.tasks[0].task.reserved = 3;
+    builder.tasks[0]
+        .parts
+        .as_mut()
+        .expect("the sample is a process")
+        .creds
+        .reserved = 3;
     assert!(run(ckpt(["inspect", "-"]).write_stdin(builder.build()))
         .out
         .contains("reserved              3"));

@@ -1162,6 +1162,7 @@ fn sample_tree() -> Vec<TaskRecords> {
     let ended = |task| Task {
         exit_state: uapi::CR_EXIT_ZOMBIE,
         exit_code: 0x100,
+        flags: uapi::CR_TASK_USAGE,
         ..task
     };
     let outlived = |task| Task {

@@ -812,8 +812,8 @@ fn values() {
         ("STRING: there is a NUL in it", |b| process(b).label[1] = 0),
         // Registers
         (
-            "THREAD: flags has the bits 0x4, which it cannot have",
-            |b| process(b).thread.flags = 4,
+            "THREAD: flags has the bits 0x8, which it cannot have",
+            |b| process(b).thread.flags = 8,
         ),
         (
             "THREAD: compat_robust_list 4294967296 is over the limit of 4294967295",
@@ -901,8 +901,8 @@ fn values() {
             |b| process(b).signals.flags = 2,
         ),
         (
-            "PROCESS: flags has the bits 0x2, which it cannot have",
-            |b| process(b).process.flags |= 2,
+            "PROCESS: flags has the bits 0x80, which it cannot have",
+            |b| process(b).process.flags |= 0x80,
         ),
         ("PROCESS: stop_signal 19 is over the limit of 0", |b| {
             process(b).process.flags = 0;

@@ -890,7 +890,7 @@ proptest! {
                 5 => task.fs = number,
                 6 => task.sighand = number,
                 7 => task.exit_state = [0, 32, 16, 32][small as usize],
-                8 => task.flags = small,
+                8 => task.flags = small & uapi::CR_TASK_OUTLIVED,
                 9 => task.pgid = pid,
                 _ => task.exit_signal = small as i32 - 1,
             }

@@ -735,9 +735,9 @@ CRAFT(task_sighand_largest, CR_HDR_TASK, "sighand")
 	img_task(img)->sighand = ~0U;
 }
 
-CRAFT(task_reserved, CR_HDR_TASK, "reserved")
+CRAFT(task_vfork, CR_HDR_TASK, "vfork")
 {
-	img_task(img)->reserved = 1;
+	img_task(img)->vfork = 1;
 }
 
 CRAFT(task_comm_len_zero, CR_HDR_TASK, "task_comm_len")

@@ -195,7 +195,7 @@ TEST_F(image, layout_of_the_abi)
 	EXPECT_EQ(240UL, sizeof(struct cr_hdr_head));
 	EXPECT_EQ(64UL, sizeof(struct cr_hdr_task));
 	EXPECT_EQ(104UL, sizeof(struct cr_hdr_task_stats));
-	EXPECT_EQ(120UL, sizeof(struct cr_hdr_thread));
+	EXPECT_EQ(144UL, sizeof(struct cr_hdr_thread));
 	EXPECT_EQ(30 * 8UL, sizeof(struct cr_hdr_cpu));
 	EXPECT_EQ(16UL, sizeof(struct cr_hdr_process));
 	EXPECT_EQ(24UL, sizeof(struct cr_hdr_signals));
@@ -413,7 +413,7 @@ TEST_F(image, task_shares_nothing)
 	EXPECT_EQ(0U, task_of(self)->files);
 	EXPECT_EQ(0U, task_of(self)->fs);
 	EXPECT_EQ(0U, task_of(self)->sighand);
-	EXPECT_EQ(0U, task_of(self)->reserved);
+	EXPECT_EQ(0, task_of(self)->vfork);
 }
 
 TEST_F(image, task_exit_signal_of_fork)
