@@ -116,10 +116,9 @@ impl Jobs {
                 }
                 // A thread has the number, or nobody has.
                 if tree.find(id).is_some() || id == 0 {
-                    return Err(cx.fail(
-                        EINVAL,
-                        format_args!("task {pid}: nobody leads {what} {id}"),
-                    ));
+                    return Err(
+                        cx.fail(EINVAL, format_args!("task {pid}: nobody leads {what} {id}"))
+                    );
                 }
                 if cx.flags & uapi::RESTART_NEW_PIDS == 0 && Task::is_taken(id) {
                     return Err(cx.fail(EEXIST, format_args!("{what} {id}: the number is taken")));
@@ -158,10 +157,7 @@ impl Jobs {
             match Worker::create(relation, chosen.then_some(id), |_, _| ()) {
                 Ok((worker, ())) => places.push(worker, GFP_KERNEL_ACCOUNT)?,
                 Err(e) if e == EEXIST => {
-                    return Err(cx.fail(
-                        e,
-                        format_args!("process group {id}: the number is taken"),
-                    ))
+                    return Err(cx.fail(e, format_args!("process group {id}: the number is taken")))
                 }
                 Err(e) if e == EPERM => {
                     return Err(cx.fail(

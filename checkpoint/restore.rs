@@ -318,13 +318,18 @@ fn check_vforks(cx: &mut Restart<'_>, tree: &Tree<'_>, tasks: &[image::Task]) ->
     let mut waited = KVVec::from_elem(false, tasks.len(), GFP_KERNEL_ACCOUNT)?;
 
     for task in tasks.iter().filter(|task| task.vfork != 0) {
-        let place = tree.find(task.vfork).and_then(|place| waited.get_mut(place));
+        let place = tree
+            .find(task.vfork)
+            .and_then(|place| waited.get_mut(place));
         let waited = place.ok_or(EINVAL)?;
 
         if core::mem::replace(waited, true) {
             return Err(cx.fail(
                 EINVAL,
-                format_args!("task {}: vfork: another waits for task {}", task.pid, task.vfork),
+                format_args!(
+                    "task {}: vfork: another waits for task {}",
+                    task.pid, task.vfork
+                ),
             ));
         }
     }
@@ -452,7 +457,10 @@ impl Crew {
     }
 
     /// Hands a run of bulk data to the resource that it is for.
-    fn fill<T: Transport + Sync>(&mut self, mut bulk: BulkReader<'_, '_, T>) -> Result<(), Failure> {
+    fn fill<T: Transport + Sync>(
+        &mut self,
+        mut bulk: BulkReader<'_, '_, T>,
+    ) -> Result<(), Failure> {
         let place = match bulk.bulk().kind {
             BulkKind::Pages { task, .. } | BulkKind::Shared { task } => place_of(task),
             BulkKind::Data { .. } => None,
@@ -482,12 +490,7 @@ impl Crew {
     }
 
     /// Does the last steps that may fail.
-    fn complete(
-        &mut self,
-        caller: &CurrentTask,
-        plans: &[Plan],
-        cx: &mut Restart<'_>,
-    ) -> Result {
+    fn complete(&mut self, caller: &CurrentTask, plans: &[Plan], cx: &mut Restart<'_>) -> Result {
         let mut own = Prepare::new(caller, 1, None, cx);
         if let Some((common, root)) = &mut self.root {
             common.complete(&mut own)?;
@@ -576,9 +579,7 @@ impl Crew {
             }
             let leaving = worker.leave(&gate, task.exit_code);
             // There is room, and nothing is lost but the wait.
-            let _ = self
-                .leaving
-                .push((leaving, place + 1), GFP_KERNEL_ACCOUNT);
+            let _ = self.leaving.push((leaving, place + 1), GFP_KERNEL_ACCOUNT);
         }
         gate.ready();
         if let Some((common, root)) = root {

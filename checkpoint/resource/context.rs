@@ -399,9 +399,7 @@ impl<'a> Prepare<'a> {
     pub(crate) fn fail(&mut self, error: Error, what: fmt::Arguments<'_>) -> Error {
         match &self.name {
             None => self.log.line(what),
-            Some((pid, comm)) => self
-                .log
-                .line(format_args!("task {pid} ({comm}): {what}")),
+            Some((pid, comm)) => self.log.line(format_args!("task {pid} ({comm}): {what}")),
         }
         *self.logged = true;
         error

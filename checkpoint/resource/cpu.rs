@@ -227,9 +227,12 @@ impl Resource for CpuState {
                 format_args!("thread: {field}: a value that no thread has"),
             )
         })?;
-        cx.caller
-            .may_dispatch(&thread)
-            .map_err(|e| cx.fail(e, format_args!("prctl(PR_SET_SYSCALL_USER_DISPATCH): {e:?}")))?;
+        cx.caller.may_dispatch(&thread).map_err(|e| {
+            cx.fail(
+                e,
+                format_args!("prctl(PR_SET_SYSCALL_USER_DISPATCH): {e:?}"),
+            )
+        })?;
         let registers = Registers::new(transmute!(cpu)).map_err(|register| {
             cx.fail(
                 EINVAL,

@@ -506,7 +506,10 @@ impl Resource for FileState {
             let Some(shared) = cx.tables.get(&image.shared).map(SharedTable::share) else {
                 return Err(cx.fail(
                     EINVAL,
-                    fmt!("descriptor table: task {} has none of its own", image.shared),
+                    fmt!(
+                        "descriptor table: task {} has none of its own",
+                        image.shared
+                    ),
                 ));
             };
             return Ok(Some(Prepared::Shared(shared)));

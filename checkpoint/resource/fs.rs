@@ -114,7 +114,10 @@ impl Resource for FsState {
             let Some(shared) = cx.dirs.get(&image.shared).map(SharedDirs::share) else {
                 return Err(cx.fail(
                     EINVAL,
-                    fmt!("working directory: task {} has none of its own", image.shared),
+                    fmt!(
+                        "working directory: task {} has none of its own",
+                        image.shared
+                    ),
                 ));
             };
             return Ok(Some(Prepared::Shared(shared)));

@@ -477,13 +477,12 @@ impl Resource for MmState {
             return Err(cx.fail(EINVAL, format_args!("exe: object {} is not a file", mm.exe)));
         };
 
-        let program =
-            Program::new(context.flags, context.personality, image.ldt).map_err(|i| {
-                cx.fail(
-                    EINVAL,
-                    format_args!("LDT: entry {i}: a segment that modify_ldt(2) does not make"),
-                )
-            })?;
+        let program = Program::new(context.flags, context.personality, image.ldt).map_err(|i| {
+            cx.fail(
+                EINVAL,
+                format_args!("LDT: entry {i}: a segment that modify_ldt(2) does not make"),
+            )
+        })?;
         guard::check(cx, &image.guards, &image.mappings)?;
         let policy = policy::begin(cx, &image.policies)?;
 

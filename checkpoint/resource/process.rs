@@ -122,7 +122,10 @@ pub(super) fn look(cx: &mut Collect<'_>) -> Result<Found> {
             "sharing signal handlers with a process outside of the tree"
         ))?;
     }
-    let mut found = cx.task.process_signals().map_err(|e| signals::fail(cx, e))?;
+    let mut found = cx
+        .task
+        .process_signals()
+        .map_err(|e| signals::fail(cx, e))?;
     let timers = signals::sort_out(&mut found.pending, &cx.timers)?;
 
     Ok(Found {
@@ -198,7 +201,8 @@ impl Resource for ProcessState {
             flags: process.flags,
             signal: process.stop_signal,
         };
-        if control.flags & uapi::CR_PROCESS_STOPPED != 0 && !STOP_SIGNALS.contains(&control.signal) {
+        if control.flags & uapi::CR_PROCESS_STOPPED != 0 && !STOP_SIGNALS.contains(&control.signal)
+        {
             return Err(cx.fail(
                 EINVAL,
                 format_args!("signals: signal {} does not stop a process", control.signal),

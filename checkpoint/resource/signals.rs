@@ -300,7 +300,10 @@ mod tests {
             SignalState::take(&mut image, &item)?;
         }
         assert!(image.pending.len() == 1);
-        assert!(image.pending.first().is_some_and(|first| first.info[0] == 10));
+        assert!(image
+            .pending
+            .first()
+            .is_some_and(|first| first.info[0] == 10));
         Ok(())
     }
 

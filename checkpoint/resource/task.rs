@@ -123,9 +123,7 @@ impl Found {
     /// The state is not that of standing still for the checkpoint: where the task is at the edge of
     /// user mode, it runs. That job control has stopped it is said with its signals.
     fn task(&self) -> image::Task {
-        let Self {
-            kin, relations, ..
-        } = self;
+        let Self { kin, relations, .. } = self;
 
         image::Task {
             state: 0,
@@ -304,9 +302,7 @@ impl Resource for TaskState {
     fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
         // What the parent of the caller gets is what it asked for, and of a task that has ended it is
         // told when it has: see `restore.rs`.
-        let leader = image
-            .task
-            .filter(|task| task.is_leader() && !cx.is_root());
+        let leader = image.task.filter(|task| task.is_leader() && !cx.is_root());
 
         Ok(Prepared {
             comm: image.comm,

@@ -135,11 +135,7 @@ fn setting(from: &image::Timer) -> Setting {
 }
 
 /// Gets the timers of a process ready.
-fn prepare_all(
-    cx: &mut Prepare<'_>,
-    said: &image::Timers,
-    all: &[image::Timer],
-) -> Result<Timers> {
+fn prepare_all(cx: &mut Prepare<'_>, said: &image::Timers, all: &[image::Timer]) -> Result<Timers> {
     let mut timers = Timers::new(process(said))?;
 
     for timer in all {

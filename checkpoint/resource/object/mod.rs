@@ -244,9 +244,9 @@ impl Objects {
     pub(crate) fn can_be_locked(&self, objref: u32) -> bool {
         place(objref)
             .and_then(|place| self.found.get(place))
-            .is_some_and(|object| {
-                matches!(object, Object::File { record, .. } if record.can_be_locked())
-            })
+            .is_some_and(
+                |object| matches!(object, Object::File { record, .. } if record.can_be_locked()),
+            )
     }
 
     /// All owners of files, as an image has them.

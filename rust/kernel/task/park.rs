@@ -430,11 +430,19 @@ impl Park {
     ) -> Result<(), (Option<ARef<Task>>, Unparked)> {
         let step: Jiffies = msecs_to_jiffies(POLL_MS);
         let mut looks = 0u32;
+        // Where nobody is missing, nobody is going to tell.
+        let mut waits = self.gate.missing.load(Ordering::Acquire) != 0;
 
         loop {
-            // SAFETY: The completion was initialized in `Gate::new()`.
-            let done = unsafe {
-                bindings::wait_for_completion_killable_timeout(self.gate.arrived.get(), step.max(1))
+            let done = match core::mem::replace(&mut waits, true) {
+                // SAFETY: The completion was initialized in `Gate::new()`.
+                true => unsafe {
+                    bindings::wait_for_completion_killable_timeout(
+                        self.gate.arrived.get(),
+                        step.max(1),
+                    )
+                },
+                false => 0,
             };
             if done < 0 {
                 return Err((None, Unparked::Interrupted));

@@ -185,11 +185,7 @@ impl Process {
             // SAFETY: By the type invariants this is a valid process, and the vector has as many
             // places as the function is told. It takes the lock that it needs.
             let nr = unsafe {
-                bindings::checkpoint_tree_find(
-                    self.0.as_ptr(),
-                    found.as_mut_ptr(),
-                    room as c_uint,
-                )
+                bindings::checkpoint_tree_find(self.0.as_ptr(), found.as_mut_ptr(), room as c_uint)
             };
 
             if nr == -(bindings::ENOSPC as c_int) {
