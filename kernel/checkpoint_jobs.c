@@ -132,7 +132,7 @@ void checkpoint_end_set(struct task_struct *leader, int exit_signal, u32 flags)
  */
 
 /* More than anybody uses, and less than what makes a sum wrap around. */
-#define USAGE_MAX	(1ULL << 58)
+#define USAGE_MAX	BIT_ULL(58)
 
 /* Reads what of @task is in no counter of its own. */
 void checkpoint_usage_get(struct task_struct *task, u64 *threads, u64 *children)

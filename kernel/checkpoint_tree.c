@@ -160,6 +160,7 @@ void checkpoint_kin_get(struct task_struct *task, struct checkpoint_kin *to)
 /* Tells whether @task has ended, so far that nothing of it changes any more. */
 bool checkpoint_has_ended(struct task_struct *task)
 {
+	/* What it did before is seen by who sees that. */
 	return smp_load_acquire(&task->exit_state);
 }
 
@@ -417,6 +418,7 @@ static int worker_main(void *data)
 
 	/* If somebody was faster, that waits until this is in user mode. */
 	checkpoint_claim(&worker->claim, current);
+	/* Pairs with that of who kills it. */
 	smp_store_release(&worker->task, get_task_struct(current));
 	for (;;) {
 		worker->run(worker->arg);

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdio.h>
 
-unsigned int part1(unsigned int x);
-unsigned int part2(unsigned int x);
-unsigned int part3(unsigned int x);
-unsigned int part4(unsigned int x);
-unsigned int part5(unsigned int x);
-unsigned int part6(unsigned int x);
+#include "parts.h"
 
 int main(void)
 {

@@ -637,7 +637,6 @@ static void two(void)
 	static void walk_##name(struct walk *w) \
 	{ \
 		struct cr_shared_extent *e = which##_extent(w); \
- \
 		if (e) \
 			craft_##name(e); \
 	} \
@@ -680,7 +679,8 @@ CRAFT_SHARED(too_many, last, "SHARED: task 1 has no private page at 0x7ff")
 
 CRAFT_SHARED(never_touched, first, "SHARED: task 1 has no private page at 0x10000000")
 {
-	e->start = e->from_start = (unsigned long)HOLE;
+	e->start = (unsigned long)HOLE;
+	e->from_start = e->start;
 	e->nr_pages = 1;
 }
 

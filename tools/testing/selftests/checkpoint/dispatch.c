@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "dispatch.h"
 #include "subject.h"
 
 #include <sys/ptrace.h>
@@ -22,17 +23,16 @@ static __thread volatile char selector;	/* SYSCALL_DISPATCH_FILTER_ALLOW */
 static __thread volatile int caught;
 
 /* The only code from which they are made that are dispatched. */
-extern char one_call[], one_call_end[];
-asm(".pushsection .text\n"
-    ".globl one_call, one_call_end\n"
-    "one_call:\n"
-    "	mov $0xf00f, %eax\n"
-    "	syscall\n"
-    "	ret\n"
-    "one_call_end:\n"
-    ".popsection\n");
+asm(".pushsection .text\n\t"
+	".globl one_call, one_call_end\n"
+	"one_call:\n\t"
+	"mov $0xf00f, %eax\n\t"
+	"syscall\n\t"
+	"ret\n"
+	"one_call_end:\n\t"
+	".popsection\n");
 
-static long call(void)
+static long make_call(void)
 {
 	long ret;
 
@@ -69,10 +69,10 @@ static bool works(void)
 	int before = caught;
 
 	selector = 0;
-	if (call() != -ENOSYS || caught != before)
+	if (make_call() != -ENOSYS || caught != before)
 		return false;
 	selector = 1;
-	call();
+	make_call();
 	return caught == before + 1 && !selector;
 }
 
@@ -100,7 +100,7 @@ SUBJECT_TEST(but_some_code)
 	checkpoint_here();
 	caught = 0;
 	selector = 1;
-	CHECK(call() == -ENOSYS);
+	CHECK(make_call() == -ENOSYS);
 	selector = 0;
 	CHECK(!caught);
 }
@@ -116,13 +116,13 @@ SUBJECT_TEST(some_code)
 		checkpoint_here();
 		return;
 	}
-	call();
+	make_call();
 	CHECK(caught == 1);
 	checkpoint_here();
-	call();
+	make_call();
 	CHECK(caught == 2);
 	CHECK(!dispatch(0, 0, 0, NULL));
-	CHECK(call() == -ENOSYS);
+	CHECK(make_call() == -ENOSYS);
 }
 
 static atomic_int ready;
