@@ -98,7 +98,7 @@ pub(crate) struct Image {
 /// What is committed.
 pub(crate) enum Prepared {
     /// The table that the task came with.
-    Own(Own),
+    Own(KBox<Own>),
     /// That of another task.
     Shared(SharedTable),
 }
@@ -548,12 +548,13 @@ impl Resource for FileState {
 
         cx.tables
             .try_create_and_insert(cx.number, table.share(), GFP_KERNEL_ACCOUNT)?;
-        Ok(Some(Prepared::Own(Own {
+        let own = Own {
             table,
             image,
             by_file,
             owners: KVVec::new(),
-        })))
+        };
+        Ok(Some(Prepared::Own(KBox::new(own, GFP_KERNEL_ACCOUNT)?)))
     }
 
     fn complete(prepared: &mut Self::Prepared, cx: &mut Prepare<'_>) -> Result {
@@ -585,6 +586,8 @@ impl Resource for FileState {
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
         match prepared {
             Some(Prepared::Own(own)) => {
+                let own = KBox::into_inner(own);
+
                 own.table.switch(caller);
                 for owner in own.owners {
                     owner.commit();

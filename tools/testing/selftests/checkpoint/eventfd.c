@@ -349,6 +349,7 @@ TEST_F(subject, pidfd_of_a_process_that_ended)
 		SKIP(return, "only the process that was killed is of interest");
 	other_pid = idle_process();
 	ASSERT_LT(0, other_pid);
+	subject_has_others = true;
 	ASSERT_TRUE(subject_start(&s, with_pidfd_of_other, KILLED));
 	ASSERT_TRUE(subject_checkpoint(&s, KILLED, CHECKPOINT_KILL));
 	close(s.in);
