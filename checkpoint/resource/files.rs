@@ -561,6 +561,7 @@ impl Resource for FileState {
         let Some(Prepared::Own(prepared)) = prepared else {
             return Ok(());
         };
+        let prepared = &mut **prepared;
 
         // Those that could not be opened before. The numbers of the others are in use.
         for fd in &prepared.image.fds {
