@@ -605,14 +605,20 @@ impl Park {
 
             // SAFETY: `task` is valid, and so is the leader of its group, as long as it is. The
             // function takes the locks that it needs.
-            to_result(unsafe {
+            let sent = unsafe {
                 let leader = (*task).group_leader;
                 // One that has ended before its threads was not asked, and gets none.
                 if leader != task && !bindings::checkpoint_has_ended(leader) {
                     continue;
                 }
                 bindings::send_sig(signal, task, 1)
-            })?;
+            };
+
+            match to_result(sent) {
+                // That of another, its leader or its parent, may have ended it by now.
+                Err(e) if e == ESRCH => (),
+                result => result?,
+            }
         }
         Ok(())
     }
