@@ -537,7 +537,7 @@ HOSTILE(code_of_32_bits_at_an_address_of_64, "register ip")
 
 HOSTILE(unknown_flag, "flags")
 {
-	((struct cr_hdr_thread *)walk_find(w, CR_HDR_THREAD))->flags = 4;
+	((struct cr_hdr_thread *)walk_find(w, CR_HDR_THREAD))->flags = 8;
 }
 
 HOSTILE(list_of_futexes_beyond_32_bits, "compat_robust_list")
@@ -550,6 +550,8 @@ HOSTILE(list_of_futexes_beyond_32_bits, "compat_robust_list")
 HOSTILE(program_of_64_bits_as_one_of_32, "vDSO")
 {
 	((struct cr_hdr_thread *)walk_find(w, CR_HDR_THREAD))->flags =
+		CR_THREAD_IA32;
+	((struct cr_hdr_mm_context *)walk_find(w, CR_HDR_MM_CONTEXT))->flags =
 		CR_THREAD_IA32;
 }
 
