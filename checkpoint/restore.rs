@@ -214,19 +214,10 @@ fn plan(cx: &mut Restart<'_>, images: &Images) -> Result<KVVec<Plan>> {
             (false, _) => Relation::Thread,
             (true, None) => Relation::Child { sighand: false },
             (true, Some(maker)) => {
-                for (what, shared, own) in [
-                    ("memory", Shared::Mm, task.mm),
-                    ("signal handlers", Shared::Sighand, task.sighand),
-                ] {
-                    if own != 0 && tree.owner(place, shared) != tree.owner(maker, shared) {
-                        return Err(cx.fail(
-                            EOPNOTSUPP,
-                            format_args!("task {pid}: {what} of a task that is not its parent"),
-                        ));
-                    }
-                }
+                let sighand = |place| tree.owner(place, Shared::Sighand);
+
                 Relation::Child {
-                    sighand: task.sighand != 0,
+                    sighand: task.sighand != 0 && sighand(place) == sighand(maker),
                 }
             }
         };
@@ -455,7 +446,13 @@ impl Crew {
     }
 
     /// Makes every task what the image says. This cannot fail.
-    fn commit(mut self, caller: &CurrentTask, plans: &[Plan], gate: Gate) {
+    fn commit(
+        mut self,
+        caller: &CurrentTask,
+        plans: &[Plan],
+        gate: Gate,
+        cx: &mut Restart<'_>,
+    ) {
         if let Some((common, root)) = self.root.take() {
             common.commit(caller);
             root.commit(caller);
@@ -489,6 +486,8 @@ impl Crew {
                 worker.release(&gate);
             }
         }
+        // Nobody shall find one more than the tasks themselves.
+        cx.let_go();
         gate.pass();
     }
 }
@@ -526,6 +525,6 @@ fn rebuild<T: Transport + Sync>(
     }
     crew.complete(caller, &plans, cx).map_err(|e| cx.ended(e))?;
 
-    crew.commit(caller, &plans, gate);
+    crew.commit(caller, &plans, gate, cx);
     Ok(if is_process { caller.return_value() } else { 0 })
 }

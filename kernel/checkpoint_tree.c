@@ -228,6 +228,9 @@ static int worker_main(void *data)
 {
 	struct checkpoint_worker *worker = data;
 
+	/* Of its maker, which may have become a program of 32 bits. */
+	if (thread_group_leader(current))
+		clear_thread_flag(TIF_ADDR32);
 	smp_store_release(&worker->task, get_task_struct(current));
 	for (;;) {
 		worker->run(worker->arg);

@@ -15,9 +15,11 @@ use kernel::{
         },
         File, //
     },
+    mm::rebuild::SharedSpace,
     prelude::*,
     rbtree::RBTree,
     task::{
+        signals::SharedActions,
         state::Comm,
         timers::{
             Setting,
@@ -232,6 +234,10 @@ pub(crate) struct Restart<'a> {
     tables: RBTree<u32, SharedTable>,
     /// Likewise where paths begin.
     dirs: RBTree<u32, SharedDirs>,
+    /// Likewise the address spaces.
+    spaces: RBTree<u32, SharedSpace>,
+    /// Likewise the tables of what signals do.
+    actions: RBTree<u32, SharedActions>,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
@@ -246,9 +252,20 @@ impl<'a> Restart<'a> {
             objects: Opened::default(),
             tables: RBTree::new(),
             dirs: RBTree::new(),
+            spaces: RBTree::new(),
+            actions: RBTree::new(),
             log,
             logged: false,
         }
+    }
+
+    /// Lets go of all that tasks share. It is theirs alone from now on.
+    pub(crate) fn let_go(&mut self) {
+        self.objects = Opened::default();
+        self.tables = RBTree::new();
+        self.dirs = RBTree::new();
+        self.spaces = RBTree::new();
+        self.actions = RBTree::new();
     }
 
     /// Logs why the restart ends, and returns `error`.
@@ -281,6 +298,10 @@ pub(crate) struct Prepare<'a> {
     pub(crate) tables: &'a mut RBTree<u32, SharedTable>,
     /// Likewise where paths begin.
     pub(crate) dirs: &'a mut RBTree<u32, SharedDirs>,
+    /// Likewise the address spaces.
+    pub(crate) spaces: &'a mut RBTree<u32, SharedSpace>,
+    /// Likewise the tables of what signals do.
+    pub(crate) actions: &'a mut RBTree<u32, SharedActions>,
     /// What the timers of the image have become, which have sent some of the pending signals.
     pub(crate) timers: Timers,
     /// Number of the task in the image, 1 is the first.
@@ -306,6 +327,8 @@ impl<'a> Prepare<'a> {
             objects: &mut restart.objects,
             tables: &mut restart.tables,
             dirs: &mut restart.dirs,
+            spaces: &mut restart.spaces,
+            actions: &mut restart.actions,
             timers: Timers::default(),
             number,
             name,

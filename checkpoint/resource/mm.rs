@@ -18,8 +18,10 @@ use kernel::{
         policy::TaskPolicy,
         rebuild::{
             self,
+            Joined,
             Program,
-            Rebuild, //
+            Rebuild,
+            SharedSpace, //
         },
         snapshot::{
             AddressSpace,
@@ -161,6 +163,8 @@ pub(crate) struct Found {
 #[derive(Default)]
 pub(crate) struct Image {
     mm: Option<Mm>,
+    /// Number of the task that it came with, if that is another one.
+    shared: u32,
     context: MmContext,
     auxv: KVec<c_ulong>,
     ldt: KVVec<u64>,
@@ -172,8 +176,16 @@ pub(crate) struct Image {
     name_follows: bool,
 }
 
-/// The new address space, which the caller has while this lives.
-pub(crate) struct Prepared {
+/// What is committed, which the caller has while this lives.
+pub(crate) enum Prepared {
+    /// A new address space.
+    Own(KBox<Own>),
+    /// That of another task.
+    Shared(Joined),
+}
+
+/// A new address space.
+pub(crate) struct Own {
     space: Rebuild,
     /// The program, if it is not set yet.
     late_exe: Option<ARef<File>>,
@@ -409,6 +421,7 @@ impl Resource for MmState {
         let name_follows = core::mem::take(&mut image.name_follows);
 
         match item {
+            Item::Task(task) => image.shared = task.mm,
             Item::Mm(mm) => image.mm = Some(*mm),
             Item::MmContext(context) => image.context = *context,
             Item::Auxv(auxv) => {
@@ -435,6 +448,15 @@ impl Resource for MmState {
     }
 
     fn prepare(image: Image, cx: &mut Prepare<'_>) -> Result<Option<Prepared>> {
+        if image.shared != 0 {
+            let Some(shared) = cx.spaces.get(&image.shared).map(SharedSpace::share) else {
+                return Err(cx.fail(
+                    EINVAL,
+                    format_args!("address space: task {} has none of its own", image.shared),
+                ));
+            };
+            return Ok(Some(Prepared::Shared(shared.join(cx.caller))));
+        }
         let Some(mm) = image.mm else {
             return Ok(None);
         };
@@ -499,7 +521,9 @@ impl Resource for MmState {
             .layout(&layout, &image.auxv)
             .map_err(|e| cx.fail(e, format_args!("layout of the address space: {e:?}")))?;
 
-        Ok(Some(Prepared {
+        cx.spaces
+            .try_create_and_insert(cx.number, space.share(), GFP_KERNEL_ACCOUNT)?;
+        let own = Own {
             space,
             late_exe: late,
             policy,
@@ -508,16 +532,19 @@ impl Resource for MmState {
             guards: image.guards,
             contexts: image.contexts,
             batch,
-        }))
+        };
+        Ok(Some(Prepared::Own(KBox::new(own, GFP_KERNEL_ACCOUNT)?)))
     }
 
     fn fill<T: Transport>(
         prepared: &mut Option<Prepared>,
         bulk: &mut BulkReader<'_, '_, T>,
     ) -> Result<bool, Failure> {
-        let (Some(prepared), BulkKind::Pages { .. }) = (prepared, bulk.bulk().kind) else {
+        let (Some(Prepared::Own(prepared)), BulkKind::Pages { .. }) = (prepared, bulk.bulk().kind)
+        else {
             return Ok(false);
         };
+        let prepared = &mut **prepared;
         let batch = &mut prepared.batch;
         let mut start = None;
 
@@ -551,9 +578,10 @@ impl Resource for MmState {
     }
 
     fn complete(prepared: &mut Option<Prepared>, cx: &mut Prepare<'_>) -> Result {
-        let Some(prepared) = prepared else {
+        let Some(Prepared::Own(prepared)) = prepared else {
             return Ok(());
         };
+        let prepared = &mut **prepared;
         let space = &mut prepared.space;
 
         // Locked memory gets no guard regions, and pages of a ring must be there before.
@@ -592,9 +620,15 @@ impl Resource for MmState {
     }
 
     fn commit(prepared: Option<Prepared>, caller: &CurrentTask) {
-        if let Some(Prepared { space, policy, .. }) = prepared {
-            policy.commit(caller);
-            space.commit(caller);
+        match prepared {
+            Some(Prepared::Own(own)) => {
+                let Own { space, policy, .. } = KBox::into_inner(own);
+
+                policy.commit(caller);
+                space.commit(caller);
+            }
+            Some(Prepared::Shared(joined)) => joined.commit(caller),
+            None => (),
         }
     }
 }

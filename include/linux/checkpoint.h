@@ -113,6 +113,29 @@ struct checkpoint_swap {
 	struct checkpoint_segments segments;
 };
 
+/**
+ * struct checkpoint_space - an address space that several tasks are going to have
+ * @mm: it, with a reference
+ * @exec_state: who may dump the tasks, likewise
+ * @addr32: it is for a program of 32 bits
+ */
+struct checkpoint_space {
+	struct mm_struct *mm;
+	struct task_exec_state *exec_state;
+	bool addr32;
+};
+
+/**
+ * struct checkpoint_join - the address space of another task, which current has
+ * @space: it
+ * @old: the one that current came with, of which this is its reference; NULL if
+ *	it is the same
+ */
+struct checkpoint_join {
+	struct checkpoint_space space;
+	struct mm_struct *old;
+};
+
 void checkpoint_vdso(struct checkpoint_vdso *vdso, bool ia32);
 bool checkpoint_mm_is_ia32(struct mm_struct *mm);
 
@@ -132,6 +155,14 @@ int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *
 int checkpoint_swap_exe(struct file *exe);
 void checkpoint_swap_abort(struct checkpoint_swap *swap);
 void checkpoint_swap_commit(struct checkpoint_swap *swap);
+void checkpoint_swap_share(const struct checkpoint_swap *swap, struct checkpoint_space *to);
+
+void checkpoint_space_get(const struct checkpoint_space *from, struct checkpoint_space *to);
+void checkpoint_space_put(struct checkpoint_space *space);
+
+void checkpoint_join_begin(struct checkpoint_join *join, const struct checkpoint_space *space);
+void checkpoint_join_abort(struct checkpoint_join *join);
+void checkpoint_join_commit(struct checkpoint_join *join);
 
 int checkpoint_map_vdso(unsigned long addr);
 int checkpoint_map(const struct cr_hdr_vma *vma, struct file *file, const char *name);
@@ -194,6 +225,8 @@ struct checkpoint_obstacles {
 
 /* In kernel/checkpoint.c. */
 unsigned int checkpoint_sighand_users(struct task_struct *task);
+struct sighand_struct *checkpoint_sighand_get(void);
+int checkpoint_sighand_join(struct sighand_struct *sighand);
 bool checkpoint_uses_io_uring(struct task_struct *task);
 void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obstacles *to);
 void checkpoint_task_reset(void);
