@@ -45,6 +45,7 @@ use crate::{
     },
     log::Log,
     resource::{
+        object,
         CommonImages,
         CommonPrepared,
         Prepare,
@@ -306,7 +307,9 @@ impl Crew {
         let root = tasks.next().ok_or(EINVAL)?;
         let mut own = Prepare::new(caller, 1, None, cx);
         let common = images.common.prepare(&mut own)?;
+        let root_pid = root.task.pid;
         let root = root.images.prepare(&mut own)?;
+        cx.made(root_pid, caller)?;
         let mut crew = Self {
             workers: KVVec::with_capacity(plans.len(), GFP_KERNEL_ACCOUNT)?,
             root: Some((common, root)),
@@ -360,7 +363,10 @@ impl Crew {
         };
 
         match made {
-            Ok((worker, Ok(()))) => Ok(worker),
+            Ok((worker, Ok(()))) => {
+                cx.made(pid, worker.task())?;
+                Ok(worker)
+            }
             Ok((_, Err(e))) => Err(e),
             Err(e) if e == EEXIST => Err(cx.fail(e, format_args!("task {pid}: the pid is taken"))),
             Err(e) if e == EPERM => Err(cx.fail(
@@ -408,6 +414,18 @@ impl Crew {
         plans: &[Plan],
         cx: &mut Restart<'_>,
     ) -> Result {
+        // Each before somebody may need it.
+        let workers = self.workers.iter_mut().zip(plans.iter().skip(1));
+        for (number, (worker, plan)) in (2..).zip(workers) {
+            let (Some(worker), true) = (worker, cx.opens_late(number)) else {
+                continue;
+            };
+            let (restart, name) = (&mut *cx, plan.name);
+
+            worker.run(move |task, _| {
+                object::open_late(&mut Prepare::new(task, number, name, restart))
+            })??;
+        }
         let mut own = Prepare::new(caller, 1, None, cx);
         if let Some((common, root)) = &mut self.root {
             common.complete(&mut own)?;

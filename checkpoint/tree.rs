@@ -114,6 +114,13 @@ impl Tree {
             .count()
     }
 
+    /// Returns the place of a task, if it is in the tree.
+    pub(crate) fn place_of(&self, task: &Task) -> Option<usize> {
+        self.members
+            .iter()
+            .position(|member| member.task.id() == task.id())
+    }
+
     /// Returns the place of the process with a number, if it is in the tree.
     pub(crate) fn process(&self, pid: i32) -> Option<usize> {
         self.members

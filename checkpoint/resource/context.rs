@@ -18,6 +18,7 @@ use kernel::{
     mm::rebuild::SharedSpace,
     prelude::*,
     rbtree::RBTree,
+    sync::aref::ARef,
     task::{
         signals::SharedActions,
         state::Comm,
@@ -139,6 +140,27 @@ impl<'a> Collect<'a> {
         self.place == 0
     }
 
+    /// Returns the place of the task in the tree.
+    pub(crate) fn place(&self) -> usize {
+        self.place
+    }
+
+    /// Does something for the task at another place, which the log names meanwhile.
+    pub(crate) fn at<R>(&mut self, place: usize, what: impl FnOnce(&mut Self) -> R) -> R {
+        let before = (self.place, self.task, self.to_self);
+
+        self.place = place;
+        self.has(Scope::Task);
+        let result = what(self);
+        (self.place, self.task, self.to_self) = before;
+        result
+    }
+
+    /// Tells whether no task before this one has a descriptor table.
+    pub(crate) fn is_first_table(&self) -> bool {
+        (0..self.place).all(|place| self.tree.owner(place, Scope::Files).is_none())
+    }
+
     /// Returns the number of the task in the image, 1 is the first.
     pub(crate) fn number(&self) -> u32 {
         // At most CR_TASKS_MAX.
@@ -222,6 +244,26 @@ pub(crate) struct Saving<'a> {
     pub(crate) objects: &'a Objects,
 }
 
+/// A file that sends signals, which tell of a descriptor.
+pub(crate) struct SignalFd {
+    /// The file.
+    pub(crate) objref: u32,
+    /// The first descriptor that was found, in any table.
+    pub(crate) fd: Option<u32>,
+    /// It does so because of `O_ASYNC`, not of a lease.
+    pub(crate) asynchronous: bool,
+}
+
+impl SignalFd {
+    pub(crate) fn new(objref: u32, asynchronous: bool) -> Self {
+        Self {
+            objref,
+            fd: None,
+            asynchronous,
+        }
+    }
+}
+
 /// What all tasks of a restart have in common, up to its commit.
 pub(crate) struct Restart<'a> {
     /// `RESTART_*`
@@ -230,6 +272,10 @@ pub(crate) struct Restart<'a> {
     image: &'a File,
     /// What the objects of the image have become.
     objects: Opened,
+    /// The tasks by their pid in the image.
+    tasks: RBTree<Pid, ARef<Task>>,
+    /// Files that send signals.
+    signal_fds: KVVec<SignalFd>,
     /// The descriptor tables, by the number of the task that they came with.
     tables: RBTree<u32, SharedTable>,
     /// Likewise where paths begin.
@@ -250,6 +296,8 @@ impl<'a> Restart<'a> {
             flags,
             image,
             objects: Opened::default(),
+            tasks: RBTree::new(),
+            signal_fds: KVVec::new(),
             tables: RBTree::new(),
             dirs: RBTree::new(),
             spaces: RBTree::new(),
@@ -259,8 +307,21 @@ impl<'a> Restart<'a> {
         }
     }
 
+    /// Notes that a task of the image is made.
+    pub(crate) fn made(&mut self, pid: Pid, task: &Task) -> Result {
+        self.tasks
+            .try_create_and_insert(pid, task.into(), GFP_KERNEL_ACCOUNT)?;
+        Ok(())
+    }
+
+    /// Tells whether a file is to be opened by the task with a number.
+    pub(crate) fn opens_late(&self, number: u32) -> bool {
+        self.objects.opens_late(number)
+    }
+
     /// Lets go of all that tasks share. It is theirs alone from now on.
     pub(crate) fn let_go(&mut self) {
+        self.tasks = RBTree::new();
         self.objects = Opened::default();
         self.tables = RBTree::new();
         self.dirs = RBTree::new();
@@ -294,6 +355,10 @@ pub(crate) struct Prepare<'a> {
     pub(crate) image: &'a File,
     /// What the objects of the image have become.
     pub(crate) objects: &'a mut Opened,
+    /// The tasks by their pid in the image, as far as they are made.
+    pub(crate) tasks: &'a RBTree<Pid, ARef<Task>>,
+    /// Files that send signals.
+    pub(crate) signal_fds: &'a mut KVVec<SignalFd>,
     /// The descriptor tables, by the number of the task that they came with.
     pub(crate) tables: &'a mut RBTree<u32, SharedTable>,
     /// Likewise where paths begin.
@@ -325,6 +390,8 @@ impl<'a> Prepare<'a> {
             flags: restart.flags,
             image: restart.image,
             objects: &mut restart.objects,
+            tasks: &restart.tasks,
+            signal_fds: &mut restart.signal_fds,
             tables: &mut restart.tables,
             dirs: &mut restart.dirs,
             spaces: &mut restart.spaces,

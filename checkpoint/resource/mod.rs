@@ -29,7 +29,8 @@ pub(crate) use context::{
     Collect,
     Prepare,
     Restart,
-    Saving, //
+    Saving,
+    SignalFd, //
 };
 
 /// With which tasks of an image something comes.

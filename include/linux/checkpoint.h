@@ -531,10 +531,12 @@ int checkpoint_inode_finish(struct file *file, const struct cr_hdr_inode *from);
 struct checkpoint_owner;
 
 const char *checkpoint_owner_obstacle(struct file *file);
-bool checkpoint_owner_get(struct file *file, struct cr_hdr_owner *to);
+bool checkpoint_owner_get(struct file *file, struct task_struct *root,
+			  struct cr_hdr_owner *to);
 struct checkpoint_owner *checkpoint_owner_prepare(struct file *file,
 						  const struct cr_hdr_owner *from,
-						  pid_t self, pid_t pgrp);
+						  struct task_struct *task,
+						  bool group);
 void checkpoint_owner_free(struct checkpoint_owner *owner);
 void checkpoint_owner_commit(struct checkpoint_owner *owner);
 int checkpoint_async(struct file *file, int fd);
@@ -546,7 +548,8 @@ void checkpoint_set_hint(struct file *file, unsigned int hint);
 /* How a file is called, and where in /proc it is: fs/checkpoint.c. */
 bool checkpoint_has_fd(struct files_struct *files, unsigned int fd);
 int checkpoint_text(struct file *file, char *buf, int len);
-int checkpoint_proc_depth(struct file *file, struct task_struct *task);
+int checkpoint_proc_depth(struct file *file, struct task_struct **of,
+			  struct task_struct **inner);
 
 /*
  * Clocks and timers: kernel/time/checkpoint.c and fs/timerfd.c.
@@ -847,9 +850,10 @@ int checkpoint_eventfd_get(struct file *file, struct cr_hdr_eventfd *to);
 struct file *checkpoint_eventfd_create(const struct cr_hdr_eventfd *from);
 int checkpoint_signalfd_get(struct file *file, u64 *mask);
 struct file *checkpoint_signalfd_create(u64 mask);
-const char *checkpoint_pidfd_get(struct file *file, struct task_struct *task,
-				 struct cr_hdr_pidfd *to);
-struct file *checkpoint_pidfd_create(const struct cr_hdr_pidfd *from, unsigned int flags);
+struct task_struct *checkpoint_pidfd_task(struct file *file);
+const char *checkpoint_pidfd_get(struct file *file, struct cr_hdr_pidfd *to);
+struct file *checkpoint_pidfd_create(const struct cr_hdr_pidfd *from,
+				     struct task_struct *task, unsigned int flags);
 
 struct file *checkpoint_epoll_create(void);
 unsigned int checkpoint_epoll_items(struct file *file, struct checkpoint_epoll_item *to,
