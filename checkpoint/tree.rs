@@ -51,6 +51,7 @@ pub(crate) struct Member {
     pub(crate) files: u32,
     pub(crate) fs: u32,
     pub(crate) sighand: u32,
+    pub(crate) sysvsem: u32,
 }
 
 impl Member {
@@ -133,7 +134,7 @@ impl Tree {
         let mut members = KVVec::<Member>::with_capacity(tasks.len(), GFP_KERNEL_ACCOUNT)?;
         let mut places = RBTree::<usize, u32>::new();
         // Of each kind: what it is, and the number of the first task that has it.
-        let mut shared: [RBTree<usize, u32>; 4] = core::array::from_fn(|_| RBTree::new());
+        let mut shared: [RBTree<usize, u32>; 5] = core::array::from_fn(|_| RBTree::new());
 
         for task in tasks {
             let kin = task.kin();
@@ -157,6 +158,7 @@ impl Tree {
                     files: 0,
                     fs: 0,
                     sighand: 0,
+                    sysvsem: 0,
                 },
                 GFP_KERNEL_ACCOUNT,
             )?;
@@ -189,8 +191,8 @@ impl Tree {
                 }
             }
             let number = place as u32 + 1;
-            let mut refs = [0; 4];
-            let ids = [kin.mm, kin.files, kin.fs, kin.sighand];
+            let mut refs = [0; 5];
+            let ids = [kin.mm, kin.files, kin.fs, kin.sighand, kin.sysvsem];
             for ((first, id), objref) in shared.iter_mut().zip(ids).zip(&mut refs) {
                 if id == 0 {
                     continue;
@@ -203,7 +205,13 @@ impl Tree {
                 }
             }
             if let Some(member) = members.get_mut(place) {
-                [member.mm, member.files, member.fs, member.sighand] = refs;
+                [
+                    member.mm,
+                    member.files,
+                    member.fs,
+                    member.sighand,
+                    member.sysvsem,
+                ] = refs;
             }
         }
         Ok(Self { members })

@@ -126,6 +126,9 @@ void checkpoint_kin_get(struct task_struct *task, struct checkpoint_kin *to)
 	to->mm = (unsigned long)task->mm;
 	to->files = (unsigned long)task->files;
 	to->fs = (unsigned long)task->fs;
+#ifdef CONFIG_SYSVIPC
+	to->sysvsem = (unsigned long)task->sysvsem.undo_list;
+#endif
 	task_unlock(task);
 }
 
@@ -440,6 +443,31 @@ void checkpoint_exit_signal_set(int signal)
 	write_lock_irq(&tasklist_lock);
 	current->exit_signal = signal;
 	write_unlock_irq(&tasklist_lock);
+}
+
+/* Whether there is something to undo when @task ends. */
+bool checkpoint_undo_pending(struct task_struct *task)
+{
+#ifdef CONFIG_SYSVIPC
+	return sem_undo_pending(task);
+#else
+	return false;
+#endif
+}
+
+/**
+ * checkpoint_undo_share - give current the list for SEM_UNDO of another task
+ * @from: the task, which does nothing meanwhile; current for a list of its own
+ *
+ * Return: 0, -EINVAL if @from has none, -ENOMEM, -EOPNOTSUPP.
+ */
+int checkpoint_undo_share(struct task_struct *from)
+{
+#ifdef CONFIG_SYSVIPC
+	return sem_undo_share(from);
+#else
+	return -EOPNOTSUPP;
+#endif
 }
 
 /* Gives @task, a worker, the namespaces of the caller. */

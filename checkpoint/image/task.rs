@@ -64,8 +64,8 @@ pub struct Task {
     pub fs: u32,
     /// Likewise for the actions of its signals.
     pub sighand: u32,
-    /// 0
-    pub reserved: u32,
+    /// Likewise for its list for `SEM_UNDO`, if it is `CR_TASK_SYSVSEM`.
+    pub sysvsem: u32,
 }
 
 impl Task {
@@ -104,6 +104,11 @@ impl Task {
     pub const fn has_fs(&self) -> bool {
         self.is_alive() && self.fs == 0
     }
+
+    /// Tells whether the task has a list for `SEM_UNDO`, be it its own or not.
+    pub const fn has_sysvsem(&self) -> bool {
+        self.flags & uapi::CR_TASK_SYSVSEM != 0
+    }
 }
 
 impl Validate for Task {
@@ -118,7 +123,7 @@ impl Validate for Task {
             other => return Err(Reason::unknown("exit_state", other)),
         }
         let flags = match self.is_alive() {
-            true => 0,
+            true => uapi::CR_TASK_SYSVSEM,
             false => uapi::CR_TASK_OUTLIVED,
         };
         Reason::unless_bits("flags", self.flags, flags)?;

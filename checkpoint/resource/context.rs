@@ -284,6 +284,8 @@ pub(crate) struct Restart<'a> {
     spaces: RBTree<u32, SharedSpace>,
     /// Likewise the tables of what signals do.
     actions: RBTree<u32, SharedActions>,
+    /// Who has a list for `SEM_UNDO`, likewise.
+    undo: RBTree<u32, ARef<Task>>,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
@@ -302,6 +304,7 @@ impl<'a> Restart<'a> {
             dirs: RBTree::new(),
             spaces: RBTree::new(),
             actions: RBTree::new(),
+            undo: RBTree::new(),
             log,
             logged: false,
         }
@@ -327,6 +330,7 @@ impl<'a> Restart<'a> {
         self.dirs = RBTree::new();
         self.spaces = RBTree::new();
         self.actions = RBTree::new();
+        self.undo = RBTree::new();
     }
 
     /// Logs why the restart ends, and returns `error`.
@@ -367,6 +371,8 @@ pub(crate) struct Prepare<'a> {
     pub(crate) spaces: &'a mut RBTree<u32, SharedSpace>,
     /// Likewise the tables of what signals do.
     pub(crate) actions: &'a mut RBTree<u32, SharedActions>,
+    /// Who has a list for `SEM_UNDO`, likewise.
+    pub(crate) undo: &'a mut RBTree<u32, ARef<Task>>,
     /// What the timers of the image have become, which have sent some of the pending signals.
     pub(crate) timers: Timers,
     /// Number of the task in the image, 1 is the first.
@@ -396,6 +402,7 @@ impl<'a> Prepare<'a> {
             dirs: &mut restart.dirs,
             spaces: &mut restart.spaces,
             actions: &mut restart.actions,
+            undo: &mut restart.undo,
             timers: Timers::default(),
             number,
             name,

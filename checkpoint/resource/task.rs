@@ -67,6 +67,7 @@ struct Relations {
     files: u32,
     fs: u32,
     sighand: u32,
+    sysvsem: u32,
 }
 
 /// What an image says.
@@ -77,6 +78,8 @@ pub(crate) struct Image {
     name_is_next: bool,
     /// The signal that the parent gets when the task ends, if it leads its group.
     exit_signal: Option<i32>,
+    /// It has a list for `SEM_UNDO`, which is that of the task with this number before, or its own.
+    sysvsem: Option<u32>,
 }
 
 /// What is committed.
@@ -125,7 +128,7 @@ impl Found {
             files: relations.files,
             fs: relations.fs,
             sighand: relations.sighand,
-            reserved: 0,
+            sysvsem: relations.sysvsem,
         }
     }
 
@@ -206,14 +209,16 @@ impl Resource for TaskState {
             task,
             Relations {
                 ppid: parent,
-                flags: match member.is_outlived() {
-                    true => uapi::CR_TASK_OUTLIVED,
-                    false => 0,
+                flags: match (member.is_outlived(), member.kin.sysvsem) {
+                    (true, _) => uapi::CR_TASK_OUTLIVED,
+                    (false, 0) => 0,
+                    (false, _) => uapi::CR_TASK_SYSVSEM,
                 },
                 mm: member.mm,
                 files: member.files,
                 fs: member.fs,
                 sighand: member.sighand,
+                sysvsem: member.sysvsem,
             },
         ))
     }
@@ -235,11 +240,36 @@ impl Resource for TaskState {
         image.name_is_next = matches!(item, Item::Task(_));
         if let Item::Task(task) = item {
             image.exit_signal = task.is_leader().then_some(task.exit_signal);
+            image.sysvsem = task.has_sysvsem().then_some(task.sysvsem);
         }
         Ok(())
     }
 
     fn prepare(image: Self::Image, cx: &mut Prepare<'_>) -> Result<Self::Prepared> {
+        match image.sysvsem {
+            None => (),
+            // That of the caller is another program's, which may have something to undo.
+            Some(_) if cx.is_root() && cx.caller.has_undo() => {
+                return Err(cx.fail(EINVAL, format_args!("the caller has used SEM_UNDO")));
+            }
+            Some(0) => {
+                let caller = cx.caller;
+
+                caller.share_undo(caller)?;
+                cx.undo
+                    .try_create_and_insert(cx.number, (&**caller).into(), GFP_KERNEL_ACCOUNT)?;
+            }
+            Some(number) => {
+                let shared = match cx.undo.get(&number) {
+                    Some(of) => cx.caller.share_undo(of),
+                    None => Err(EINVAL),
+                };
+
+                shared.map_err(|e| {
+                    cx.fail(e, format_args!("task {number} has no list for SEM_UNDO"))
+                })?;
+            }
+        }
         Ok(Prepared {
             comm: image.comm,
             // What the parent of the caller gets is what it asked for.

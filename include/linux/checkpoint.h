@@ -251,6 +251,7 @@ void checkpoint_signals_set(const u64 *masks, u32 flags, struct sigqueue **queue
 
 /* In ipc/sem.c. */
 bool sem_undo_pending(struct task_struct *task);
+int sem_undo_share(struct task_struct *from);
 
 /* In kernel/rseq.c. */
 bool rseq_restorable(unsigned long rseq, u32 len);
@@ -285,6 +286,7 @@ void futex_restart_set_op(struct restart_block *restart, unsigned int op);
  * @files: its descriptor table
  * @fs: where its paths begin
  * @sighand: what its signals do
+ * @sysvsem: its list for SEM_UNDO
  * @pid: its number in its own pid namespace
  * @tgid: likewise of its process
  * @pgid: likewise of its process group, 0 if that has none
@@ -299,6 +301,7 @@ struct checkpoint_kin {
 	unsigned long files;
 	unsigned long fs;
 	unsigned long sighand;
+	unsigned long sysvsem;
 	pid_t pid;
 	pid_t tgid;
 	pid_t pgid;
@@ -373,6 +376,8 @@ struct checkpoint_worker {
 	refcount_t refs;
 };
 
+bool checkpoint_undo_pending(struct task_struct *task);
+int checkpoint_undo_share(struct task_struct *from);
 struct checkpoint_worker *checkpoint_worker_create(u64 flags, pid_t pid,
 						   void (*run)(void *arg), void *arg);
 void checkpoint_worker_run(struct checkpoint_worker *worker,

@@ -188,6 +188,7 @@ struct cr_hdr_head {
 
 /* flags of struct cr_hdr_task */
 #define CR_TASK_OUTLIVED	0x1	/* a zombie; threads of its process live on */
+#define CR_TASK_SYSVSEM		0x2	/* has a list for SEM_UNDO, which is empty */
 
 /**
  * struct cr_hdr_task - a task; a CR_HDR_STRING with its comm follows
@@ -209,7 +210,7 @@ struct cr_hdr_head {
  * @files: likewise for its descriptor table
  * @fs: likewise for the place where its paths begin
  * @sighand: likewise for the actions of its signals
- * @reserved: 0
+ * @sysvsem: likewise for its list for SEM_UNDO, if it is CR_TASK_SYSVSEM
  *
  * Tasks come after the leader of their group.
  */
@@ -232,7 +233,7 @@ struct cr_hdr_task {
 	__u32 files;
 	__u32 fs;
 	__u32 sighand;
-	__u32 reserved;
+	__u32 sysvsem;
 } __attribute__((aligned(8)));
 
 /**
@@ -680,7 +681,7 @@ struct cr_hdr_timer {
 #define CR_FILE_EPOLL		14	/* CR_HDR_EPOLL_ITEM tell what it waits for */
 #define CR_FILE_INOTIFY		15	/* CR_HDR_INOTIFY follows */
 #define CR_FILE_PIDFD		16	/* CR_HDR_PIDFD follows */
-#define CR_FILE_PROC		17	/* in /proc/self of the process, by path */
+#define CR_FILE_PROC		17	/* in /proc/self of a task, by path */
 #define CR_FILE_EXTERNAL	18	/* what the restarter hands in; the path says what */
 
 /**

@@ -22,7 +22,10 @@ use super::{
 };
 use crate::{
     bindings,
-    error::from_err_ptr,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
     prelude::*, //
 };
 use core::{
@@ -51,7 +54,7 @@ impl Relation {
 
         u64::from(match self {
             Self::Thread => {
-                common | bindings::CLONE_THREAD | bindings::CLONE_SIGHAND | bindings::CLONE_SYSVSEM
+                common | bindings::CLONE_THREAD | bindings::CLONE_SIGHAND
             }
             Self::Child { sighand: true } => common | bindings::CLONE_SIGHAND,
             Self::Child { sighand: false } => common,
@@ -346,6 +349,19 @@ impl<T: Member> Worker<T> {
 }
 
 impl CurrentTask {
+    /// Tells whether semop(2) with `SEM_UNDO` has left something to undo.
+    pub fn has_undo(&self) -> bool {
+        // SAFETY: `self` is the current task.
+        unsafe { bindings::checkpoint_undo_pending(self.as_ptr()) }
+    }
+
+    /// Gives the current task the list for `SEM_UNDO` that `of` has, or one of its own if that is
+    /// itself. `of` is a task that is being made, or makes this one.
+    pub fn share_undo(&self, of: &Task) -> Result {
+        // SAFETY: `of` is a valid task, which does nothing meanwhile.
+        to_result(unsafe { bindings::checkpoint_undo_share(of.as_ptr()) })
+    }
+
     /// Sets the signal that the parent of the current process gets at its end.
     pub fn set_exit_signal(&self, signal: i32) {
         // SAFETY: The function changes the current task, and takes the lock that it needs.

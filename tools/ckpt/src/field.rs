@@ -103,7 +103,10 @@ const SIGACTION: Bits = &[
 
 const ALTSTACK: Bits = &[(1, "ONSTACK"), (2, "DISABLE"), (1 << 31, "AUTODISARM")];
 
-const TASK: Bits = &[(uapi::CR_TASK_OUTLIVED as u64, "OUTLIVED")];
+const TASK: Bits = &[
+    (uapi::CR_TASK_OUTLIVED as u64, "OUTLIVED"),
+    (uapi::CR_TASK_SYSVSEM as u64, "SYSVSEM"),
+];
 
 const PROCESS: Bits = &[(uapi::CR_PROCESS_STOPPED as u64, "STOPPED")];
 
