@@ -698,7 +698,8 @@ struct cr_hdr_timer {
  * @mode: type and permissions of the inode
  * @target: objref of a pipe or shared memory, or of the CR_HDR_INODE of a file
  *	or directory that has no path any more; number of the restarter's
- *	descriptor for CR_FILE_TTY and CR_FILE_INHERIT; otherwise 0
+ *	descriptor for CR_FILE_TTY and CR_FILE_INHERIT; number of the task for
+ *	CR_FILE_PROC, 0 is the first; otherwise 0
  * @hint: RWH_* of fcntl(F_SET_RW_HINT)
  * @reserved: 0
  */
@@ -808,11 +809,12 @@ struct cr_hdr_inotify {
 
 /**
  * struct cr_hdr_pidfd - the process of the pidfd before
- * @pid: its pid, in the pid namespace of the checkpointer
+ * @pid: its pid, in the pid namespace of the checkpointer; of a task of the image
+ *	as that has it
  * @reserved: 0
  * @ino: number of the inode of the pidfd, which no other process has
- * @start_boottime: when it started, nanoseconds of CLOCK_BOOTTIME; 0 for the
- *	process of the image itself
+ * @start_boottime: when it started, nanoseconds of CLOCK_BOOTTIME; 0 for a task
+ *	of the image
  */
 struct cr_hdr_pidfd {
 	__s32 pid;

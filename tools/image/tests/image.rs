@@ -135,7 +135,7 @@ fn every_changed_byte_behind_the_checksum() {
         (HEAD, Kind::Head, &["time"][..]),
         // Only five bits of the flags, only some signals, and no negative numbers.
         (HEAD, Kind::Head, &["flags"]),
-        (TASK, Kind::Task, &["exit_signal", "pgid", "sid"]),
+        (TASK, Kind::Task, &["exit_signal", "pgid", "sid", "flags"]),
         (STRING, Kind::String, &["text"]),
     ];
     let is_free = |at: usize| {
@@ -336,9 +336,10 @@ fn task() {
             "image offset 248: TASK: sighand 1 is over the limit of 0",
             |task| task.sighand = 1,
         ),
-        ("image offset 248: TASK: reserved is not 0", |task| {
-            task.reserved = 1
-        }),
+        (
+            "image offset 248: TASK: sysvsem 1 is over the limit of 0",
+            |task| task.sysvsem = 1,
+        ),
         ("image offset 248: TASK: pgid -1 is less than 0", |task| {
             task.pgid = -1
         }),
