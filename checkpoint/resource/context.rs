@@ -322,17 +322,6 @@ impl<'a> Restart<'a> {
         self.objects.opens_late(number)
     }
 
-    /// Lets go of all that tasks share. It is theirs alone from now on.
-    pub(crate) fn let_go(&mut self) {
-        self.tasks = RBTree::new();
-        self.objects = Opened::default();
-        self.tables = RBTree::new();
-        self.dirs = RBTree::new();
-        self.spaces = RBTree::new();
-        self.actions = RBTree::new();
-        self.undo = RBTree::new();
-    }
-
     /// Logs why the restart ends, and returns `error`.
     pub(crate) fn fail(&mut self, error: Error, what: fmt::Arguments<'_>) -> Error {
         self.log.line(what);
@@ -346,6 +335,17 @@ impl<'a> Restart<'a> {
             self.log.line(format_args!("{error:?}"));
         }
         Failure::Logged(error)
+    }
+
+    /// Lets go of all that tasks have by now: none of them is to find it in use when it runs.
+    pub(crate) fn let_go(&mut self) {
+        self.objects = Opened::default();
+        self.tables = RBTree::new();
+        self.dirs = RBTree::new();
+        self.spaces = RBTree::new();
+        self.actions = RBTree::new();
+        self.undo = RBTree::new();
+        self.tasks = RBTree::new();
     }
 }
 
