@@ -36,6 +36,7 @@ use log::Log;
 
 pub mod image;
 mod log;
+mod outside;
 mod resource;
 mod restore;
 mod save;

@@ -231,8 +231,8 @@ fn plan(cx: &mut Restart<'_>, images: &Images) -> Result<KVVec<Plan>> {
             }
         };
 
-        if place != 0 && cx.flags & uapi::RESTART_NEW_PIDS == 0 && Task::is_taken(pid) {
-            return Err(cx.fail(EEXIST, format_args!("task {pid}: the pid is taken")));
+        if place != 0 && cx.flags & uapi::RESTART_NEW_PIDS == 0 {
+            check_pid(cx, pid)?;
         }
         check_jobs(cx, &tree, &tasks, task)?;
         plans.push(
@@ -246,6 +246,14 @@ fn plan(cx: &mut Restart<'_>, images: &Images) -> Result<KVVec<Plan>> {
         )?;
     }
     Ok(plans)
+}
+
+/// Checks that nobody has a number that a task of the image is going to have.
+fn check_pid(cx: &mut Restart<'_>, pid: Pid) -> Result {
+    match Task::taken(pid) {
+        None => Ok(()),
+        Some(by) => Err(cx.fail(EEXIST, format_args!("task {pid}: the pid is taken by {by}"))),
+    }
 }
 
 /// Checks that a task of the image leads the process group and the session of a task, unless they are

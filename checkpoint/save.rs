@@ -33,6 +33,10 @@ use kernel::{
 use crate::{
     image,
     log::Log,
+    outside::{
+        self,
+        Outside, //
+    },
     resource::{
         files,
         object,
@@ -145,6 +149,7 @@ impl Found {
             cx.tolerate(surveyed)?;
         }
         cx.turn_to(0);
+        outside::survey(cx)?;
         let mut common = CommonFound::collect(cx)?;
         for place in 0..members {
             cx.turn_to(place);
@@ -156,6 +161,8 @@ impl Found {
         }
         cx.turn_to(0);
         common.finish(cx)?;
+        outside::finish(cx)?;
+        cx.turn_to_task(0);
         let unchanged = object::check(cx);
         cx.tolerate(unchanged)?;
         cx.verdict()?;
@@ -201,7 +208,9 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
 
     let image = file.as_ref().map(StreamFile::file);
     let inherit = flags & uapi::CHECKPOINT_INHERIT as c_ulong != 0;
-    let mut cx = Collect::new(&tree, &root, inherit, image, log);
+    let container = flags & uapi::CHECKPOINT_CONTAINER as c_ulong != 0;
+    let outside = Outside::new(&tree, container)?;
+    let mut cx = Collect::new(&tree, &root, inherit, outside, image, log);
     let found = Found::collect(&mut cx).map_err(|e| cx.ended(e))?;
     let Some(file) = &file else {
         return Ok(0);

@@ -112,6 +112,7 @@ void checkpoint_kin_get(struct task_struct *task, struct checkpoint_kin *to)
 		to->pgid = task_pgrp_nr_ns(task, ns);
 		to->sid = task_session_nr_ns(task, ns);
 	}
+	to->pid_ns = (unsigned long)ns;
 	to->leader = (unsigned long)task->group_leader;
 	to->parent = (unsigned long)rcu_dereference(task->real_parent);
 	to->sighand = (unsigned long)rcu_access_pointer(task->sighand);
@@ -135,11 +136,20 @@ bool checkpoint_has_ended(struct task_struct *task)
 	return smp_load_acquire(&task->exit_state);
 }
 
-/* Tells whether anything has a number in the pid namespace of the caller. */
-bool checkpoint_pid_taken(pid_t pid)
+/**
+ * checkpoint_pid_taken - tell whether anything has a number
+ * @nr: the number, in the pid namespace of the caller
+ * @by: gets the task that has it, with a reference; NULL if it is that of a
+ *	process group or a session only
+ */
+bool checkpoint_pid_taken(pid_t nr, struct task_struct **by)
 {
+	struct pid *pid;
+
 	guard(rcu)();
-	return find_vpid(pid);
+	pid = find_vpid(nr);
+	*by = get_pid_task(pid, PIDTYPE_PID);
+	return pid;
 }
 
 /*

@@ -31,6 +31,7 @@ use kernel::{
 
 use crate::{
     log::Log,
+    outside::Outside,
     resource::{
         object::{
             Objects,
@@ -71,6 +72,8 @@ pub(crate) struct Collect<'a> {
     image: Option<&'a File>,
     /// The objects met so far.
     pub(crate) objects: Objects,
+    /// What is shared with others.
+    pub(crate) outside: Outside,
     /// Signals of a process, when its timers have been looked at: they belong together.
     pub(crate) process: Option<process::Found>,
     /// The timers of the process, ascending by id.
@@ -90,6 +93,7 @@ impl<'a> Collect<'a> {
         tree: &'a Tree,
         root: &'a Task,
         inherit: bool,
+        outside: Outside,
         image: Option<&'a File>,
         log: &'a mut Log,
     ) -> Self {
@@ -101,6 +105,7 @@ impl<'a> Collect<'a> {
             inherit,
             image,
             objects: Objects::new(),
+            outside,
             process: None,
             timers: KVVec::new(),
             tables: RBTree::new(),
@@ -113,6 +118,17 @@ impl<'a> Collect<'a> {
     /// Turns to the task at a place of the tree.
     pub(crate) fn turn_to(&mut self, place: usize) {
         self.place = place;
+    }
+
+    /// Turns to the task at a place of the tree, whatever comes with it.
+    pub(crate) fn turn_to_task(&mut self, place: usize) {
+        self.turn_to(place);
+        self.has(Scope::Task);
+    }
+
+    /// Returns the place of the task in the tree.
+    pub(crate) fn place(&self) -> usize {
+        self.place
     }
 
     /// Turns to what has a scope, if it comes with the task at this place.
@@ -159,6 +175,11 @@ impl<'a> Collect<'a> {
     pub(crate) fn is_image(&self, file: &File) -> bool {
         self.image
             .is_some_and(|image| image.as_ptr() == file.as_ptr())
+    }
+
+    /// Returns how many references to `file` are those of arguments of the call.
+    pub(crate) fn argument_uses(&self, file: &File) -> usize {
+        usize::from(self.is_image(file)) + usize::from(self.log.is(file))
     }
 
     /// Lets one reason not hide the next: if nothing is going to be written, what was refused, and

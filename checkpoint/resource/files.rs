@@ -45,6 +45,7 @@ use crate::{
         self,
         Item, //
     },
+    outside,
     resource::{
         object::{
             self,
@@ -335,9 +336,11 @@ pub(crate) fn survey(cx: &mut Collect<'_>) -> Result {
     }
     let known = cx.tree.users(&cx.member()?.kin, |kin| kin.files);
     if table::users(cx.task) > known {
-        cx.refuse_further(fmt!(
-            "a descriptor table that is shared with a task outside of the tree"
-        ))?;
+        outside::refuse_table(
+            cx,
+            cx.member()?.kin.files,
+            "a descriptor table that is shared",
+        )?;
     }
 
     let mut open = KVVec::new();
@@ -351,6 +354,7 @@ pub(crate) fn survey(cx: &mut Collect<'_>) -> Result {
     }
     let is_root = cx.is_root();
     cx.objects.survey(&open, is_root)?;
+    cx.outside.count_table(&open)?;
     cx.put_table(open)
 }
 

@@ -28,6 +28,7 @@ use crate::{
         self,
         Item, //
     },
+    outside,
     resource::{
         signals,
         Collect,
@@ -123,9 +124,7 @@ pub(super) fn look(cx: &mut Collect<'_>) -> Result<Found> {
     let known = known + usize::from(member.is_outlived());
 
     if cx.task.sighand_users() > known {
-        cx.refuse_further(format_args!(
-            "sharing signal handlers with a process outside of the tree"
-        ))?;
+        outside::refuse_table(cx, member.kin.sighand, "signal handlers that are shared")?;
     }
     let mut found = cx.task.process_signals().map_err(|e| signals::fail(cx, e))?;
     let timers = signals::sort_out(&mut found.pending, &cx.timers)?;

@@ -116,8 +116,8 @@ struct checkpoint_swap {
 void checkpoint_vdso(struct checkpoint_vdso *vdso, bool ia32);
 bool checkpoint_mm_is_ia32(struct mm_struct *mm);
 
-const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm,
-				  unsigned int known);
+bool checkpoint_mm_shared(struct mm_struct *mm, unsigned int known);
+const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm);
 void checkpoint_mm_describe(struct task_struct *task, struct mm_struct *mm,
 			    struct cr_hdr_mm *hdr, struct cr_hdr_mm_context *context,
 			    unsigned long auxv[AT_VECTOR_SIZE]);
@@ -252,6 +252,7 @@ void futex_restart_set_op(struct restart_block *restart, unsigned int op);
  * @files: its descriptor table
  * @fs: where its paths begin
  * @sighand: what its signals do
+ * @pid_ns: the address of the pid namespace that it is in
  * @pid: its number in its own pid namespace
  * @tgid: likewise of its process
  * @pgid: likewise of its process group, 0 if that has none
@@ -266,6 +267,7 @@ struct checkpoint_kin {
 	unsigned long files;
 	unsigned long fs;
 	unsigned long sighand;
+	unsigned long pid_ns;
 	pid_t pid;
 	pid_t tgid;
 	pid_t pgid;
@@ -278,7 +280,7 @@ int checkpoint_tree_find(struct task_struct *root, struct task_struct **to,
 			 unsigned int max);
 void checkpoint_kin_get(struct task_struct *task, struct checkpoint_kin *to);
 bool checkpoint_has_ended(struct task_struct *task);
-bool checkpoint_pid_taken(pid_t pid);
+bool checkpoint_pid_taken(pid_t pid, struct task_struct **by);
 
 /**
  * struct checkpoint_claim - a task that is being saved
@@ -494,6 +496,43 @@ struct file *checkpoint_inode_create(const char *dir, const struct cr_hdr_inode 
 ssize_t checkpoint_inode_write(struct file *file, const void *from, size_t len,
 			       loff_t pos);
 int checkpoint_inode_finish(struct file *file, const struct cr_hdr_inode *from);
+
+/**
+ * struct checkpoint_wanted - something of a tree that others may have
+ * @what: its address
+ * @holder: who has it, with a reference, or NULL
+ */
+struct checkpoint_wanted {
+	unsigned long what;
+	struct task_struct *holder;
+};
+
+/**
+ * struct checkpoint_shared - what an open file is to whoever shares it
+ * @inode: the address of its inode
+ * @references: how many there are to the file
+ * @opens: how many open files, and others, have its path
+ * @pipe: it is an end of a pipe
+ * @state: what one does to it the others see, and it can be made anew only
+ * @written: its inode is open for writing
+ */
+struct checkpoint_shared {
+	unsigned long inode;
+	unsigned long references;
+	unsigned long opens;
+	bool pipe;
+	bool state;
+	bool written;
+};
+
+int checkpoint_outside_find(const unsigned long *inside, unsigned int nr_inside,
+			    struct checkpoint_wanted *wanted, unsigned int nr);
+unsigned int checkpoint_outside_mapped(struct file *file, const unsigned long *inside,
+				       unsigned int nr_inside, unsigned long *to,
+				       unsigned int max);
+void checkpoint_outside_look(struct file *file, struct checkpoint_shared *seen);
+struct task_struct *checkpoint_outside_target(struct file *file, bool owner, bool *group);
+struct task_struct *checkpoint_outside_waiter(struct file *file, struct task_struct *task);
 
 struct checkpoint_owner;
 

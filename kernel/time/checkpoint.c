@@ -17,6 +17,7 @@
 #include <linux/nsproxy.h>
 #include <linux/overflow.h>
 #include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/posix-timers.h>
 #include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
@@ -341,7 +342,7 @@ static void checkpoint_timer_get(struct task_struct *task, struct k_itimer *time
 	to->signal = timer->sigq.info.si_signo;
 	memcpy(&to->value, &timer->sigq.info.si_value, sizeof(to->value));
 	if (timer->it_sigev_notify & SIGEV_THREAD_ID)
-		to->tid = pid_vnr(timer->it_pid);
+		to->tid = pid_nr_ns(timer->it_pid, task_active_pid_ns(task));
 
 	spin_lock_irq(&timer->it_lock);
 	/*

@@ -11,6 +11,10 @@ use super::{
 use crate::{
     bindings,
     error::to_result,
+    fmt::{
+        self,
+        Display, //
+    },
     prelude::*,
     sync::aref::ARef, //
 };
@@ -37,6 +41,8 @@ pub struct Kin {
     pub fs: usize,
     /// What its signals do.
     pub sighand: usize,
+    /// The pid namespace that it is in.
+    pub pid_ns: usize,
     /// Its number in its own pid namespace.
     pub pid: Pid,
     /// Likewise that of its process.
@@ -49,6 +55,27 @@ pub struct Kin {
     pub exit_state: u32,
     /// What wait4(2) reports of a task that has ended.
     pub exit_code: i32,
+}
+
+/// What has a number.
+pub enum Taken {
+    /// A task.
+    Task(ARef<Task>),
+    /// A process group or a session of which the leader is gone.
+    Group,
+}
+
+impl Display for Taken {
+    /// Writes as much as the current task may know: /proc may hide the other one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group => f.write_str("a process group or a session"),
+            Self::Task(task) if task.may_look_at() => {
+                f.write_fmt(fmt!("task {} ({})", task.vpid(), task.comm()))
+            }
+            Self::Task(task) => f.write_fmt(fmt!("task {}", task.vpid())),
+        }
+    }
 }
 
 impl Task {
@@ -71,6 +98,7 @@ impl Task {
             files: kin.files,
             fs: kin.fs,
             sighand: kin.sighand,
+            pid_ns: kin.pid_ns,
             pid: kin.pid,
             tgid: kin.tgid,
             pgid: kin.pgid,
@@ -86,11 +114,25 @@ impl Task {
         unsafe { bindings::checkpoint_has_ended(self.as_ptr()) }
     }
 
-    /// Tells whether a task, a process group or a session has a number in the pid namespace of the
-    /// current task.
-    pub fn is_taken(pid: Pid) -> bool {
-        // SAFETY: The function has no requirements; it takes the RCU lock that it needs.
-        unsafe { bindings::checkpoint_pid_taken(pid) }
+    /// Returns what has a number in the pid namespace of the current task, if anything has.
+    pub fn taken(pid: Pid) -> Option<Taken> {
+        let mut by = null_mut();
+
+        // SAFETY: The function takes the RCU lock that it needs, and writes to `by`.
+        let taken = unsafe { bindings::checkpoint_pid_taken(pid, &raw mut by) };
+        // SAFETY: The reference that the function took is handed over. `Task` is a transparent
+        // wrapper of `struct task_struct`.
+        let task = NonNull::new(by).map(|task| unsafe { ARef::<Task>::from_raw(task.cast()) });
+
+        taken.then(|| task.map_or(Taken::Group, Taken::Task))
+    }
+
+    /// Tells whether the current task may look at what this one is, by the rules of ptrace(2) for
+    /// its credentials for files. Without that, /proc may hide the task.
+    #[doc(alias = "ptrace_may_access")]
+    pub fn may_look_at(&self) -> bool {
+        // SAFETY: `self` is a valid task; the function takes the locks that it needs.
+        unsafe { bindings::ptrace_may_access(self.as_ptr(), bindings::PTRACE_MODE_READ_FSCREDS) }
     }
 
     /// Returns the leader of the task's thread group.
