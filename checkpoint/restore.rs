@@ -92,6 +92,8 @@ pub(crate) fn restart(crid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -> 
 /// A task of the image.
 struct Said {
     task: image::Task,
+    /// Where its record begins.
+    offset: u64,
     comm: Option<Comm>,
     /// The next text is the comm.
     name_is_next: bool,
@@ -119,6 +121,7 @@ impl Images {
         // What is said of objects is shown to the first task as well.
         images.begin()?;
         while !from.at_bulk() {
+            let offset = from.offset();
             let Some(item) = from.next()? else {
                 break;
             };
@@ -132,6 +135,9 @@ impl Images {
             images.is_process |= matches!(item, Item::Creds(_));
             images.common.take(&item)?;
             if let Some(said) = images.tasks.last_mut() {
+                if let Item::Task(_) = item {
+                    said.offset = offset;
+                }
                 said.take(&item)?;
             }
         }
@@ -143,6 +149,7 @@ impl Images {
         Ok(self.tasks.push(
             Said {
                 task: image::Task::default(),
+                offset: 0,
                 comm: None,
                 name_is_next: false,
                 images: TaskImages::new()?,
@@ -193,18 +200,37 @@ fn place_of(number: u32) -> Option<usize> {
 }
 
 /// Finds out how all tasks are made; the first is not. Nothing is made yet.
-fn plan(cx: &mut Restart<'_>, images: &Images) -> Result<KVVec<Plan>> {
-    let mut plans = KVVec::<Plan>::with_capacity(images.tasks.len(), GFP_KERNEL_ACCOUNT)?;
-    let mut tasks = KVVec::with_capacity(images.tasks.len(), GFP_KERNEL_ACCOUNT)?;
-    let mut by_pid = KVVec::from_elem(0, images.tasks.len(), GFP_KERNEL_ACCOUNT)?;
+fn plan<T: Transport>(
+    cx: &mut Restart<'_>,
+    images: &Images,
+    from: &mut ImageReader<'_, T>,
+) -> Result<KVVec<Plan>, Failure> {
+    let nr = images.tasks.len();
+    let mut tasks = KVVec::with_capacity(nr, GFP_KERNEL_ACCOUNT).map_err(Error::from)?;
+    let mut by_pid = KVVec::from_elem(0, nr, GFP_KERNEL_ACCOUNT).map_err(Error::from)?;
 
     for said in &images.tasks {
-        tasks.push(said.task, GFP_KERNEL_ACCOUNT)?;
+        tasks
+            .push(said.task, GFP_KERNEL_ACCOUNT)
+            .map_err(Error::from)?;
     }
-    let tree = Tree::check(&tasks, &mut by_pid)
-        .map_err(|(place, why)| cx.fail(EINVAL, format_args!("task {}: {why}", place + 1)))?;
+    let tree = Tree::check(&tasks, &mut by_pid).map_err(|(place, why)| {
+        from.refuse_task(images.tasks.get(place).map_or(0, |said| said.offset), why)
+    })?;
 
-    for (place, (said, task)) in images.tasks.iter().zip(&tasks).enumerate() {
+    plan_all(cx, images, &tree, &tasks).map_err(|e| cx.ended(e))
+}
+
+/// As [`plan`], of tasks that are a tree.
+fn plan_all(
+    cx: &mut Restart<'_>,
+    images: &Images,
+    tree: &Tree<'_>,
+    tasks: &[image::Task],
+) -> Result<KVVec<Plan>> {
+    let mut plans = KVVec::<Plan>::with_capacity(tasks.len(), GFP_KERNEL_ACCOUNT)?;
+
+    for (place, (said, task)) in images.tasks.iter().zip(tasks).enumerate() {
         let pid = task.pid;
         let maker = match task.is_leader() {
             true => tree.parent(place),
@@ -234,7 +260,7 @@ fn plan(cx: &mut Restart<'_>, images: &Images) -> Result<KVVec<Plan>> {
         if place != 0 && cx.flags & uapi::RESTART_NEW_PIDS == 0 {
             check_pid(cx, pid)?;
         }
-        check_jobs(cx, &tree, &tasks, task)?;
+        check_jobs(cx, tree, tasks, task)?;
         plans.push(
             Plan {
                 maker: maker.and_then(|place| place.checked_sub(1)),
@@ -519,7 +545,7 @@ fn rebuild<T: Transport + Sync>(
     );
     let images = Images::read(&mut from)?;
     let is_process = images.is_process;
-    let plans = plan(cx, &images).map_err(|e| cx.ended(e))?;
+    let plans = plan(cx, &images, &mut from)?;
     let living = plans.iter().skip(1).filter(|plan| plan.task.is_alive());
     let gate = Gate::new(living.count())?;
     let mut crew = Crew::prepare(caller, images, &plans, cx).map_err(|e| cx.ended(e))?;
@@ -534,6 +560,7 @@ fn rebuild<T: Transport + Sync>(
     }
     crew.complete(caller, &plans, cx).map_err(|e| cx.ended(e))?;
 
+    cx.let_go();
     crew.commit(caller, &plans, gate);
     Ok(if is_process { caller.return_value() } else { 0 })
 }

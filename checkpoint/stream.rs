@@ -361,6 +361,16 @@ impl<'a, T: Transport> ImageReader<'a, T> {
         })
     }
 
+    /// Returns where the next record begins.
+    pub(crate) fn offset(&self) -> u64 {
+        self.checker.offset()
+    }
+
+    /// Refuses the TASK at an offset, for a reason that shows only when all have been read.
+    pub(crate) fn refuse_task(&mut self, offset: u64, reason: Reason) -> Failure {
+        self.checker.refuse_at(offset, Kind::Task, reason).into()
+    }
+
     /// Reads the next record; `None` behind the last one.
     pub(crate) fn next(&mut self) -> Result<Option<Item<'_>>, Failure> {
         if self.checker.done() {

@@ -286,6 +286,13 @@ impl<'a> Restart<'a> {
         }
         Failure::Logged(error)
     }
+
+    /// Lets go of all that tasks have by now: none of them is to find it in use when it runs.
+    pub(crate) fn let_go(&mut self) {
+        self.objects = Opened::default();
+        self.tables = RBTree::new();
+        self.dirs = RBTree::new();
+    }
 }
 
 /// A task of a restart, up to its commit. It is the current one.

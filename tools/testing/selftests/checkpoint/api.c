@@ -201,6 +201,16 @@ TEST_F(api, unknown_flags_einval)
 	EXPECT_FILES_UNTOUCHED();
 }
 
+/* What is whole by itself has nothing handed in. */
+TEST_F(api, container_and_inherit_einval)
+{
+	EXPECT_CHECKPOINT_REFUSED(try_checkpoint_flags(0, self->file,
+						       CHECKPOINT_CONTAINER |
+						       CHECKPOINT_INHERIT),
+				  EINVAL, "exclude each other");
+	EXPECT_FILES_UNTOUCHED();
+}
+
 TEST_F(api, fd_minus_one_ebadf)
 {
 	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(0, -1), EBADF, "-1");
@@ -447,17 +457,6 @@ TEST_F(api, pid_of_another_task)
 	ASSERT_LT(0, id);
 	EXPECT_PROCESS(self->file, id, "tiny");
 	EXPECT_TRUE(tiny_answers(&self->tiny));
-}
-
-/* Our parent has a child, which is us. */
-TEST_F(api, pid_of_a_task_that_has_children_eopnotsupp)
-{
-	char expect[32];
-
-	snprintf(expect, sizeof(expect), "%d", getppid());
-	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(getppid(), self->file),
-				  EOPNOTSUPP, expect);
-	EXPECT_FILES_UNTOUCHED();
 }
 
 TEST_F(api, pid_of_a_zombie_is_refused)

@@ -196,7 +196,7 @@ TEST_F(concurrent, checkpoint_and_restart)
 	check_ids(_metadata, self->ids, CALLERS * ROUNDS);
 }
 
-/* All of them save the same process: one after the other, and each whole. */
+/* All of them save the same process: one at a time, and each whole. */
 TEST_F(concurrent, one_process_saved_by_many)
 {
 	pid_t pids[CALLERS];
@@ -218,7 +218,7 @@ TEST_F(concurrent, one_process_saved_by_many)
 				if (lseek(fd, 0, SEEK_SET))
 					_exit(1);
 				id = sys_checkpoint(t.pid, fd, 0, 0);
-				/* Who comes second may be told to try again. */
+				/* Who comes second is told to try again. */
 				while (id == -1 && errno == EBUSY) {
 					sleep_ms(1);
 					id = sys_checkpoint(t.pid, fd, 0, 0);

@@ -144,8 +144,9 @@ static void pass(struct __test_metadata *_metadata, struct _test_data_line *self
 	s->pid = next;
 	s->in = in[1];
 	s->out = out[0];
-	EXPECT_TRUE(subject_finish(s, "the one that came by the line"));
+	/* Who passes it on ends then. */
 	close(self->wr);
+	EXPECT_TRUE(subject_finish(s, "the one that came by the line"));
 	/* All that was written was read. */
 	ASSERT_EQ(0, set_nonblock(self->rd, false));
 	EXPECT_EQ(0, read(self->rd, &c, 1));

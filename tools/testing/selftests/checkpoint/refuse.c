@@ -13,7 +13,6 @@
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
 #include <sys/file.h>
@@ -300,51 +299,6 @@ REFUSE_TEST(system_v_shared_memory, "System V shared memory")
 
 /* Others that share something with it */
 
-static void *idle_thread(void *arg)
-{
-	for (;;)
-		pause();
-	return arg;
-}
-
-REFUSE_TEST(threads, "a process of 2 threads")
-{
-	pthread_t thread;
-
-	CHECK(!pthread_create(&thread, NULL, idle_thread, NULL));
-	sleep_ms(50);
-	checkpoint_here();
-	CHECK(!pthread_kill(thread, 0));
-}
-
-REFUSE_TEST(child, ": child ")
-{
-	pid_t pid = fork();
-
-	CHECK(pid >= 0);
-	if (!pid) {
-		close(0);
-		close(1);
-		for (;;)
-			pause();
-	}
-	checkpoint_here();
-	CHECK(!kill(pid, SIGKILL) && waitpid(pid, NULL, 0) == pid);
-}
-
-REFUSE_TEST(zombie_child, ": child ")
-{
-	siginfo_t info;
-	pid_t pid = fork();
-
-	CHECK(pid >= 0);
-	if (!pid)
-		_exit(42);
-	CHECK(!waitid(P_PID, pid, &info, WEXITED | WNOWAIT));
-	checkpoint_here();
-	CHECK(waitpid(pid, NULL, 0) == pid);
-}
-
 static pid_t sharer;
 
 /*
@@ -396,12 +350,12 @@ static void share_memory(int flags)
 	CHECK(!kill(sharer, SIGKILL));
 }
 
-REFUSE_TEST(shared_memory, "memory that is shared with another process")
+REFUSE_TEST(shared_memory, "memory that is shared with a process outside")
 {
 	share_memory(0);
 }
 
-REFUSE_TEST(shared_signal_handlers, "sharing signal handlers with another process")
+REFUSE_TEST(shared_signal_handlers, "sharing signal handlers with a process outside")
 {
 	share_memory(CLONE_SIGHAND);
 }

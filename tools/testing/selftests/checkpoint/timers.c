@@ -1242,28 +1242,29 @@ static struct cr_hdr_timer *timer(struct walk *w, int n)
 }
 
 /*
- * The signal of the process becomes one of the thread: SIGINFO and SIGNALS, which
- * follow one another, change places.
+ * Of the signals that wait for any thread, the first becomes one of the thread:
+ * it comes before what is of the process.
  */
 static void make_private(struct walk *w)
 {
 	struct rec *info = walk_nth(w, CR_HDR_SIGINFO, 0);
+	struct rec *process = walk_nth(w, CR_HDR_PROCESS, 0);
 	struct rec *signals = walk_nth(w, CR_HDR_SIGNALS, 0);
-	struct cr_hdr_process *process = walk_find(w, CR_HDR_PROCESS);
-	size_t len[2] = { REC_SIZE(info->len), REC_SIZE(signals->len) };
 	__u8 copy[REC_SIZE(sizeof(struct cr_hdr_siginfo))];
-	__u8 *at = w->buf + info->at;
-	struct rec swap = *info;
+	size_t len = REC_SIZE(info->len), from = process->at;
+	struct rec moved = *info, *r;
 
-	process->nr_pending--;
+	((struct cr_hdr_process *)walk_payload(w, process))->nr_pending--;
 	((struct cr_hdr_signals *)walk_payload(w, signals))->nr_pending++;
-	memcpy(copy, at, len[0]);
-	memmove(at, at + len[0], len[1]);
-	memcpy(at + len[1], copy, len[0]);
-	*info = *signals;
-	info->at = swap.at;
-	*signals = swap;
-	signals->at = swap.at + len[1];
+	memcpy(copy, w->buf + info->at, len);
+	memmove(w->buf + from + len, w->buf + from, info->at - from);
+	memcpy(w->buf + from, copy, len);
+	for (r = info; r > process; r--) {
+		*r = r[-1];
+		r->at += len;
+	}
+	*process = moved;
+	process->at = from;
 }
 
 #define HOSTILE(name, error, text, change) \
