@@ -194,7 +194,7 @@ impl Display for Holder<'_> {
             }
             Self::Task(task) => match task.vpid() {
                 0 => f.write_str("a task of another pid namespace"),
-                pid => f.write_fmt(fmt!("task {pid} ({})", task.comm())),
+                pid => f.write_fmt(format_args!("task {pid} ({})", task.comm())),
             },
         }
     }
@@ -476,12 +476,10 @@ fn refuse_shared(cx: &mut Collect<'_>, object: &Kept) -> Result {
     }
     let mapped_by = outside::mapped_by(first, &cx.outside.spaces)?;
     let addresses = object.files.iter().map(|file| file.as_ptr() as usize);
-    let holder = addresses
-        .chain([shared.inode()])
-        .chain(mapped_by.iter().copied())
-        .find_map(|address| cx.outside.holders.get(&address))
-        .cloned();
-    let Some(task) = holder else {
+    let addresses = Iterator::chain(addresses, [shared.inode()]);
+    let mut addresses = Iterator::chain(addresses, mapped_by.iter().copied());
+    let holder = addresses.find_map(|address| cx.outside.holders.get(&address));
+    let Some(task) = holder.cloned() else {
         return Ok(());
     };
 

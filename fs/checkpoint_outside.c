@@ -188,7 +188,9 @@ unsigned int checkpoint_outside_mapped(struct file *file, const unsigned long *i
 				       unsigned int nr_inside, unsigned long *to,
 				       unsigned int max)
 {
-	struct address_space *mapping = file->f_mapping;
+	/* Of an overlay the file below is mapped. */
+	struct inode *inode = d_real_inode(file_user_path(file)->dentry);
+	struct address_space *mapping = inode->i_mapping;
 	struct vm_area_struct *vma;
 	unsigned int nr = 0;
 
@@ -215,15 +217,17 @@ unsigned int checkpoint_outside_mapped(struct file *file, const unsigned long *i
  */
 void checkpoint_outside_look(struct file *file, struct checkpoint_shared *seen)
 {
+	struct dentry *dentry = file_user_path(file)->dentry;
 	struct inode *inode = file_inode(file);
 	struct super_block *sb = inode->i_sb;
 	bool shm = shmem_file(file) || is_file_hugepages(file);
 
 	*seen = (struct checkpoint_shared) {
-		.inode = (unsigned long)inode,
+		.inode = (unsigned long)d_inode(dentry),
 		.references = file_count(file),
-		.opens = d_count(file->f_path.dentry),
-		.written = inode_is_open_for_write(inode),
+		.opens = d_count(dentry),
+		.written = inode_is_open_for_write(inode) ||
+			   inode_is_open_for_write(d_real_inode(dentry)),
 	};
 	if (file->f_mode & FMODE_PATH)
 		return;

@@ -9,6 +9,7 @@
 #include <linux/mm_types.h>
 #include <linux/nodemask_types.h>
 #include <linux/refcount.h>
+#include <linux/spinlock_types.h>
 #include <linux/types.h>
 
 #include <uapi/linux/checkpoint_hdr.h>
@@ -524,6 +525,9 @@ struct checkpoint_shared {
 	bool state;
 	bool written;
 };
+
+/* The lock of the lists of those who wait for a file lock: fs/locks.c. */
+extern spinlock_t blocked_lock_lock;
 
 int checkpoint_outside_find(const unsigned long *inside, unsigned int nr_inside,
 			    struct checkpoint_wanted *wanted, unsigned int nr);

@@ -11,16 +11,15 @@ use super::{
 use crate::{
     bindings,
     error::to_result,
-    fmt::{
-        self,
-        Display, //
-    },
     prelude::*,
     sync::aref::ARef, //
 };
-use core::ptr::{
-    null_mut,
-    NonNull, //
+use core::{
+    fmt,
+    ptr::{
+        null_mut,
+        NonNull, //
+    }, //
 };
 
 /// How a task is related to others.
@@ -65,15 +64,15 @@ pub enum Taken {
     Group,
 }
 
-impl Display for Taken {
+impl fmt::Display for Taken {
     /// Writes as much as the current task may know: /proc may hide the other one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Group => f.write_str("a process group or a session"),
             Self::Task(task) if task.may_look_at() => {
-                f.write_fmt(fmt!("task {} ({})", task.vpid(), task.comm()))
+                write!(f, "task {} ({})", task.vpid(), task.comm())
             }
-            Self::Task(task) => f.write_fmt(fmt!("task {}", task.vpid())),
+            Self::Task(task) => write!(f, "task {}", task.vpid()),
         }
     }
 }
