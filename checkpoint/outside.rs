@@ -333,7 +333,8 @@ fn check_whole(
     }
     if let Some(holder) = cx.outside.holder(file) {
         reason = Some(CString::try_from_fmt(fmt!("it is shared with {holder}"))?);
-    } else if let Some(task) = outside::process_of(file).filter(|task| cx.outside.is_outside(task)) {
+    } else if let Some(task) = outside::process_of(file).filter(|task| cx.outside.is_outside(task))
+    {
         let holder = Holder::Task(&task);
 
         reason = Some(CString::try_from_fmt(fmt!("it is of {holder}"))?);
@@ -344,7 +345,9 @@ fn check_whole(
     } else if let Some(task) = waiter_outside(cx, file) {
         let holder = Holder::Task(&task);
 
-        reason = Some(CString::try_from_fmt(fmt!("{holder} waits for a lock on it"))?);
+        reason = Some(CString::try_from_fmt(fmt!(
+            "{holder} waits for a lock on it"
+        ))?);
     }
     match reason {
         None => Ok(()),
@@ -444,10 +447,7 @@ fn look_at(cx: &mut Collect<'_>, object: &Kept, search: &mut Search) -> Result {
     }
     // Each open file has the path of memory, and one more is that of this call. Others may have other
     // names of a deleted file.
-    if object.seals.is_none()
-        || cx.outside.container
-        || shared.opens() > object.files.len() + 1
-    {
+    if object.seals.is_none() || cx.outside.container || shared.opens() > object.files.len() + 1 {
         search.add(shared.inode())?;
     }
     for file in &object.files {

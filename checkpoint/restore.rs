@@ -188,9 +188,10 @@ struct Plan {
 }
 
 impl Plan {
-    /// Tells whether bulk data may be for the task, so that it is not complete before that.
-    fn has_bulk(&self) -> bool {
-        self.task.has_mm() || self.task.has_files()
+    /// Tells whether the task is not complete before all others are made: bulk data may be for it, or
+    /// it may refer to those that come behind it by numbers that they have not got yet.
+    fn is_late(&self, flags: u32) -> bool {
+        self.task.has_mm() || self.task.has_files() || flags & uapi::RESTART_NEW_PIDS != 0
     }
 }
 
@@ -349,7 +350,9 @@ impl Crew {
         let root = tasks.next().ok_or(EINVAL)?;
         let mut own = Prepare::new(caller, 1, None, cx);
         let common = images.common.prepare(&mut own)?;
+        let root_pid = root.task.pid;
         let root = root.images.prepare(&mut own)?;
+        cx.made(root_pid, caller)?;
         let mut crew = Self {
             workers: KVVec::with_capacity(plans.len(), GFP_KERNEL_ACCOUNT)?,
             root: Some((common, root)),
@@ -383,7 +386,7 @@ impl Crew {
         let (pid, relation) = (plan.task.pid, plan.relation);
         let own_pid = (cx.flags & uapi::RESTART_NEW_PIDS == 0).then_some(pid);
         let name = plan.name;
-        let is_complete = !plan.has_bulk();
+        let is_complete = !plan.is_late(cx.flags);
         let restart = &mut *cx;
         let create = move || {
             Worker::<State>::create(relation, own_pid, move |task, state| {
@@ -403,7 +406,10 @@ impl Crew {
         };
 
         match made {
-            Ok((worker, Ok(()))) => Ok(worker),
+            Ok((worker, Ok(()))) => {
+                cx.made(pid, worker.task())?;
+                Ok(worker)
+            }
             Ok((_, Err(e))) => Err(e),
             Err(e) if e == EEXIST => Err(cx.fail(e, format_args!("task {pid}: the pid is taken"))),
             Err(e) if e == EPERM => Err(cx.fail(
@@ -459,7 +465,7 @@ impl Crew {
 
         let others = self.workers.iter_mut().zip(plans.iter().skip(1));
         for (number, (worker, plan)) in (2..).zip(others) {
-            let Some(worker) = worker.as_mut().filter(|_| plan.has_bulk()) else {
+            let Some(worker) = worker.as_mut().filter(|_| plan.is_late(cx.flags)) else {
                 continue;
             };
             let (restart, name) = (&mut *cx, plan.name);

@@ -106,9 +106,17 @@ static bool look_at_files(struct search *search, struct task_struct *task,
 	return more;
 }
 
+/* Most threads have the table of their leader. */
+static bool has_table_of_leader(struct task_struct *task)
+{
+	guard(rcu)();
+	/* One that is gone has no leader any more. */
+	return pid_alive(task) && task != task->group_leader &&
+	       READ_ONCE(task->files) == READ_ONCE(task->group_leader->files);
+}
+
 static void look_at_task(struct search *search, struct task_struct *task)
 {
-	struct task_struct *leader = task->group_leader;
 	unsigned int fd = 0;
 
 	task_lock(task);
@@ -118,8 +126,7 @@ static void look_at_task(struct search *search, struct task_struct *task)
 	task_unlock(task);
 	look_for(search, (unsigned long)rcu_access_pointer(task->sighand), task);
 
-	/* Most threads have the table of their leader. */
-	if (task != leader && READ_ONCE(task->files) == READ_ONCE(leader->files))
+	if (has_table_of_leader(task))
 		return;
 	while (look_at_files(search, task, &fd))
 		cond_resched();

@@ -17,6 +17,7 @@ use kernel::{
     },
     prelude::*,
     rbtree::RBTree,
+    sync::aref::ARef,
     task::{
         state::Comm,
         timers::{
@@ -249,6 +250,8 @@ pub(crate) struct Restart<'a> {
     image: &'a File,
     /// What the objects of the image have become.
     objects: Opened,
+    /// The tasks by their pid in the image.
+    tasks: RBTree<Pid, ARef<Task>>,
     /// The descriptor tables, by the number of the task that they came with.
     tables: RBTree<u32, SharedTable>,
     /// Likewise where paths begin.
@@ -265,11 +268,19 @@ impl<'a> Restart<'a> {
             flags,
             image,
             objects: Opened::default(),
+            tasks: RBTree::new(),
             tables: RBTree::new(),
             dirs: RBTree::new(),
             log,
             logged: false,
         }
+    }
+
+    /// Notes that a task of the image is made.
+    pub(crate) fn made(&mut self, pid: Pid, task: &Task) -> Result {
+        self.tasks
+            .try_create_and_insert(pid, task.into(), GFP_KERNEL_ACCOUNT)?;
+        Ok(())
     }
 
     /// Logs why the restart ends, and returns `error`.
@@ -289,6 +300,7 @@ impl<'a> Restart<'a> {
 
     /// Lets go of all that tasks have by now: none of them is to find it in use when it runs.
     pub(crate) fn let_go(&mut self) {
+        self.tasks = RBTree::new();
         self.objects = Opened::default();
         self.tables = RBTree::new();
         self.dirs = RBTree::new();
@@ -305,6 +317,8 @@ pub(crate) struct Prepare<'a> {
     pub(crate) image: &'a File,
     /// What the objects of the image have become.
     pub(crate) objects: &'a mut Opened,
+    /// The tasks by their pid in the image, as far as they are made.
+    pub(crate) tasks: &'a RBTree<Pid, ARef<Task>>,
     /// The descriptor tables, by the number of the task that they came with.
     pub(crate) tables: &'a mut RBTree<u32, SharedTable>,
     /// Likewise where paths begin.
@@ -332,6 +346,7 @@ impl<'a> Prepare<'a> {
             flags: restart.flags,
             image: restart.image,
             objects: &mut restart.objects,
+            tasks: &restart.tasks,
             tables: &mut restart.tables,
             dirs: &mut restart.dirs,
             timers: Timers::default(),

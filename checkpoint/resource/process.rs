@@ -240,6 +240,13 @@ impl Resource for ProcessState {
         }))
     }
 
+    fn complete(prepared: &mut Self::Prepared, cx: &mut Prepare<'_>) -> Result {
+        if let Some(prepared) = prepared {
+            signals::complete_queue(cx, &mut prepared.queue);
+        }
+        Ok(())
+    }
+
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {
         if let Some(prepared) = prepared {
             caller.set_process_signals(

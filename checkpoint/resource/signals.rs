@@ -158,6 +158,11 @@ pub(super) fn pending(record: &image::SigInfo, timers: &[i32]) -> Result<Pending
     })
 }
 
+/// Makes pending signals say who has sent them, when all tasks have their numbers.
+pub(super) fn complete_queue(cx: &Prepare<'_>, queue: &mut Queue) {
+    queue.translate(|pid| cx.tasks.get(&pid).map(|task| task.vpid()));
+}
+
 /// Gets pending signals ready, some of which `cx.timers` have sent.
 pub(super) fn prepare_queue(
     cx: &mut Prepare<'_>,
@@ -254,6 +259,13 @@ impl Resource for SignalState {
             masks: masks(&signals),
             queue: prepare_queue(cx, &image.pending, false)?,
         }))
+    }
+
+    fn complete(prepared: &mut Self::Prepared, cx: &mut Prepare<'_>) -> Result {
+        if let Some(prepared) = prepared {
+            complete_queue(cx, &mut prepared.queue);
+        }
+        Ok(())
     }
 
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {

@@ -412,8 +412,18 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
     if let Use::Mapping(..) = of {
         cx.outside.count_mapping(file)?;
     }
-    if let Some(objref) = cx.objects.index.get(&address) {
-        return Ok(*objref);
+    if let Some(objref) = cx.objects.index.get(&address).copied() {
+        // It may have been met as what is mapped, which says nothing of descriptors.
+        if let (Use::Fd(_), true) = (of, cx.outside.is_container()) {
+            let seen = Seen::look(file)?;
+            let mut record = image::File {
+                kind: seen.kind(),
+                ..Default::default()
+            };
+
+            outside::check_file(cx, file, &seen, &mut record, of)?;
+        }
+        return Ok(objref);
     }
 
     let seen = Seen::look(file)

@@ -159,7 +159,13 @@ pub fn process_of(file: &File) -> Option<ARef<Task>> {
     let mut group = false;
 
     // SAFETY: `file` is a valid file, and `group` is written to. The reference is given away.
-    unsafe { owned(bindings::checkpoint_outside_target(file.as_ptr(), false, &raw mut group)) }
+    unsafe {
+        owned(bindings::checkpoint_outside_target(
+            file.as_ptr(),
+            false,
+            &raw mut group,
+        ))
+    }
 }
 
 /// Returns who gets the signals of a file, and whether it is one of a process group that does.
@@ -167,13 +173,23 @@ pub fn owner_of(file: &File) -> Option<(ARef<Task>, bool)> {
     let mut group = false;
 
     // SAFETY: `file` is a valid file, and `group` is written to. The reference is given away.
-    let owner =
-        unsafe { owned(bindings::checkpoint_outside_target(file.as_ptr(), true, &raw mut group)) };
+    let owner = unsafe {
+        owned(bindings::checkpoint_outside_target(
+            file.as_ptr(),
+            true,
+            &raw mut group,
+        ))
+    };
     owner.map(|owner| (owner, group))
 }
 
 /// Returns a task that waits for a lock which `task` has taken by `file`.
 pub fn waiter(file: &File, task: &Task) -> Option<ARef<Task>> {
     // SAFETY: `file` is a valid file, and `task` a valid task. The reference is given away.
-    unsafe { owned(bindings::checkpoint_outside_waiter(file.as_ptr(), task.as_ptr())) }
+    unsafe {
+        owned(bindings::checkpoint_outside_waiter(
+            file.as_ptr(),
+            task.as_ptr(),
+        ))
+    }
 }

@@ -62,6 +62,7 @@ static pid_t saves_itself(int *image, bool by_pid)
 	if (!pid) {
 		settle(-1, p[1], -1);
 		syscall(SYS_close_range, 3, ~0U, 0);
+		own_memory();
 		id = sys_checkpoint(by_pid ? getpid() : 0, 1, 0, 0);
 		_exit(id > 0 ? 1 : !id ? 2 : 3);
 	}

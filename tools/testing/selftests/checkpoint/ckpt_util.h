@@ -260,6 +260,20 @@ static inline void *shared(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* Likewise, but a file: who is saved may share that with others. */
+static inline void *shared_file(size_t size, char name[32])
+{
+	void *p = MAP_FAILED;
+	int fd;
+
+	memcpy(name, "/tmp/ckpt-selftest-XXXXXX", sizeof("/tmp/ckpt-selftest-XXXXXX"));
+	fd = mkstemp(name);
+	if (fd >= 0 && !ftruncate(fd, size))
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return p == MAP_FAILED ? NULL : p;
+}
+
 /*
  * The harness has memory that all its children share, and no image has memory
  * that is shared with somebody else. So a child that is going to be saved gets a
