@@ -66,8 +66,6 @@ static void family_tree(void)
 	block_signal(SIGTERM);
 	old = child(gate);
 	close(8);
-	put_at(open(in_dir("file"), O_RDWR | O_CREAT, 0666), 5);
-	CHECK(!fcntl(5, F_SETOWN, old));
 	CHECK(proc_wait_comm(old, "child") && proc_wait_asleep(old));
 	whole_here();
 
@@ -77,7 +75,6 @@ static void family_tree(void)
 	pid = info.si_pid;
 	/* Either none is what it was, or each is. */
 	CHECK((pid == old) == (getpid() == was));
-	CHECK(fcntl(5, F_GETOWN) == pid);
 	CHECK(getpgid(pid) == pid && getsid(pid) == getsid(0));
 	CHECK(!close(9));
 	CHECK(waitpid(-1, &status, 0) == pid);
