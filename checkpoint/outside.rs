@@ -201,7 +201,7 @@ impl Display for Holder<'_> {
 }
 
 /// What an open file is called.
-fn name_of(seen: &Seen) -> &'static str {
+fn name_of(seen: &Seen) -> &str {
     match seen.kind() {
         uapi::CR_FILE_PIPE => "pipe",
         uapi::CR_FILE_FIFO => "FIFO",
@@ -215,7 +215,11 @@ fn name_of(seen: &Seen) -> &'static str {
         uapi::CR_FILE_TTY => "terminal",
         uapi::CR_FILE_DIR => "directory",
         uapi::CR_FILE_CHR => "device",
-        0 => "open file",
+        // What has a module of its own, or none.
+        0 => match seen.unsupported().map_or(Ok(""), |what| what.to_str()) {
+            Ok("") | Err(_) => core::str::from_utf8(seen.name()).unwrap_or("open file"),
+            Ok(what) => what,
+        },
         _ => "file",
     }
 }

@@ -65,7 +65,7 @@ static void refused_for(struct whole *w, unsigned long flags, const char *what)
 	EXPECT_TRUE(!!strstr(text, name))
 		TH_LOG("log '%s', wanted '%s'", text, name);
 	EXPECT_EQ(0, kill(pid, 0));
-	EXPECT_EQ('S', proc_state(w->pid));
+	EXPECT_TRUE(proc_wait_asleep(w->pid));
 }
 
 /* Shared with a holder: refused always, and with the flag. */
@@ -348,7 +348,7 @@ SHARED_TEST(standard_pipe, refused_stream, "fd 0: pipe: the other end is with ta
 }
 
 SHARED_TEST(standard_socket, refused_stream,
-	    "fd 0: open file: the restarter would have to provide it")
+	    "fd 0: a socket: the restarter would have to provide it")
 {
 	put_at(socket(AF_UNIX, SOCK_STREAM, 0), 0);
 	whole_here();

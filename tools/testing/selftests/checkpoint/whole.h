@@ -85,6 +85,7 @@ static inline bool whole_start(struct whole *w, void (*fn)(void), __u64 flags)
 		block_signal(SIGUSR1);
 		setsid();
 		syscall(SYS_close_range, 0, ~0U, 0);
+		umask(0);
 		if (open("/dev/null", O_RDONLY) ||
 		    open(in_dir("out"), O_WRONLY | O_CREAT | O_APPEND, 0666) != 1 ||
 		    open(in_dir("out"), O_WRONLY | O_APPEND) != 2)
