@@ -202,6 +202,8 @@ static inline bool whole_goes_on(struct whole *w)
 		}
 		return false;
 	}
+	/* It has its name before it has its signal mask. */
+	EXPECT_TRUE(proc_wait_asleep(w->pid));
 	return whole_finish(w);
 }
 
