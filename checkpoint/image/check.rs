@@ -372,8 +372,10 @@ struct OfTask {
     to_come: ToCome,
     /// The parts that it is going to have, if there is more than its statistics.
     parts: ToCome,
-    /// It has the actions of another one.
+    /// It has actions of its own.
     has_actions: bool,
+    /// `CR_THREAD_IA32` of its thread, [`None`] before that or without one.
+    ia32: Option<u32>,
     /// It comes with an address space.
     has_mm: bool,
     /// The last timer, and how many there are in all.
@@ -407,6 +409,7 @@ impl OfTask {
         to_come: ToCome::nothing(),
         parts: ToCome::nothing(),
         has_actions: false,
+        ia32: None,
         has_mm: false,
         timer: -1,
         nr_timers: 0,
@@ -463,7 +466,10 @@ impl OfTask {
                 let has_policy = attrs.flags & uapi::CR_ATTR_POLICY != 0;
                 to_come.announce(Part::TaskPolicy, usize::from(has_policy));
             }
-            Item::Thread(thread) => to_come.announce(Part::XState, thread.xstate_len()),
+            Item::Thread(thread) => {
+                to_come.announce(Part::XState, thread.xstate_len());
+                self.ia32 = Some(thread.flags & uapi::CR_THREAD_IA32);
+            }
 
             Item::Timers(timers) => {
                 to_come.announce(Part::Timer, timers.nr_timers as usize);
@@ -534,7 +540,12 @@ impl OfTask {
                 to_come.announce(Part::Guard, mm.nr_guards as usize);
                 to_come.announce(Part::Aio, mm.nr_aio as usize);
             }
-            Item::MmContext(context) => to_come.announce(Part::Ldt, context.ldt_len()),
+            Item::MmContext(context) => {
+                to_come.announce(Part::Ldt, context.ldt_len());
+                if let Some(ia32) = self.ia32 {
+                    Reason::unless_equal("flags", context.flags, ia32)?;
+                }
+            }
             Item::Vma(vma) => {
                 to_come.announce(Part::VmaName, vma.name_len());
                 Reason::unless_not_below("start", vma.start, self.vma_end)?;

@@ -73,6 +73,8 @@ pub(crate) struct Image {
     xstate: KVVec<u64>,
     /// It has ended, and has nothing that the kernel might use in the memory of its threads.
     outlived: bool,
+    /// It has the address space of a task before it.
+    shares_memory: bool,
 }
 
 /// What is committed.
@@ -194,7 +196,10 @@ impl Resource for CpuState {
 
     fn take(image: &mut Self::Image, item: &Item<'_>) -> Result {
         match item {
-            Item::Task(task) => image.outlived = task.is_process() && !task.is_alive(),
+            Item::Task(task) => {
+                image.outlived = task.is_process() && !task.is_alive();
+                image.shares_memory = task.mm != 0;
+            }
             Item::Thread(thread) => image.thread = Some(*thread),
             Item::Cpu(cpu) => image.cpu = Some(*cpu),
             Item::XState(bytes) => {
@@ -227,6 +232,14 @@ impl Resource for CpuState {
                 format_args!("thread: {field}: a value that no thread has"),
             )
         })?;
+        // What comes with its own memory has been held against that.
+        let ia32 = saved.flags & uapi::CR_THREAD_IA32 != 0;
+        if image.shares_memory && ia32 != cx.caller.has_ia32_memory() {
+            return Err(cx.fail(
+                EINVAL,
+                format_args!("thread: flags: not those of the memory that it shares"),
+            ));
+        }
         cx.caller.may_dispatch(&thread).map_err(|e| {
             cx.fail(
                 e,

@@ -7,6 +7,7 @@
 use kernel::{
     prelude::*,
     task::{
+        park::Park,
         signals::{
             Action,
             JobControl,
@@ -19,7 +20,8 @@ use kernel::{
             self,
             Timers, //
         },
-        CurrentTask, //
+        CurrentTask,
+        Task, //
     },
 };
 
@@ -108,6 +110,23 @@ fn set_actions(signals: &ProcessSignals) -> impl Iterator<Item = (u32, &Action)>
         .filter(|(_, action)| **action != Action::default())
 }
 
+/// How often to look again who has a table of actions.
+const LOOKS: u32 = 20;
+
+/// Tells whether no more than `known` tasks have the table of actions of `task`. A thread that has
+/// ended lets go of it a moment after it is seen to have ended.
+fn comes_down_to(task: &Task, known: usize) -> Result<bool> {
+    let mut micros = 0;
+
+    for _ in 0..LOOKS {
+        if task.sighand_users() <= known {
+            return Ok(true);
+        }
+        Park::pause(&mut micros)?;
+    }
+    Ok(false)
+}
+
 /// Looks at the signals of a process that has `cx.timers`.
 ///
 /// A timer that was armed when it was looked at has sent no signal by then.
@@ -117,7 +136,7 @@ pub(super) fn look(cx: &mut Collect<'_>) -> Result<Found> {
     // Threads that have ended have none, but for a leader.
     let known = known + usize::from(member.is_outlived());
 
-    if cx.task.sighand_users() > known {
+    if !comes_down_to(cx.task, known)? {
         cx.refuse_further(format_args!(
             "sharing signal handlers with a process outside of the tree"
         ))?;

@@ -141,6 +141,13 @@ impl Task {
 }
 
 impl CurrentTask {
+    /// Tells whether the address space of the current task is that of a 32-bit program.
+    pub fn has_ia32_memory(&self) -> bool {
+        // SAFETY: `self` is the current task, which is in a system call or has not left the kernel
+        // yet, so that it has an address space; only the task itself changes which.
+        unsafe { bindings::checkpoint_mm_is_ia32((*self.as_ptr()).mm) }
+    }
+
     /// Checks that the task may have its system calls dispatched as a thread has them.
     ///
     /// # Errors

@@ -546,6 +546,13 @@ HOSTILE(list_of_futexes_beyond_32_bits, "compat_robust_list")
 		1ULL << 32;
 }
 
+/* One says so, the other not. */
+HOSTILE(thread_of_32_bits_in_memory_of_64, "flags")
+{
+	((struct cr_hdr_thread *)walk_find(w, CR_HDR_THREAD))->flags =
+		CR_THREAD_IA32;
+}
+
 /* Its mappings are not where those of a 32-bit program can be. */
 HOSTILE(program_of_64_bits_as_one_of_32, "vDSO")
 {

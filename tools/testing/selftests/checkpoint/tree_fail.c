@@ -518,15 +518,17 @@ TEST_F_TIMEOUT(tree_fail, rlimit_nproc, 120)
 /* A restart from a pipe, which gets @len bytes; then, or @us later, the caller is killed. */
 static bool killed_at(struct subject *s, struct walk *w, size_t len, unsigned int us)
 {
-	int p[2], left, tries, status;
+	int p[2], in[2], left, tries, status;
 	size_t done = 0;
 	pid_t pid;
 	bool ok;
 
-	if (pipe2(p, O_CLOEXEC))
+	/* Nobody writes to its stream: what was restored waits there for its end. */
+	if (pipe2(p, O_CLOEXEC) || pipe2(in, O_CLOEXEC))
 		return false;
-	pid = spawn_restart(s->pid, p[0], 0, 0, s->logfd, -1, -1);
+	pid = spawn_restart(s->pid, p[0], 0, 0, s->logfd, in[0], -1);
 	close(p[0]);
+	close(in[0]);
 	if (pid < 0)
 		return false;
 	set_nonblock(p[1], true);
@@ -551,6 +553,7 @@ static bool killed_at(struct subject *s, struct walk *w, size_t len, unsigned in
 	kill(pid, SIGKILL);
 	status = wait_ms(pid, PATIENCE);
 	close(p[1]);
+	close(in[1]);
 	ok = done == len && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 	return subject_reap() && numbers_are_free() && ok;
 }
