@@ -314,7 +314,9 @@ fn unparked(task: &Task, why: Unparked, log: &mut Log) -> Error {
 /// No task may die before [`Park::let_die`]. The caller may be one of them, and goes on.
 pub(crate) fn stop(process: &Process, pid: Pid, log: &mut Log) -> Result<(Park, Tree)> {
     let mut park = Park::new()?;
-    let mut asked = RBTree::<usize, ()>::new();
+    // Those that were asked, and those that were seen to have ended. Each is held, so that its number
+    // is not that of another.
+    let mut known = RBTree::<usize, ARef<Task>>::new();
     let since = Instant::<Monotonic>::now();
     let mut micros = 0;
 
@@ -339,27 +341,32 @@ pub(crate) fn stop(process: &Process, pid: Pid, log: &mut Log) -> Result<(Park, 
         }
         // Asked before, so that nobody is held up by a stranger.
         for task in &tasks {
-            if asked.get(&task.id()).is_none() && !task.has_ended() {
+            if known.get(&task.id()).is_none() && !task.has_ended() {
                 check_fit(task, log)?;
             }
         }
         for task in &tasks {
-            if asked.get(&task.id()).is_some() || task.has_ended() {
+            if known.get(&task.id()).is_some() {
                 continue;
             }
-            if task.is_killed() {
-                dying = Some(task);
-                continue;
-            }
-            match park.add(task.clone()) {
-                Ok(()) => {
-                    new = true;
-                    asked.try_create_and_insert(task.id(), (), GFP_KERNEL_ACCOUNT)?;
+            // What it made between the walk and its end is in the next walk.
+            if !task.has_ended() {
+                if task.is_killed() {
+                    dying = Some(task);
+                    continue;
                 }
-                // The next walk finds it as one that has ended, or not at all.
-                Err(Unparked::Gone) => dying = Some(task),
-                Err(why) => return Err(unparked(task, why, log)),
+                match park.add(task.clone()) {
+                    Ok(()) => (),
+                    // The next walk finds it as one that has ended, or not at all.
+                    Err(Unparked::Gone) => {
+                        dying = Some(task);
+                        continue;
+                    }
+                    Err(why) => return Err(unparked(task, why, log)),
+                }
             }
+            new = true;
+            known.try_create_and_insert(task.id(), task.clone(), GFP_KERNEL_ACCOUNT)?;
         }
         park.settle(since, PARK_LIMIT)
             .map_err(|(task, why)| unparked(task.as_deref().unwrap_or(root), why, log))?;
@@ -405,12 +412,13 @@ pub(crate) fn stop(process: &Process, pid: Pid, log: &mut Log) -> Result<(Park, 
             let tasks = process.tree()?;
             if tasks
                 .iter()
-                .all(|task| task.has_ended() || asked.get(&task.id()).is_some())
+                .all(|task| task.has_ended() || known.get(&task.id()).is_some())
             {
                 let tree = Tree::new(tasks, &park)?;
                 return Ok((park, tree));
             }
-            // It was made by a task that is gone, and is not asked for while others are held.
+            // A last walk saw none that is not held, and those that are held make none: what made this one
+            // is gone, and others are not asked while the tree is held.
             log.task(root, format_args!("its tree changes all the time"));
             return Err(EBUSY);
         }

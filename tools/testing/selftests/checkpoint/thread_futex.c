@@ -24,17 +24,30 @@ static atomic_int ready;
 
 struct of_thread {
 	pthread_t thread;
+	long (*call)(void);
 	atomic_long result;
 	int err;
 	volatile bool over;
 };
 
-static void start(struct of_thread *own, void *(*fn)(void *))
+static void *calls(void *arg)
+{
+	struct of_thread *own = arg;
+
+	atomic_fetch_add(&ready, 1);
+	own->result = own->call();
+	own->err = errno;
+	own->over = true;
+	return NULL;
+}
+
+static void start(struct of_thread *own, long (*call)(void))
 {
 	int before = atomic_load(&ready);
 
 	memset(own, 0, sizeof(*own));
-	CHECK(!pthread_create(&own->thread, NULL, fn, own));
+	own->call = call;
+	CHECK(!pthread_create(&own->thread, NULL, calls, own));
 	while (atomic_load(&ready) == before)
 		sleep_ms(1);
 	sleep_ms(20);
@@ -57,23 +70,14 @@ static void over(struct of_thread *own, long result)
 	}
 }
 
-#define WAITER(name, call) \
-	static void *name(void *arg) \
-	{ \
-		struct of_thread *own = arg; \
-		\
-		atomic_fetch_add(&ready, 1); \
-		own->result = call; \
-		own->err = errno; \
-		own->over = true; \
-		return NULL; \
-	}
-
-WAITER(waits, futex(&word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0))
-
-SUBJECT_TEST(private)
+static long waits(void)
 {
-	struct of_thread own[3];
+	return futex(&word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+}
+
+/* Three that wait, before and after a checkpoint. */
+static void three_wait(struct of_thread own[3])
+{
 	int i;
 
 	for (i = 0; i < 3; i++)
@@ -81,6 +85,14 @@ SUBJECT_TEST(private)
 	checkpoint_here();
 	for (i = 0; i < 3; i++)
 		still(&own[i]);
+}
+
+SUBJECT_TEST(private)
+{
+	struct of_thread own[3];
+	int i;
+
+	three_wait(own);
 	CHECK(futex(&word, FUTEX_WAKE_PRIVATE, 2, NULL, NULL, 0) == 2);
 	sleep_ms(20);
 	CHECK(own[0].over + own[1].over + own[2].over == 2);
@@ -90,7 +102,10 @@ SUBJECT_TEST(private)
 }
 
 static struct timespec second_and_a_half = { 1, 500 * MSEC };
-WAITER(waits_for_a_while, futex(&word, FUTEX_WAIT_PRIVATE, 0, &second_and_a_half, NULL, 0))
+static long waits_for_a_while(void)
+{
+	return futex(&word, FUTEX_WAIT_PRIVATE, 0, &second_and_a_half, NULL, 0);
+}
 
 SUBJECT_TEST(for_a_while)
 {
@@ -127,7 +142,10 @@ SUBJECT_TEST(shared_memory)
 }
 
 /* Another holds the lock, and the waiter gets it. */
-WAITER(locks_pi, futex(&word, FUTEX_LOCK_PI_PRIVATE, 0, NULL, NULL, 0))
+static long locks_pi(void)
+{
+	return futex(&word, FUTEX_LOCK_PI_PRIVATE, 0, NULL, NULL, 0);
+}
 
 SUBJECT_TEST(pi_waiter)
 {
@@ -170,7 +188,10 @@ static void *owner(void *arg)
 	return NULL;
 }
 
-WAITER(locks_mutex, pthread_mutex_lock(&mutex))
+static long locks_mutex(void)
+{
+	return pthread_mutex_lock(&mutex);
+}
 
 SUBJECT_TEST(pi_mutex)
 {
@@ -228,7 +249,10 @@ SUBJECT_TEST(robust_mutex)
 }
 
 /* A condition whose waiters go over to a lock. */
-WAITER(waits_requeue_pi, futex(&word, FUTEX_WAIT_REQUEUE_PI_PRIVATE, 0, NULL, &second, 0))
+static long waits_requeue_pi(void)
+{
+	return futex(&word, FUTEX_WAIT_REQUEUE_PI_PRIVATE, 0, NULL, &second, 0);
+}
 
 SUBJECT_TEST(requeue_pi)
 {
@@ -250,11 +274,7 @@ SUBJECT_TEST(requeue)
 	struct of_thread own[3];
 	int i;
 
-	for (i = 0; i < 3; i++)
-		start(&own[i], waits);
-	checkpoint_here();
-	for (i = 0; i < 3; i++)
-		still(&own[i]);
+	three_wait(own);
 	CHECK(futex(&word, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)9L, &second, 0) == 3);
 	sleep_ms(20);
 	CHECK(own[0].over + own[1].over + own[2].over == 1);
@@ -284,13 +304,11 @@ static long waitv(void)
 	return syscall(SYS_futex_waitv, both, 2, 0, NULL, 0);
 }
 
-WAITER(waits_for_two, waitv())
-
 SUBJECT_TEST(one_of_two)
 {
 	struct of_thread own;
 
-	start(&own, waits_for_two);
+	start(&own, waitv);
 	checkpoint_here();
 	still(&own);
 	CHECK(futex(&second, FUTEX_WAKE_PRIVATE, 9, NULL, NULL, 0) == 1);
@@ -334,23 +352,23 @@ static long sleeps(void)
 	return nanosleep(&ts, &ts);
 }
 
-WAITER(reads, read(ends[0], &byte, 1))
-WAITER(in_poll, polls())
-WAITER(in_epoll, epolls())
-WAITER(in_sigwait, sigwaits())
-WAITER(in_wait4, waitpid(waited, NULL, 0))
-WAITER(in_nanosleep, sleeps())
-
-static void *in_user_mode(void *arg)
+static long reads(void)
 {
-	struct of_thread *own = arg;
+	return read(ends[0], &byte, 1);
+}
+
+static long in_wait4(void)
+{
+	return waitpid(waited, NULL, 0);
+}
+
+static long in_user_mode(void)
+{
 	volatile double x = 1;
 
-	atomic_fetch_add(&ready, 1);
 	while (!atomic_load(&let_go))
 		x = x * 1.5 > 100 ? 1 : x * 1.5;
-	own->result = 5;
-	return NULL;
+	return 5;
 }
 
 SUBJECT_TEST(all_kinds)
@@ -371,13 +389,13 @@ SUBJECT_TEST(all_kinds)
 		close(ends[1]);
 		_exit(read(gate[0], &c, 1));
 	}
-	start(&own[0], in_poll);
-	start(&own[1], in_epoll);
-	start(&own[2], in_sigwait);
+	start(&own[0], polls);
+	start(&own[1], epolls);
+	start(&own[2], sigwaits);
 	start(&own[3], in_wait4);
 	start(&own[4], in_user_mode);
 	start(&own[5], reads);
-	start(&own[6], in_nanosleep);
+	start(&own[6], sleeps);
 	checkpoint_here();
 	for (i = 0; i < 6; i++)
 		still(&own[i]);
