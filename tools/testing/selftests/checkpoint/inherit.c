@@ -281,6 +281,8 @@ static void same_number_subject(void)
 
 TEST_F(inherit, number_of_another_file)
 {
+	static const char what[] =
+		"fd 50: handing in another file for a number that is another one's";
 	char log[1024] = { 0 };
 	long ret;
 
@@ -293,7 +295,7 @@ TEST_F(inherit, number_of_another_file)
 	EXPECT_EQ(-1, ret);
 	EXPECT_EQ(EOPNOTSUPP, errno);
 	ASSERT_LE(0, pread(self->s.logfd, log, sizeof(log) - 1, 0));
-	EXPECT_TRUE(!!strstr(log, "fd 50: handing in another file for a number that is another one's"))
+	EXPECT_TRUE(!!strstr(log, what))
 		TH_LOG("log '%s'", log);
 	EXPECT_EQ(0, lseek(self->s.image, 0, SEEK_END));
 	/* Both live on. */

@@ -107,11 +107,10 @@ TEST_F_TIMEOUT(park, saver_killed, 120)
 		ASSERT_TRUE(saver_start(&saver, self->s.pid,
 					round & 1 ? CHECKPOINT_KILL : 0));
 		/* And when they are about to. */
-		if (round < 5) {
-			ASSERT_TRUE(saver_wait(&saver));
-		} else {
+		if (round >= 5)
 			sleep_ms(round);
-		}
+		else
+			ASSERT_TRUE(saver_wait(&saver));
 		kill(saver.pid, SIGKILL);
 		EXPECT_EQ(SIGKILL, wait_ms(saver.pid, PATIENCE));
 		close(saver.image);
@@ -239,7 +238,8 @@ TEST_F_TIMEOUT(park, uninterruptible_sleep, 120)
 	ASSERT_TRUE(proc_wait_state(counts->pids[0], 'S') ||
 		    proc_wait_state(counts->pids[0], 'D'));
 	begin = now_ns(CLOCK_MONOTONIC);
-	snprintf(who, sizeof(who), "task %d (stuck): does not come to rest: it sleeps uninterruptibly",
+	snprintf(who, sizeof(who),
+		 "task %d (stuck): does not come to rest: it sleeps uninterruptibly",
 		 counts->pids[0]);
 	EXPECT_CHECKPOINT_REFUSED(try_checkpoint(self->s.pid, self->s.image), EBUSY, who);
 	EXPECT_GT(20 * SEC, now_ns(CLOCK_MONOTONIC) - begin);
@@ -480,9 +480,8 @@ TEST_F_TIMEOUT(park, frozen_by_freezer_midway, 120)
 		struct outcome o = try_checkpoint(self->s.pid, self->s.image);
 
 		/* Unless it was between two of them. */
-		if (o.ret < 0) {
+		if (o.ret < 0)
 			EXPECT_CHECKPOINT_REFUSED(o, EBUSY, who);
-		}
 		EXPECT_GT(4 * SEC, now_ns(CLOCK_MONOTONIC) - begin);
 	}
 	ASSERT_TRUE(freezer_set("THAWED"));
@@ -558,6 +557,15 @@ TEST_F_TIMEOUT(park, continued_and_killed_meanwhile, 120)
 
 /* Who saves is one of those that are saved. */
 
+/* INSIDE_TEST() - what follows is the body of the subject. */
+#define INSIDE_TEST(name) \
+	static void name##_subject(void); \
+	TEST_F_TIMEOUT(park, name, 120) \
+	{ \
+		run_subject(_metadata, name##_subject, ITSELF); \
+	} \
+	static void name##_subject(void)
+
 /* In the restored one there is no pipe for an image. */
 static bool is_restored(void)
 {
@@ -572,7 +580,7 @@ static void check_id(long id)
 	CHECK(is_restored() ? id == 0 : id > 0);
 }
 
-static void child_saves_parent_subject(void)
+INSIDE_TEST(child_saves_parent)
 {
 	int status;
 	pid_t pid = fork();
@@ -606,13 +614,13 @@ static void let_thread_save(void)
 	wait_go();
 }
 
-static void thread_saves_0_subject(void)
+INSIDE_TEST(thread_saves_0)
 {
 	to_save = 0;
 	let_thread_save();
 }
 
-static void thread_saves_own_subject(void)
+INSIDE_TEST(thread_saves_own)
 {
 	to_save = getpid();
 	let_thread_save();
@@ -630,7 +638,7 @@ static void *sleeps(void *arg)
 }
 
 /* By the number of another thread. */
-static void thread_saves_thread_subject(void)
+INSIDE_TEST(thread_saves_thread)
 {
 	pthread_t thread;
 	pid_t tid;
@@ -647,7 +655,7 @@ static void thread_saves_thread_subject(void)
 }
 
 /* A thread of a grandchild, while its own leader waits for it. */
-static void grandchild_saves_subject(void)
+INSIDE_TEST(grandchild_saves)
 {
 	int status;
 	pid_t pid;
@@ -672,18 +680,6 @@ static void grandchild_saves_subject(void)
 	CHECK(waitpid(pid, &status, 0) == pid && !status);
 	wait_go();
 }
-
-#define INSIDE_TEST(name) \
-	TEST_F_TIMEOUT(park, name, 120) \
-	{ \
-		run_subject(_metadata, name##_subject, ITSELF); \
-	}
-
-INSIDE_TEST(child_saves_parent)
-INSIDE_TEST(thread_saves_0)
-INSIDE_TEST(thread_saves_own)
-INSIDE_TEST(thread_saves_thread)
-INSIDE_TEST(grandchild_saves)
 
 /* Leaders that change: execve(2) of a thread, while somebody saves the process. */
 

@@ -163,10 +163,11 @@ static void *credentials(void *arg)
 	};
 	struct __user_cap_data_struct caps[2], now[2];
 	struct of_thread *me = arg;
+	gid_t group = 700 + me->nr;
 	unsigned int r, e, s;
 	int i;
 
-	CHECK(!syscall(SYS_setgroups, 1, (gid_t[1]){ 700 + me->nr }));
+	CHECK(!syscall(SYS_setgroups, 1, &group));
 	CHECK(!syscall(SYS_setresgid, 100 + me->nr, 200 + me->nr, 300 + me->nr));
 	if (me->nr % 2) {
 		CHECK(!prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));

@@ -301,12 +301,13 @@ SUBJECT_TEST(of_the_process)
 {
 	struct of_thread own[2];
 	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2 };
+	sigset_t pending;
 	int id;
 
 	start(own, sleeps, 2);
 	CHECK(!syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &id));
 	set_timer(id, 1, 20);
-	while (!sigpending((sigset_t[1]){}) && timer_left(id) <= 0)
+	while (!sigpending(&pending) && timer_left(id) <= 0)
 		sleep_ms(1);
 	sleep_ms(30);
 	checkpoint_here();

@@ -23,13 +23,13 @@ struct of_thread {
 /* Waits for the end on a futex, and looks whether it is still itself. */
 static void *sleeper(void *arg)
 {
-	struct of_thread *own = arg;
 	static __thread int local;
+	struct of_thread *own = arg;
 	char name[16], now[16];
 
 	local = own->number;
 	own->tid = gettid();
-	snprintf(name, sizeof(name), "sleeper%d", own->number);
+	snprintf(name, sizeof(name), "number%d", own->number);
 	pthread_setname_np(pthread_self(), name);
 	atomic_fetch_add(&up, 1);
 

@@ -455,6 +455,8 @@ SUBJECT_TEST(outlived_then_killed)
 
 static void *refused_saver(void *arg)
 {
+	static const char what[] =
+		"the first task of a tree, which has ended before its threads, is not supported\n";
 	char log[512] = { 0 };
 	int image = tmp_memfd(), logfd = tmp_memfd();
 
@@ -463,8 +465,7 @@ static void *refused_saver(void *arg)
 	if (sys_checkpoint(0, image, CHECKPOINT_LOG, logfd) != -1 || errno != EOPNOTSUPP)
 		_exit(1);
 	pread(logfd, log, sizeof(log) - 1, 0);
-	if (!strstr(log, "the first task of a tree, which has ended before its threads, is not supported\n") ||
-	    !one_printable_line(log) || file_size(image))
+	if (!strstr(log, what) || !one_printable_line(log) || file_size(image))
 		_exit(2);
 	_exit(42);
 	return arg;
