@@ -3,7 +3,7 @@
  * CHECKPOINT_CONTAINER: what would be left to the restarter is refused by its
  * descriptor, and the process goes on.
  */
-#include "subject.h"
+#include "proc.h"
 
 static void has_streams(void)
 {

@@ -272,8 +272,8 @@ FIXTURE_SETUP(owner)
 	ASSERT_TRUE(subject_checkpoint(&self->s, KILLED, CHECKPOINT_KILL));
 	self->w = walk_file(self->s.image);
 	ASSERT_EQ(NULL, self->w.wrong);
-	ASSERT_EQ(1, walk_count(&self->w, CR_HDR_OWNER));
-	ASSERT_EQ(1, walk_count(&self->w, CR_HDR_LOCK));
+	ASSERT_EQ(1U, walk_count(&self->w, CR_HDR_OWNER));
+	ASSERT_EQ(1U, walk_count(&self->w, CR_HDR_LOCK));
 }
 
 FIXTURE_TEARDOWN(owner)

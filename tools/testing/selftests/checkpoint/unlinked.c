@@ -492,7 +492,7 @@ FIXTURE_SETUP(deleted)
 	ASSERT_TRUE(subject_checkpoint(&self->s, KILLED, CHECKPOINT_KILL));
 	self->w = walk_file(self->s.image);
 	ASSERT_EQ(NULL, self->w.wrong);
-	ASSERT_EQ(1, walk_count(&self->w, CR_HDR_INODE));
+	ASSERT_EQ(1U, walk_count(&self->w, CR_HDR_INODE));
 }
 
 FIXTURE_TEARDOWN(deleted)
@@ -527,18 +527,14 @@ static void restart_fails(struct __test_metadata *_metadata, struct subject *s,
 
 TEST_F(deleted, directory_that_is_gone)
 {
-	ASSERT_EQ(0, rmdir(subject_dir));
-	walk_seal(&self->w);
-	EXPECT_TRUE(true);
-	{
-		int status;
-		pid_t pid;
+	int status;
+	pid_t pid;
 
-		ASSERT_EQ(0, lseek(self->s.image, 0, SEEK_SET));
-		pid = spawn_restart(0, self->s.image, 0, 0, self->s.logfd, -1, -1);
-		status = wait_ms(pid, PATIENCE);
-		EXPECT_EQ(100 + ENOENT, WEXITSTATUS(status));
-	}
+	ASSERT_EQ(0, rmdir(subject_dir));
+	ASSERT_EQ(0, lseek(self->s.image, 0, SEEK_SET));
+	pid = spawn_restart(0, self->s.image, 0, 0, self->s.logfd, -1, -1);
+	status = wait_ms(pid, PATIENCE);
+	EXPECT_EQ(100 + ENOENT, WEXITSTATUS(status));
 	ASSERT_EQ(0, mkdir(subject_dir, 0700));
 }
 
@@ -553,6 +549,8 @@ TEST_F(deleted, size_beyond_every_limit)
 TEST_F(deleted, size_beyond_the_limit_of_the_caller)
 {
 	struct rlimit old, small = { 4, 4 };
+	int status;
+	pid_t pid;
 
 	ASSERT_EQ(0, getrlimit(RLIMIT_FSIZE, &old));
 	small.rlim_max = old.rlim_max;
@@ -560,21 +558,17 @@ TEST_F(deleted, size_beyond_the_limit_of_the_caller)
 	walk_seal(&self->w);
 	ASSERT_EQ((ssize_t)self->w.len, pwrite(self->s.image, self->w.buf, self->w.len, 0));
 	ASSERT_EQ(0, lseek(self->s.image, 0, SEEK_SET));
-	{
-		int status;
-		pid_t pid = fork();
-
-		if (!pid) {
-			/* A log that is no file has no limit. */
-			setrlimit(RLIMIT_FSIZE, &small);
-			errno = 0;
-			sys_restart(0, self->s.image, 0, -1);
-			_exit(100 + errno);
-		}
-		status = wait_ms(pid, PATIENCE);
-		EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 100 + EFBIG)
-			TH_LOG("status %#x", status);
+	pid = fork();
+	if (!pid) {
+		/* A log that is no file has no limit. */
+		setrlimit(RLIMIT_FSIZE, &small);
+		errno = 0;
+		sys_restart(0, self->s.image, 0, -1);
+		_exit(100 + errno);
 	}
+	status = wait_ms(pid, PATIENCE);
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 100 + EFBIG)
+		TH_LOG("status %#x", status);
 }
 
 /* Contents that end behind the size that was said. */
