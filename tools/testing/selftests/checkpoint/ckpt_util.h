@@ -105,6 +105,20 @@ static inline bool ckpt_missing(void)
 	return sys_checkpoint(0, -1, 0, 0) == -1 && errno == no_such_call;
 }
 
+/*
+ * What a FIXTURE_SETUP() begins with: skips, and says why, if the kernel has not
+ * got the calls, or without root, who is needed @what_for; then it is true.
+ */
+static inline bool skip_without_root(struct __test_metadata *_metadata,
+				     const char *what_for)
+{
+	if (ckpt_missing())
+		SKIP(return true, "kernel has no checkpoint(2)");
+	if (geteuid())
+		SKIP(return true, "needs root, %s", what_for);
+	return false;
+}
+
 /* Small things */
 
 /* Puts a text where there is room for it, with its NUL. */

@@ -30,10 +30,8 @@ FIXTURE(container)
 
 FIXTURE_SETUP(container)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root");
+	if (skip_without_root(_metadata, "to save others"))
+		return;
 	self->s.metadata = _metadata;
 }
 

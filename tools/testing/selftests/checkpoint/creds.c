@@ -387,10 +387,8 @@ FIXTURE_SETUP(caller)
 	static const gid_t groups[] = { 10, 20 };
 	char from[PATH_MAX], cmd[2 * PATH_MAX];
 
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root");
+	if (skip_without_root(_metadata, "to change ids"))
+		return;
 	put_text(self->dir, "/tmp/ckpt-selftest-XXXXXX");
 	ASSERT_TRUE(!!mkdtemp(self->dir));
 	ASSERT_EQ(0, chmod(self->dir, 0755));
@@ -964,10 +962,8 @@ FIXTURE(label)
 
 FIXTURE_SETUP(label)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root");
+	if (skip_without_root(_metadata, "to set labels"))
+		return;
 	if (!has_labels())
 		SKIP(return, "Smack is not active: boot with lsm=smack");
 	ASSERT_TRUE(make_dir());

@@ -29,10 +29,8 @@ FIXTURE_SETUP(dyndbg)
 {
 	size_t i;
 
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root");
+	if (skip_without_root(_metadata, "for dynamic debug"))
+		return;
 	self->control = -1;
 	for (i = 0; i < ARRAY_SIZE(controls) && self->control < 0; i++)
 		self->control = open(controls[i], O_RDWR);

@@ -473,10 +473,8 @@ FIXTURE_SETUP(failnth)
 {
 	static char text[4 * PAGE];
 
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids and to inject faults");
+	if (skip_without_root(_metadata, "to give pids and to inject faults"))
+		return;
 	self->fail_nth = open_fail_nth();
 	if (self->fail_nth < 0)
 		SKIP(return, "kernel has no fault injection");

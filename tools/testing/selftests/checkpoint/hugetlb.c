@@ -49,10 +49,8 @@ FIXTURE_VARIANT_ADD(hugetlb, itself) {
 FIXTURE_SETUP(hugetlb)
 {
 	self->was = -1;
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	ASSERT_TRUE(make_dir());
 	self->was = swap_number(POOL, PAGES);
 	if (self->was < 0)

@@ -340,10 +340,8 @@ FIXTURE_VARIANT(hostile)
 
 FIXTURE_SETUP(hostile)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	ASSERT_TRUE(make_dir());
 	self->s.metadata = _metadata;
 	ASSERT_TRUE(subject_start(&self->s, segments_of_a_64_bit_program_subject,

@@ -16,10 +16,8 @@ FIXTURE(inherit)
 
 FIXTURE_SETUP(inherit)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	ASSERT_TRUE(make_dir());
 	self->s.metadata = _metadata;
 }

@@ -434,10 +434,8 @@ FIXTURE(limits)
 
 FIXTURE_SETUP(limits)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to set limits");
+	if (skip_without_root(_metadata, "to set limits"))
+		return;
 	ASSERT_TRUE(make_dir());
 	self->s.metadata = _metadata;
 }

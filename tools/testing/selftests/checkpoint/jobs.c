@@ -22,10 +22,8 @@ FIXTURE(once)
 
 FIXTURE_SETUP(once)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	ASSERT_TRUE(make_dir());
 }

@@ -445,10 +445,8 @@ FIXTURE(lock)
 
 FIXTURE_SETUP(lock)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	ASSERT_TRUE(make_dir());
 	self->s.metadata = _metadata;
 }
@@ -698,10 +696,8 @@ FIXTURE_VARIANT(crafted_lock)
 
 FIXTURE_SETUP(crafted_lock)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	ASSERT_TRUE(make_dir());
 	self->s.metadata = _metadata;
 }

@@ -765,10 +765,8 @@ FIXTURE(measured)
 
 FIXTURE_SETUP(measured)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 }
 
 FIXTURE_TEARDOWN(measured)

@@ -262,10 +262,8 @@ static void owner_subject(void)
 
 FIXTURE_SETUP(owner)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	ASSERT_TRUE(make_dir());
 	self->s.metadata = _metadata;
 	ASSERT_TRUE(subject_start(&self->s, owner_subject, KILLED));

@@ -16,10 +16,8 @@ FIXTURE(park)
 
 FIXTURE_SETUP(park)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	ASSERT_TRUE(make_dir());
 	counts = map_counts();
 	ASSERT_TRUE(!!counts);

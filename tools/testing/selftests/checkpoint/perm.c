@@ -108,10 +108,8 @@ FIXTURE_SETUP(perm)
 {
 	char from[PATH_MAX];
 
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root");
+	if (skip_without_root(_metadata, "to write a sysctl"))
+		return;
 	img_default(&self->img);
 	self->file = tmp_memfd();
 	self->good = img_memfd(&self->img);

@@ -67,10 +67,8 @@ FIXTURE_SETUP(line)
 {
 	int p[2], q[2], ret;
 
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	ASSERT_TRUE(make_dir());
 	self->s.metadata = _metadata;
 	if (variant->line == SOCKETPAIR)

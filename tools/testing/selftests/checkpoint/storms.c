@@ -23,10 +23,8 @@ FIXTURE_SETUP(storms)
 {
 	const char *nr = getenv("CKPT_STORMS");
 
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	ASSERT_TRUE(make_dir());
 	counts = map_counts();
 	ASSERT_TRUE(!!counts);

@@ -64,10 +64,8 @@ FIXTURE(times)
 
 FIXTURE_SETUP(times)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	self->s.metadata = _metadata;
 }
 
@@ -236,10 +234,8 @@ FIXTURE_VARIANT_ADD(storm, ending) {
 
 FIXTURE_SETUP(storm)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	self->s.metadata = _metadata;
 }
 

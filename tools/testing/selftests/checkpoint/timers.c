@@ -1037,10 +1037,8 @@ FIXTURE(behind)
 
 FIXTURE_SETUP(behind)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, for a time namespace");
+	if (skip_without_root(_metadata, "for a time namespace"))
+		return;
 	ASSERT_TRUE(make_dir());
 	self->s.metadata = _metadata;
 	ASSERT_TRUE(subject_start(&self->s, future_subject, KILLED));

@@ -121,10 +121,8 @@ FIXTURE(tree_fail)
 
 FIXTURE_SETUP(tree_fail)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	ASSERT_TRUE(make_dir());
 	ASSERT_EQ(0, chmod(subject_dir, 0755));
 	ASSERT_TRUE(make_file("file", "text", 4));

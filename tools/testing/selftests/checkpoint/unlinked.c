@@ -46,10 +46,8 @@ FIXTURE_SETUP(unlinked)
 {
 	char command[256];
 
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	ASSERT_TRUE(make_dir());
 	if (!variant->ext4) {
 		ASSERT_EQ(0, mount("tmpfs", subject_dir, "tmpfs", 0, "mode=755"));
@@ -482,10 +480,8 @@ static void one_file_subject(void)
 
 FIXTURE_SETUP(deleted)
 {
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
-	if (geteuid())
-		SKIP(return, "needs root, to give pids");
+	if (skip_without_root(_metadata, "to give pids"))
+		return;
 	ASSERT_TRUE(make_dir());
 	self->s.metadata = _metadata;
 	ASSERT_TRUE(subject_start(&self->s, one_file_subject, KILLED));
