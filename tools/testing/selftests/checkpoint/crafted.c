@@ -92,6 +92,16 @@ TEST_F(crafted, refused_from_a_pipe)
 	}; \
 	static void craft_##name(struct image *img)
 
+/* CRAFT_ONE() - the same where @change, a statement, is all that there is to it. */
+#define CRAFT_ONE(name, rec, text, change) \
+	static void craft_##name(struct image *img) \
+	{ \
+		change; \
+	} \
+	FIXTURE_VARIANT_ADD(crafted, name) { \
+		.craft = craft_##name, .record = (rec), .what = (text), \
+	}
+
 static struct cr_hdr *hdr(struct image *img, int type)
 {
 	return img_find(img, type);
@@ -222,30 +232,19 @@ CRAFT(two_tasks, CR_HDR_TAIL, "TASK")
 
 /* Types */
 
-CRAFT(type_zero, CR_HDR_TASK, "type")
-{
-	hdr(img, CR_HDR_TASK)->type = 0;
-}
-
-CRAFT(type_negative, CR_HDR_TASK, "-101")
-{
-	hdr(img, CR_HDR_TASK)->type = -101;
-}
-
-CRAFT(type_unknown, CR_HDR_TASK_STATS, "4242")
-{
-	hdr(img, CR_HDR_TASK_STATS)->type = 4242;
-}
+CRAFT_ONE(type_zero, CR_HDR_TASK, "type", hdr(img, CR_HDR_TASK)->type = 0);
+CRAFT_ONE(type_negative, CR_HDR_TASK, "-101",
+	  hdr(img, CR_HDR_TASK)->type = -101);
+CRAFT_ONE(type_unknown, CR_HDR_TASK_STATS, "4242",
+	  hdr(img, CR_HDR_TASK_STATS)->type = 4242);
 
 CRAFT(type_unknown_inserted, CR_HDR_TAIL, "4242")
 {
 	img_insert(img, CR_HDR_TAIL, 4242, "12345678", 8);
 }
 
-CRAFT(type_largest, CR_HDR_TAIL, "32767")
-{
-	hdr(img, CR_HDR_TAIL)->type = 32767;
-}
+CRAFT_ONE(type_largest, CR_HDR_TAIL, "32767",
+	  hdr(img, CR_HDR_TAIL)->type = 32767);
 
 CRAFT(thread_inserted, CR_HDR_TAIL, "THREAD")
 {
@@ -305,65 +304,27 @@ CRAFT(mm_first, CR_HDR_HEAD, "MM")
 
 /* Lengths */
 
-CRAFT(head_len_negative, CR_HDR_HEAD, "len")
-{
-	hdr(img, CR_HDR_HEAD)->len = -1;
-}
-
-CRAFT(task_len_negative, CR_HDR_TASK, "len")
-{
-	hdr(img, CR_HDR_TASK)->len = -1;
-}
-
-CRAFT(comm_len_negative, CR_HDR_STRING, "len")
-{
-	hdr(img, CR_HDR_STRING)->len = -16;
-}
-
-CRAFT(comm_len_most_negative, CR_HDR_STRING, "len")
-{
-	hdr(img, CR_HDR_STRING)->len = -32768;
-}
-
-CRAFT(stats_len_negative, CR_HDR_TASK_STATS, "len")
-{
-	hdr(img, CR_HDR_TASK_STATS)->len = -1;
-}
-
-CRAFT(tail_len_negative, CR_HDR_TAIL, "len")
-{
-	hdr(img, CR_HDR_TAIL)->len = -1;
-}
-
-CRAFT(head_len_zero, CR_HDR_HEAD, "len")
-{
-	hdr(img, CR_HDR_HEAD)->len = 0;
-}
-
-CRAFT(task_len_zero, CR_HDR_TASK, "len")
-{
-	hdr(img, CR_HDR_TASK)->len = 0;
-}
-
-CRAFT(comm_len_zero, CR_HDR_STRING, "len")
-{
-	hdr(img, CR_HDR_STRING)->len = 0;
-}
-
-CRAFT(stats_len_zero, CR_HDR_TASK_STATS, "len")
-{
-	hdr(img, CR_HDR_TASK_STATS)->len = 0;
-}
-
-CRAFT(tail_len_zero, CR_HDR_TAIL, "len")
-{
-	hdr(img, CR_HDR_TAIL)->len = 0;
-}
-
-CRAFT(head_len_too_small, CR_HDR_HEAD, "len")
-{
-	hdr(img, CR_HDR_HEAD)->len -= 8;
-}
+CRAFT_ONE(head_len_negative, CR_HDR_HEAD, "len",
+	  hdr(img, CR_HDR_HEAD)->len = -1);
+CRAFT_ONE(task_len_negative, CR_HDR_TASK, "len",
+	  hdr(img, CR_HDR_TASK)->len = -1);
+CRAFT_ONE(comm_len_negative, CR_HDR_STRING, "len",
+	  hdr(img, CR_HDR_STRING)->len = -16);
+CRAFT_ONE(comm_len_most_negative, CR_HDR_STRING, "len",
+	  hdr(img, CR_HDR_STRING)->len = -32768);
+CRAFT_ONE(stats_len_negative, CR_HDR_TASK_STATS, "len",
+	  hdr(img, CR_HDR_TASK_STATS)->len = -1);
+CRAFT_ONE(tail_len_negative, CR_HDR_TAIL, "len",
+	  hdr(img, CR_HDR_TAIL)->len = -1);
+CRAFT_ONE(head_len_zero, CR_HDR_HEAD, "len", hdr(img, CR_HDR_HEAD)->len = 0);
+CRAFT_ONE(task_len_zero, CR_HDR_TASK, "len", hdr(img, CR_HDR_TASK)->len = 0);
+CRAFT_ONE(comm_len_zero, CR_HDR_STRING, "len",
+	  hdr(img, CR_HDR_STRING)->len = 0);
+CRAFT_ONE(stats_len_zero, CR_HDR_TASK_STATS, "len",
+	  hdr(img, CR_HDR_TASK_STATS)->len = 0);
+CRAFT_ONE(tail_len_zero, CR_HDR_TAIL, "len", hdr(img, CR_HDR_TAIL)->len = 0);
+CRAFT_ONE(head_len_too_small, CR_HDR_HEAD, "len",
+	  hdr(img, CR_HDR_HEAD)->len -= 8);
 
 /* v9's record, without what came after it. */
 CRAFT(head_of_v9, CR_HDR_HEAD, "len")
@@ -374,25 +335,14 @@ CRAFT(head_of_v9, CR_HDR_HEAD, "len")
 	img_insert(img, CR_HDR_TASK, CR_HDR_HEAD, &head, sizeof(head) - 8);
 }
 
-CRAFT(head_len_too_large, CR_HDR_HEAD, "len")
-{
-	hdr(img, CR_HDR_HEAD)->len += 8;
-}
-
-CRAFT(head_len_largest, CR_HDR_HEAD, "len")
-{
-	hdr(img, CR_HDR_HEAD)->len = 32767;
-}
-
-CRAFT(task_len_too_small, CR_HDR_TASK, "len")
-{
-	hdr(img, CR_HDR_TASK)->len = 20;
-}
-
-CRAFT(task_len_too_large, CR_HDR_TASK, "len")
-{
-	hdr(img, CR_HDR_TASK)->len = 65;
-}
+CRAFT_ONE(head_len_too_large, CR_HDR_HEAD, "len",
+	  hdr(img, CR_HDR_HEAD)->len += 8);
+CRAFT_ONE(head_len_largest, CR_HDR_HEAD, "len",
+	  hdr(img, CR_HDR_HEAD)->len = 32767);
+CRAFT_ONE(task_len_too_small, CR_HDR_TASK, "len",
+	  hdr(img, CR_HDR_TASK)->len = 20);
+CRAFT_ONE(task_len_too_large, CR_HDR_TASK, "len",
+	  hdr(img, CR_HDR_TASK)->len = 65);
 
 CRAFT(task_longer, CR_HDR_TASK, "len")
 {
@@ -414,10 +364,8 @@ CRAFT(stats_shorter, CR_HDR_TASK_STATS, "len")
 		   sizeof(stats) - 8);
 }
 
-CRAFT(tail_len_too_large, CR_HDR_TAIL, "len")
-{
-	hdr(img, CR_HDR_TAIL)->len = 24;
-}
+CRAFT_ONE(tail_len_too_large, CR_HDR_TAIL, "len",
+	  hdr(img, CR_HDR_TAIL)->len = 24);
 
 /* v9's: a magic number and no checksum. */
 CRAFT(tail_of_v9, CR_HDR_TAIL, "len", .unsealed = true)
@@ -428,87 +376,33 @@ CRAFT(tail_of_v9, CR_HDR_TAIL, "len", .unsealed = true)
 
 /* Parents: no record belongs to an object here */
 
-CRAFT(head_parent, CR_HDR_HEAD, "parent")
-{
-	hdr(img, CR_HDR_HEAD)->parent = 1;
-}
-
-CRAFT(task_parent, CR_HDR_TASK, "parent")
-{
-	hdr(img, CR_HDR_TASK)->parent = 1;
-}
-
-CRAFT(comm_parent, CR_HDR_STRING, "parent")
-{
-	hdr(img, CR_HDR_STRING)->parent = 1;
-}
-
-CRAFT(stats_parent, CR_HDR_TASK_STATS, "parent")
-{
-	hdr(img, CR_HDR_TASK_STATS)->parent = ~0U;
-}
-
-CRAFT(tail_parent, CR_HDR_TAIL, "parent")
-{
-	hdr(img, CR_HDR_TAIL)->parent = 0x80000000;
-}
+CRAFT_ONE(head_parent, CR_HDR_HEAD, "parent",
+	  hdr(img, CR_HDR_HEAD)->parent = 1);
+CRAFT_ONE(task_parent, CR_HDR_TASK, "parent",
+	  hdr(img, CR_HDR_TASK)->parent = 1);
+CRAFT_ONE(comm_parent, CR_HDR_STRING, "parent",
+	  hdr(img, CR_HDR_STRING)->parent = 1);
+CRAFT_ONE(stats_parent, CR_HDR_TASK_STATS, "parent",
+	  hdr(img, CR_HDR_TASK_STATS)->parent = ~0U);
+CRAFT_ONE(tail_parent, CR_HDR_TAIL, "parent",
+	  hdr(img, CR_HDR_TAIL)->parent = 0x80000000);
 
 /* Values of HEAD */
 
-CRAFT(magic, CR_HDR_HEAD, "magic")
-{
-	img_head(img)->magic++;
-}
-
-CRAFT(magic_of_tail, CR_HDR_HEAD, "magic")
-{
-	img_head(img)->magic = CHECKPOINT_MAGIC_TAIL;
-}
-
-CRAFT(major, CR_HDR_HEAD, "major")
-{
-	img_head(img)->major++;
-}
-
-CRAFT(minor, CR_HDR_HEAD, "minor")
-{
-	img_head(img)->minor--;
-}
-
-CRAFT(patch, CR_HDR_HEAD, "patch")
-{
-	img_head(img)->patch++;
-}
-
-CRAFT(rev_of_v9, CR_HDR_HEAD, "rev")
-{
-	img_head(img)->rev = 1;
-}
-
-CRAFT(rev_of_the_future, CR_HDR_HEAD, "rev")
-{
-	img_head(img)->rev = 3;
-}
-
-CRAFT(flags_unknown, CR_HDR_HEAD, "flags")
-{
-	img_head(img)->flags = RESTART_RELAXED_FILES;
-}
-
-CRAFT(flags_high, CR_HDR_HEAD, "flags")
-{
-	img_head(img)->flags = 1ULL << 63;
-}
-
-CRAFT(flags_beside_known, CR_HDR_HEAD, "flags")
-{
-	img_head(img)->flags = CHECKPOINT_LOG | 1ULL << 32;
-}
-
-CRAFT(release, CR_HDR_HEAD, "release")
-{
-	img_head(img)->release[0] ^= 1;
-}
+CRAFT_ONE(magic, CR_HDR_HEAD, "magic", img_head(img)->magic++);
+CRAFT_ONE(magic_of_tail, CR_HDR_HEAD, "magic",
+	  img_head(img)->magic = CHECKPOINT_MAGIC_TAIL);
+CRAFT_ONE(major, CR_HDR_HEAD, "major", img_head(img)->major++);
+CRAFT_ONE(minor, CR_HDR_HEAD, "minor", img_head(img)->minor--);
+CRAFT_ONE(patch, CR_HDR_HEAD, "patch", img_head(img)->patch++);
+CRAFT_ONE(rev_of_v9, CR_HDR_HEAD, "rev", img_head(img)->rev = 1);
+CRAFT_ONE(rev_of_the_future, CR_HDR_HEAD, "rev", img_head(img)->rev = 3);
+CRAFT_ONE(flags_unknown, CR_HDR_HEAD, "flags",
+	  img_head(img)->flags = RESTART_RELAXED_FILES);
+CRAFT_ONE(flags_high, CR_HDR_HEAD, "flags", img_head(img)->flags = 1ULL << 63);
+CRAFT_ONE(flags_beside_known, CR_HDR_HEAD, "flags",
+	  img_head(img)->flags = CHECKPOINT_LOG | 1ULL << 32);
+CRAFT_ONE(release, CR_HDR_HEAD, "release", img_head(img)->release[0] ^= 1);
 
 CRAFT(release_empty, CR_HDR_HEAD, "release")
 {
@@ -529,10 +423,8 @@ CRAFT(release_prefix, CR_HDR_HEAD, "release")
 	release[strnlen(release, CR_UTS_LEN) - 1] = 0;
 }
 
-CRAFT(release_behind_nul, CR_HDR_HEAD, "release")
-{
-	img_head(img)->release[CR_UTS_LEN - 1] = 'x';
-}
+CRAFT_ONE(release_behind_nul, CR_HDR_HEAD, "release",
+	  img_head(img)->release[CR_UTS_LEN - 1] = 'x');
 
 CRAFT(release_full, CR_HDR_HEAD, "release")
 {
@@ -547,67 +439,32 @@ CRAFT(release_with_newlines, CR_HDR_HEAD, "release")
 	memcpy(img_head(img)->release, hostile, sizeof(hostile));
 }
 
-CRAFT(version, CR_HDR_HEAD, "version")
-{
-	img_head(img)->version[1] ^= 1;
-}
-
-CRAFT(version_behind_nul, CR_HDR_HEAD, "version")
-{
-	img_head(img)->version[CR_UTS_LEN - 1] ^= 'x';
-}
+CRAFT_ONE(version, CR_HDR_HEAD, "version", img_head(img)->version[1] ^= 1);
+CRAFT_ONE(version_behind_nul, CR_HDR_HEAD, "version",
+	  img_head(img)->version[CR_UTS_LEN - 1] ^= 'x');
 
 CRAFT(machine, CR_HDR_HEAD, "machine")
 {
 	img_uts(img_head(img)->machine, "pdp11");
 }
 
-CRAFT(machine_behind_nul, CR_HDR_HEAD, "machine")
-{
-	img_head(img)->machine[CR_UTS_LEN - 1] = 'x';
-}
-
-CRAFT(crid_zero, CR_HDR_HEAD, "crid")
-{
-	img_head(img)->crid = 0;
-}
-
-CRAFT(crid_negative, CR_HDR_HEAD, "crid")
-{
-	img_head(img)->crid = -1;
-}
-
-CRAFT(crid_minimum, CR_HDR_HEAD, "crid")
-{
-	img_head(img)->crid = INT_MIN;
-}
-
-CRAFT(page_size_zero, CR_HDR_HEAD, "page_size")
-{
-	img_head(img)->page_size = 0;
-}
-
-CRAFT(page_size_other, CR_HDR_HEAD, "page_size")
-{
-	img_head(img)->page_size *= 4;
-}
-
-CRAFT(page_size_odd, CR_HDR_HEAD, "page_size")
-{
-	img_head(img)->page_size++;
-}
+CRAFT_ONE(machine_behind_nul, CR_HDR_HEAD, "machine",
+	  img_head(img)->machine[CR_UTS_LEN - 1] = 'x');
+CRAFT_ONE(crid_zero, CR_HDR_HEAD, "crid", img_head(img)->crid = 0);
+CRAFT_ONE(crid_negative, CR_HDR_HEAD, "crid", img_head(img)->crid = -1);
+CRAFT_ONE(crid_minimum, CR_HDR_HEAD, "crid", img_head(img)->crid = INT_MIN);
+CRAFT_ONE(page_size_zero, CR_HDR_HEAD, "page_size",
+	  img_head(img)->page_size = 0);
+CRAFT_ONE(page_size_other, CR_HDR_HEAD, "page_size",
+	  img_head(img)->page_size *= 4);
+CRAFT_ONE(page_size_odd, CR_HDR_HEAD, "page_size", img_head(img)->page_size++);
 
 /* Values of TASK */
 
-CRAFT(exit_state_zombie, CR_HDR_TASK, "exit_state")
-{
-	img_task(img)->exit_state = 32;
-}
-
-CRAFT(exit_state_high, CR_HDR_TASK, "exit_state")
-{
-	img_task(img)->exit_state = 0x80000000;
-}
+CRAFT_ONE(exit_state_zombie, CR_HDR_TASK, "exit_state",
+	  img_task(img)->exit_state = 32);
+CRAFT_ONE(exit_state_high, CR_HDR_TASK, "exit_state",
+	  img_task(img)->exit_state = 0x80000000);
 
 /* Nobody is to be made of a task that has ended, or whose threads do not come. */
 CRAFT(exit_state_outlived, CR_HDR_TASK, "threads live on")
@@ -616,71 +473,27 @@ CRAFT(exit_state_outlived, CR_HDR_TASK, "threads live on")
 	img_task(img)->flags = CR_TASK_OUTLIVED;
 }
 
-CRAFT(exit_code_of_a_live_task, CR_HDR_TASK, "exit_code")
-{
-	img_task(img)->exit_code = 1;
-}
-
-CRAFT(head_nr_tasks_zero, CR_HDR_HEAD, "nr_tasks")
-{
-	img_head(img)->nr_tasks = 0;
-}
-
-CRAFT(head_nr_tasks_over_limit, CR_HDR_HEAD, "over the limit of 65536")
-{
-	img_head(img)->nr_tasks = CR_TASKS_MAX + 1;
-}
-
-CRAFT(head_nr_tasks_largest, CR_HDR_HEAD, "nr_tasks")
-{
-	img_head(img)->nr_tasks = ~0U;
-}
+CRAFT_ONE(exit_code_of_a_live_task, CR_HDR_TASK, "exit_code",
+	  img_task(img)->exit_code = 1);
+CRAFT_ONE(head_nr_tasks_zero, CR_HDR_HEAD, "nr_tasks",
+	  img_head(img)->nr_tasks = 0);
+CRAFT_ONE(head_nr_tasks_over_limit, CR_HDR_HEAD, "over the limit of 65536",
+	  img_head(img)->nr_tasks = CR_TASKS_MAX + 1);
+CRAFT_ONE(head_nr_tasks_largest, CR_HDR_HEAD, "nr_tasks",
+	  img_head(img)->nr_tasks = ~0U);
 
 /* One that is not alone has a process. */
-CRAFT(head_nr_tasks_two, CR_HDR_TAIL, "TAIL: expected CREDS here")
-{
-	img_head(img)->nr_tasks = 2;
-}
+CRAFT_ONE(head_nr_tasks_two, CR_HDR_TAIL, "TAIL: expected CREDS here",
+	  img_head(img)->nr_tasks = 2);
 
-CRAFT(head_pid_zero, CR_HDR_HEAD, "pid")
-{
-	img_head(img)->pid = 0;
-}
-
-CRAFT(head_pid_negative, CR_HDR_HEAD, "pid")
-{
-	img_head(img)->pid = -1;
-}
-
-CRAFT(task_pid_zero, CR_HDR_TASK, "pid")
-{
-	img_task(img)->pid = 0;
-}
-
-CRAFT(task_pid_negative, CR_HDR_TASK, "pid")
-{
-	img_task(img)->pid = INT_MIN;
-}
-
-CRAFT(task_pgid_negative, CR_HDR_TASK, "pgid")
-{
-	img_task(img)->pgid = -1;
-}
-
-CRAFT(task_sid_negative, CR_HDR_TASK, "sid")
-{
-	img_task(img)->sid = -1;
-}
-
-CRAFT(task_state, CR_HDR_TASK, "state")
-{
-	img_task(img)->state = 1;
-}
-
-CRAFT(task_tgid_zero, CR_HDR_TASK, "tgid")
-{
-	img_task(img)->tgid = 0;
-}
+CRAFT_ONE(head_pid_zero, CR_HDR_HEAD, "pid", img_head(img)->pid = 0);
+CRAFT_ONE(head_pid_negative, CR_HDR_HEAD, "pid", img_head(img)->pid = -1);
+CRAFT_ONE(task_pid_zero, CR_HDR_TASK, "pid", img_task(img)->pid = 0);
+CRAFT_ONE(task_pid_negative, CR_HDR_TASK, "pid", img_task(img)->pid = INT_MIN);
+CRAFT_ONE(task_pgid_negative, CR_HDR_TASK, "pgid", img_task(img)->pgid = -1);
+CRAFT_ONE(task_sid_negative, CR_HDR_TASK, "sid", img_task(img)->sid = -1);
+CRAFT_ONE(task_state, CR_HDR_TASK, "state", img_task(img)->state = 1);
+CRAFT_ONE(task_tgid_zero, CR_HDR_TASK, "tgid", img_task(img)->tgid = 0);
 
 /* A thread, and no leader before it. */
 CRAFT(task_tgid_of_another, CR_HDR_TASK, "tgid is ")
@@ -689,116 +502,54 @@ CRAFT(task_tgid_of_another, CR_HDR_TASK, "tgid is ")
 	img_task(img)->exit_signal = -1;
 }
 
-CRAFT(task_ppid, CR_HDR_TASK, "ppid")
-{
-	img_task(img)->ppid = getppid();
-}
-
-CRAFT(task_ppid_negative, CR_HDR_TASK, "ppid")
-{
-	img_task(img)->ppid = -1;
-}
-
-CRAFT(task_flags_of_a_live_task, CR_HDR_TASK, "flags")
-{
-	img_task(img)->flags = CR_TASK_OUTLIVED;
-}
-
-CRAFT(task_flags_unknown, CR_HDR_TASK, "flags")
-{
-	img_task(img)->flags = 0x80000000;
-}
+CRAFT_ONE(task_ppid, CR_HDR_TASK, "ppid", img_task(img)->ppid = getppid());
+CRAFT_ONE(task_ppid_negative, CR_HDR_TASK, "ppid", img_task(img)->ppid = -1);
+CRAFT_ONE(task_flags_of_a_live_task, CR_HDR_TASK, "flags",
+	  img_task(img)->flags = CR_TASK_OUTLIVED);
+CRAFT_ONE(task_flags_unknown, CR_HDR_TASK, "flags",
+	  img_task(img)->flags = 0x80000000);
 
 /* There is no task before it, not even itself. */
-CRAFT(task_mm_of_another, CR_HDR_TASK, "mm 1 is over the limit of 0")
-{
-	img_task(img)->mm = 1;
-}
+CRAFT_ONE(task_mm_of_another, CR_HDR_TASK, "mm 1 is over the limit of 0",
+	  img_task(img)->mm = 1);
+CRAFT_ONE(task_files_of_another, CR_HDR_TASK, "files 1 is over the limit of 0",
+	  img_task(img)->files = 1);
+CRAFT_ONE(task_fs_of_another, CR_HDR_TASK, "fs 1 is over the limit of 0",
+	  img_task(img)->fs = 1);
+CRAFT_ONE(task_sighand_of_another, CR_HDR_TASK, "sighand 1 is over the limit of 0",
+	  img_task(img)->sighand = 1);
 
-CRAFT(task_files_of_another, CR_HDR_TASK, "files 1 is over the limit of 0")
-{
-	img_task(img)->files = 1;
-}
-
-CRAFT(task_fs_of_another, CR_HDR_TASK, "fs 1 is over the limit of 0")
-{
-	img_task(img)->fs = 1;
-}
-
-CRAFT(task_sighand_of_another, CR_HDR_TASK, "sighand 1 is over the limit of 0")
-{
-	img_task(img)->sighand = 1;
-}
-
-CRAFT(task_sighand_largest, CR_HDR_TASK, "sighand")
-{
-	img_task(img)->sighand = ~0U;
-}
-
-CRAFT(task_vfork, CR_HDR_TASK, "vfork")
-{
-	img_task(img)->vfork = 1;
-}
-
-CRAFT(task_comm_len_zero, CR_HDR_TASK, "task_comm_len")
-{
-	img_task(img)->task_comm_len = 0;
-}
+CRAFT_ONE(task_sighand_largest, CR_HDR_TASK, "sighand",
+	  img_task(img)->sighand = ~0U);
+CRAFT_ONE(task_vfork, CR_HDR_TASK, "vfork", img_task(img)->vfork = 1);
+CRAFT_ONE(task_comm_len_zero, CR_HDR_TASK, "task_comm_len",
+	  img_task(img)->task_comm_len = 0);
 
 CRAFT(task_comm_len_zero_and_no_text, CR_HDR_TASK, "task_comm_len")
 {
 	img_build(img, "", 0);
 }
 
-CRAFT(task_comm_len_negative, CR_HDR_TASK, "task_comm_len")
-{
-	img_task(img)->task_comm_len = -1;
-}
-
-CRAFT(task_comm_len_minimum, CR_HDR_TASK, "task_comm_len")
-{
-	img_task(img)->task_comm_len = INT_MIN;
-}
-
-CRAFT(task_comm_len_over_limit, CR_HDR_TASK, "over the limit of 4096")
-{
-	img_task(img)->task_comm_len = 4097;
-}
-
-CRAFT(task_comm_len_of_16_bits, CR_HDR_TASK, "task_comm_len")
-{
-	img_task(img)->task_comm_len = 65536 + 16;
-}
-
-CRAFT(task_comm_len_maximum, CR_HDR_TASK, "task_comm_len")
-{
-	img_task(img)->task_comm_len = INT_MAX;
-}
-
-CRAFT(task_comm_len_above_text, CR_HDR_STRING, "len")
-{
-	img_task(img)->task_comm_len = 17;
-}
-
-CRAFT(task_comm_len_below_text, CR_HDR_STRING, "len")
-{
-	img_task(img)->task_comm_len = 15;
-}
-
-CRAFT(text_below_task_comm_len, CR_HDR_STRING, "len")
-{
-	hdr(img, CR_HDR_STRING)->len = 15;
-}
-
-CRAFT(text_above_task_comm_len, CR_HDR_STRING, "len")
-{
-	hdr(img, CR_HDR_STRING)->len = 4096;
-}
-
-CRAFT(text_largest, CR_HDR_STRING, "len")
-{
-	hdr(img, CR_HDR_STRING)->len = 32767;
-}
+CRAFT_ONE(task_comm_len_negative, CR_HDR_TASK, "task_comm_len",
+	  img_task(img)->task_comm_len = -1);
+CRAFT_ONE(task_comm_len_minimum, CR_HDR_TASK, "task_comm_len",
+	  img_task(img)->task_comm_len = INT_MIN);
+CRAFT_ONE(task_comm_len_over_limit, CR_HDR_TASK, "over the limit of 4096",
+	  img_task(img)->task_comm_len = 4097);
+CRAFT_ONE(task_comm_len_of_16_bits, CR_HDR_TASK, "task_comm_len",
+	  img_task(img)->task_comm_len = 65536 + 16);
+CRAFT_ONE(task_comm_len_maximum, CR_HDR_TASK, "task_comm_len",
+	  img_task(img)->task_comm_len = INT_MAX);
+CRAFT_ONE(task_comm_len_above_text, CR_HDR_STRING, "len",
+	  img_task(img)->task_comm_len = 17);
+CRAFT_ONE(task_comm_len_below_text, CR_HDR_STRING, "len",
+	  img_task(img)->task_comm_len = 15);
+CRAFT_ONE(text_below_task_comm_len, CR_HDR_STRING, "len",
+	  hdr(img, CR_HDR_STRING)->len = 15);
+CRAFT_ONE(text_above_task_comm_len, CR_HDR_STRING, "len",
+	  hdr(img, CR_HDR_STRING)->len = 4096);
+CRAFT_ONE(text_largest, CR_HDR_STRING, "len",
+	  hdr(img, CR_HDR_STRING)->len = 32767);
 
 /* Padding */
 
@@ -829,15 +580,9 @@ CRAFT(padding_missing, 0, "image offset")
 
 /* TAIL */
 
-CRAFT(tail_magic, CR_HDR_TAIL, "magic")
-{
-	img_tail(img)->magic ^= 1;
-}
-
-CRAFT(tail_magic_of_head, CR_HDR_TAIL, "magic")
-{
-	img_tail(img)->magic = CHECKPOINT_MAGIC_HEAD;
-}
+CRAFT_ONE(tail_magic, CR_HDR_TAIL, "magic", img_tail(img)->magic ^= 1);
+CRAFT_ONE(tail_magic_of_head, CR_HDR_TAIL, "magic",
+	  img_tail(img)->magic = CHECKPOINT_MAGIC_HEAD);
 
 CRAFT(cksum_wrong, CR_HDR_TAIL, "cksum", .unsealed = true)
 {
