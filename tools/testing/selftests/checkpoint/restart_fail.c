@@ -172,6 +172,16 @@ TEST_F(bad, is_refused_and_the_caller_is_as_it_was)
 	}; \
 	static void craft_##name(struct walk *w)
 
+/* BAD_ONE() - the same where @change, a statement, is all that there is to it. */
+#define BAD_ONE(name, error, text, change) \
+	static void craft_##name(struct walk *w) \
+	{ \
+		change; \
+	} \
+	FIXTURE_VARIANT_ADD(bad, name) { \
+		.craft = craft_##name, .err = (error), .what = (text), \
+	}
+
 static void *nth(struct walk *w, int type, int n)
 {
 	struct rec *r = walk_nth(w, type, n);
@@ -271,10 +281,8 @@ static struct cr_hdr_vma *last_vma(struct walk *w)
 	return vma(w, walk_count(w, CR_HDR_VMA) - 1);
 }
 
-BAD(mappings_overlap, EINVAL, "VMA")
-{
-	vma(w, 1)->start = vma(w, 0)->end - 4096;
-}
+BAD_ONE(mappings_overlap, EINVAL, "VMA",
+	vma(w, 1)->start = vma(w, 0)->end - 4096);
 
 BAD(mappings_descend, EINVAL, "VMA")
 {
@@ -292,45 +300,17 @@ BAD(mapping_in_kernel_memory, EINVAL, "VMA")
 	last_vma(w)->end = 0xffffffff80001000;
 }
 
-BAD(mapping_to_the_end_of_everything, EINVAL, "VMA")
-{
-	last_vma(w)->end = 0xfffffffffffff000;
-}
-
-BAD(mapping_that_ends_above_user_memory, EINVAL, "VMA")
-{
-	last_vma(w)->end = 0x800000000000;
-}
-
-BAD(mapping_of_nothing, EINVAL, "VMA")
-{
-	vma(w, 0)->end = vma(w, 0)->start;
-}
-
-BAD(mapping_from_end_to_start, EINVAL, "VMA")
-{
-	vma(w, 0)->end = vma(w, 0)->start - 4096;
-}
-
-BAD(mapping_not_aligned, EINVAL, "VMA")
-{
-	vma(w, 0)->start++;
-}
-
-BAD(mapping_flags, EINVAL, "VMA")
-{
-	vma(w, 0)->flags |= 1ULL << 63;
-}
-
-BAD(mapping_kind, EINVAL, "VMA")
-{
-	vma(w, 0)->kind = 77;
-}
-
-BAD(mapping_of_no_object, EINVAL, "VMA")
-{
-	vma(w, 0)->objref = 0xfffffff0;
-}
+BAD_ONE(mapping_to_the_end_of_everything, EINVAL, "VMA",
+	last_vma(w)->end = 0xfffffffffffff000);
+BAD_ONE(mapping_that_ends_above_user_memory, EINVAL, "VMA",
+	last_vma(w)->end = 0x800000000000);
+BAD_ONE(mapping_of_nothing, EINVAL, "VMA", vma(w, 0)->end = vma(w, 0)->start);
+BAD_ONE(mapping_from_end_to_start, EINVAL, "VMA",
+	vma(w, 0)->end = vma(w, 0)->start - 4096);
+BAD_ONE(mapping_not_aligned, EINVAL, "VMA", vma(w, 0)->start++);
+BAD_ONE(mapping_flags, EINVAL, "VMA", vma(w, 0)->flags |= 1ULL << 63);
+BAD_ONE(mapping_kind, EINVAL, "VMA", vma(w, 0)->kind = 77);
+BAD_ONE(mapping_of_no_object, EINVAL, "VMA", vma(w, 0)->objref = 0xfffffff0);
 
 BAD(mapping_of_a_pipe, ENODEV, "mapping ")
 {
@@ -339,15 +319,8 @@ BAD(mapping_of_a_pipe, ENODEV, "mapping ")
 	vma(w, 0)->kind = CR_MAPPING_FILE;
 }
 
-BAD(mapping_offset_too_large, EINVAL, "VMA")
-{
-	vma(w, 0)->pgoff = ~0ULL;
-}
-
-BAD(mapping_key_of_nobody, EINVAL, "VMA")
-{
-	vma(w, 0)->pkey = 16;
-}
+BAD_ONE(mapping_offset_too_large, EINVAL, "VMA", vma(w, 0)->pgoff = ~0ULL);
+BAD_ONE(mapping_key_of_nobody, EINVAL, "VMA", vma(w, 0)->pkey = 16);
 
 BAD(too_many_mappings, EINVAL, "MM")
 {
@@ -366,35 +339,15 @@ static struct cr_hdr_cpu *cpu(struct walk *w)
 	return nth(w, CR_HDR_CPU, 0);
 }
 
-BAD(ip_in_kernel_memory, EINVAL, "CPU: ip ")
-{
-	cpu(w)->ip = 0xffffffff81000000;
-}
-
-BAD(ip_not_canonical, EINVAL, "CPU: ip ")
-{
-	cpu(w)->ip = 0x8000000000000000;
-}
-
-BAD(fs_base_not_canonical, EINVAL, "CPU: fs_base ")
-{
-	cpu(w)->fs_base = 0x8000000000000000;
-}
-
-BAD(gs_base_in_kernel_memory, EINVAL, "CPU: gs_base ")
-{
-	cpu(w)->gs_base = 0xffff888000000000;
-}
-
-BAD(code_segment_of_the_kernel, EINVAL, "register cs")
-{
-	cpu(w)->cs = 0x10;
-}
-
-BAD(stack_segment_of_the_kernel, EINVAL, "register ss")
-{
-	cpu(w)->ss = 0x18;
-}
+BAD_ONE(ip_in_kernel_memory, EINVAL, "CPU: ip ",
+	cpu(w)->ip = 0xffffffff81000000);
+BAD_ONE(ip_not_canonical, EINVAL, "CPU: ip ", cpu(w)->ip = 0x8000000000000000);
+BAD_ONE(fs_base_not_canonical, EINVAL, "CPU: fs_base ",
+	cpu(w)->fs_base = 0x8000000000000000);
+BAD_ONE(gs_base_in_kernel_memory, EINVAL, "CPU: gs_base ",
+	cpu(w)->gs_base = 0xffff888000000000);
+BAD_ONE(code_segment_of_the_kernel, EINVAL, "register cs", cpu(w)->cs = 0x10);
+BAD_ONE(stack_segment_of_the_kernel, EINVAL, "register ss", cpu(w)->ss = 0x18);
 
 BAD(mxcsr_with_reserved_bits, EINVAL, "extended registers")
 {
