@@ -51,13 +51,30 @@ enum Meaning {
     ExitSignal,
 }
 
-const CHECKPOINT: Bits = &[
-    (uapi::CHECKPOINT_LOG as u64, "CHECKPOINT_LOG"),
-    (uapi::CHECKPOINT_KILL as u64, "CHECKPOINT_KILL"),
-    (uapi::CHECKPOINT_STOP as u64, "CHECKPOINT_STOP"),
-    (uapi::CHECKPOINT_INHERIT as u64, "CHECKPOINT_INHERIT"),
-    (uapi::CHECKPOINT_CONTAINER as u64, "CHECKPOINT_CONTAINER"),
-];
+/// `name` without the `prefix` that it begins with.
+const fn without(prefix: &str, name: &'static str) -> &'static str {
+    let (_, rest) = name.as_bytes().split_at(prefix.len());
+    match core::str::from_utf8(rest) {
+        Ok(rest) => rest,
+        Err(_) => name,
+    }
+}
+
+/// Constants of the ABI, which are shown by their names without the prefix.
+macro_rules! bits {
+    ($prefix:literal, $($name:ident),+ $(,)?) => {
+        &[$((uapi::$name as u64, without($prefix, stringify!($name)))),+]
+    };
+}
+
+const CHECKPOINT: Bits = bits!(
+    "",
+    CHECKPOINT_LOG,
+    CHECKPOINT_KILL,
+    CHECKPOINT_STOP,
+    CHECKPOINT_INHERIT,
+    CHECKPOINT_CONTAINER,
+);
 
 /// `O_*` of x86, without `O_RDONLY` and so on.
 const OPEN: Bits = &[
@@ -103,67 +120,68 @@ const SIGACTION: Bits = &[
 
 const ALTSTACK: Bits = &[(1, "ONSTACK"), (2, "DISABLE"), (1 << 31, "AUTODISARM")];
 
-const TASK: Bits = &[
-    (uapi::CR_TASK_OUTLIVED as u64, "OUTLIVED"),
-    (uapi::CR_TASK_AUTOREAP as u64, "AUTOREAP"),
-    (uapi::CR_TASK_TTY as u64, "TTY"),
-    (uapi::CR_TASK_FOREGROUND as u64, "FOREGROUND"),
-    (uapi::CR_TASK_STRANGER as u64, "STRANGER"),
-    (uapi::CR_TASK_USAGE as u64, "USAGE"),
-];
+const TASK: Bits = bits!(
+    "CR_TASK_",
+    CR_TASK_OUTLIVED,
+    CR_TASK_AUTOREAP,
+    CR_TASK_TTY,
+    CR_TASK_FOREGROUND,
+    CR_TASK_STRANGER,
+    CR_TASK_USAGE,
+);
 
-const PROCESS: Bits = &[
-    (uapi::CR_PROCESS_STOPPED as u64, "STOPPED"),
-    (uapi::CR_PROCESS_STOP_TOLD as u64, "STOP_TOLD"),
-    (uapi::CR_PROCESS_STOP_SEEN as u64, "STOP_SEEN"),
-    (uapi::CR_PROCESS_CONTINUED as u64, "CONTINUED"),
-    (uapi::CR_PROCESS_TELL_STOPPED as u64, "TELL_STOPPED"),
-    (uapi::CR_PROCESS_TELL_CONTINUED as u64, "TELL_CONTINUED"),
-];
+const PROCESS: Bits = bits!(
+    "CR_PROCESS_",
+    CR_PROCESS_STOPPED,
+    CR_PROCESS_STOP_TOLD,
+    CR_PROCESS_STOP_SEEN,
+    CR_PROCESS_CONTINUED,
+    CR_PROCESS_TELL_STOPPED,
+    CR_PROCESS_TELL_CONTINUED,
+);
 
-const SIGNALS: Bits = &[(uapi::CR_SIGNALS_RESTORE_MASK as u64, "RESTORE_MASK")];
+const SIGNALS: Bits = bits!("CR_SIGNALS_", CR_SIGNALS_RESTORE_MASK);
 
-const PIPE: Bits = &[(uapi::CR_PIPE_PACKETS as u64, "PACKETS")];
+const PIPE: Bits = bits!("CR_PIPE_", CR_PIPE_PACKETS);
 
-const SHM: Bits = &[
-    (uapi::CR_SHM_MEMFD as u64, "MEMFD"),
-    (uapi::CR_SHM_NORESERVE as u64, "NORESERVE"),
-    (uapi::CR_SHM_HUGETLB as u64, "HUGETLB"),
-];
+const SHM: Bits = bits!("CR_SHM_", CR_SHM_MEMFD, CR_SHM_NORESERVE, CR_SHM_HUGETLB);
 
-const INODE: Bits = &[(uapi::CR_INODE_LINKABLE as u64, "LINKABLE")];
+const INODE: Bits = bits!("CR_INODE_", CR_INODE_LINKABLE);
 
-const EVENTFD: Bits = &[(uapi::CR_EVENTFD_SEMAPHORE as u64, "SEMAPHORE")];
+const EVENTFD: Bits = bits!("CR_EVENTFD_", CR_EVENTFD_SEMAPHORE);
 
-const TIMERFD: Bits = &[
-    (uapi::CR_TIMERFD_ARMED as u64, "ARMED"),
-    (uapi::CR_TIMERFD_ABSTIME as u64, "ABSTIME"),
-    (uapi::CR_TIMERFD_CANCEL as u64, "CANCEL"),
-    (uapi::CR_TIMERFD_CANCELED as u64, "CANCELED"),
-];
+const TIMERFD: Bits = bits!(
+    "CR_TIMERFD_",
+    CR_TIMERFD_ARMED,
+    CR_TIMERFD_ABSTIME,
+    CR_TIMERFD_CANCEL,
+    CR_TIMERFD_CANCELED,
+);
 
-const FILTER: Bits = &[(uapi::CR_FILTER_LOG as u64, "LOG")];
+const FILTER: Bits = bits!("CR_FILTER_", CR_FILTER_LOG);
 
-const SCHED: Bits = &[
-    (uapi::CR_SCHED_RESET_ON_FORK as u64, "RESET_ON_FORK"),
-    (uapi::CR_SCHED_RECLAIM as u64, "RECLAIM"),
-    (uapi::CR_SCHED_DL_OVERRUN as u64, "DL_OVERRUN"),
-    (uapi::CR_SCHED_UTIL_MIN as u64, "UTIL_MIN"),
-    (uapi::CR_SCHED_UTIL_MAX as u64, "UTIL_MAX"),
-    (uapi::CR_SCHED_SLICE as u64, "SLICE"),
-];
+const SCHED: Bits = bits!(
+    "CR_SCHED_",
+    CR_SCHED_RESET_ON_FORK,
+    CR_SCHED_RECLAIM,
+    CR_SCHED_DL_OVERRUN,
+    CR_SCHED_UTIL_MIN,
+    CR_SCHED_UTIL_MAX,
+    CR_SCHED_SLICE,
+);
 
-const ATTR: Bits = &[
-    (uapi::CR_ATTR_SUBREAPER as u64, "SUBREAPER"),
-    (uapi::CR_ATTR_IO_FLUSHER as u64, "IO_FLUSHER"),
-    (uapi::CR_ATTR_MCE_SET as u64, "MCE_SET"),
-    (uapi::CR_ATTR_MCE_EARLY as u64, "MCE_EARLY"),
-    (uapi::CR_ATTR_NO_TSC as u64, "NO_TSC"),
-    (uapi::CR_ATTR_NO_CPUID as u64, "NO_CPUID"),
-    (uapi::CR_ATTR_CORE_SCHED as u64, "CORE_SCHED"),
-    (uapi::CR_ATTR_LOGINUID as u64, "LOGINUID"),
-    (uapi::CR_ATTR_POLICY as u64, "POLICY"),
-];
+const ATTR: Bits = bits!(
+    "CR_ATTR_",
+    CR_ATTR_SUBREAPER,
+    CR_ATTR_IO_FLUSHER,
+    CR_ATTR_MCE_SET,
+    CR_ATTR_MCE_EARLY,
+    CR_ATTR_NO_TSC,
+    CR_ATTR_NO_CPUID,
+    CR_ATTR_CORE_SCHED,
+    CR_ATTR_LOGINUID,
+    CR_ATTR_POLICY,
+);
 
 /// `PR_SPEC_*`
 const SPECULATION: Bits = &[
@@ -174,27 +192,30 @@ const SPECULATION: Bits = &[
     (0x10, "DISABLE_NOEXEC"),
 ];
 
-const THREAD: Bits = &[
-    (uapi::CR_THREAD_IA32 as u64, "IA32"),
-    (uapi::CR_THREAD_RESTART_COMPAT as u64, "RESTART_COMPAT"),
-    (uapi::CR_THREAD_DISPATCH as u64, "DISPATCH"),
-];
+const THREAD: Bits = bits!(
+    "CR_THREAD_",
+    CR_THREAD_IA32,
+    CR_THREAD_RESTART_COMPAT,
+    CR_THREAD_DISPATCH,
+);
 
-const MM_CONTEXT: Bits = &[(uapi::CR_THREAD_IA32 as u64, "IA32")];
+const MM_CONTEXT: Bits = bits!("CR_THREAD_", CR_THREAD_IA32);
 
-const TIMERS: Bits = &[
-    (uapi::CR_TIMERS_VIRTUAL as u64, "VIRTUAL"),
-    (uapi::CR_TIMERS_PROF as u64, "PROF"),
-    (uapi::CR_TIMERS_REAL as u64, "REAL"),
-    (uapi::CR_TIMERS_RESTORE_IDS as u64, "RESTORE_IDS"),
-];
+const TIMERS: Bits = bits!(
+    "CR_TIMERS_",
+    CR_TIMERS_VIRTUAL,
+    CR_TIMERS_PROF,
+    CR_TIMERS_REAL,
+    CR_TIMERS_RESTORE_IDS,
+);
 
-const TIMER: Bits = &[
-    (uapi::CR_TIMER_ARMED as u64, "ARMED"),
-    (uapi::CR_TIMER_ABSTIME as u64, "ABSTIME"),
-    (uapi::CR_TIMER_THREAD_ENDED as u64, "THREAD_ENDED"),
-    (uapi::CR_TIMER_CLOCK_ENDED as u64, "CLOCK_ENDED"),
-];
+const TIMER: Bits = bits!(
+    "CR_TIMER_",
+    CR_TIMER_ARMED,
+    CR_TIMER_ABSTIME,
+    CR_TIMER_THREAD_ENDED,
+    CR_TIMER_CLOCK_ENDED,
+);
 
 /// `EPOLL*`
 const EPOLL_EVENTS: Bits = &[
@@ -216,7 +237,7 @@ const EPOLL_EVENTS: Bits = &[
     (1 << 31, "ET"),
 ];
 
-const EPOLL_ITEM: Bits = &[(uapi::CR_EPOLL_READY as u64, "READY")];
+const EPOLL_ITEM: Bits = bits!("CR_EPOLL_", CR_EPOLL_READY);
 
 /// `IN_*`
 const WATCH: Bits = &[
@@ -251,7 +272,7 @@ const POLICY: Bits = &[
     (1 << 15, "STATIC_NODES"),
 ];
 
-const FD: Bits = &[(uapi::CR_FD_CLOEXEC as u64, "CLOEXEC")];
+const FD: Bits = bits!("CR_FD_", CR_FD_CLOEXEC);
 
 const MM: Bits = &[
     (1, "DUMPABLE"),
@@ -274,28 +295,29 @@ const MM: Bits = &[
     (uapi::CR_MM_THP_EXCEPT_ADVISED as u64, "THP_EXCEPT_ADVISED"),
 ];
 
-const VMA: Bits = &[
-    (uapi::CR_VMA_READ as u64, "READ"),
-    (uapi::CR_VMA_WRITE as u64, "WRITE"),
-    (uapi::CR_VMA_EXEC as u64, "EXEC"),
-    (uapi::CR_VMA_SHARED as u64, "SHARED"),
-    (uapi::CR_VMA_GROWSDOWN as u64, "GROWSDOWN"),
-    (uapi::CR_VMA_LOCKED as u64, "LOCKED"),
-    (uapi::CR_VMA_LOCKONFAULT as u64, "LOCKONFAULT"),
-    (uapi::CR_VMA_DONTFORK as u64, "DONTFORK"),
-    (uapi::CR_VMA_WIPEONFORK as u64, "WIPEONFORK"),
-    (uapi::CR_VMA_DONTDUMP as u64, "DONTDUMP"),
-    (uapi::CR_VMA_HUGEPAGE as u64, "HUGEPAGE"),
-    (uapi::CR_VMA_NOHUGEPAGE as u64, "NOHUGEPAGE"),
-    (uapi::CR_VMA_MERGEABLE as u64, "MERGEABLE"),
-    (uapi::CR_VMA_NORESERVE as u64, "NORESERVE"),
-    (uapi::CR_VMA_SEQ_READ as u64, "SEQ_READ"),
-    (uapi::CR_VMA_RAND_READ as u64, "RAND_READ"),
-    (uapi::CR_VMA_SEALED as u64, "SEALED"),
-    (uapi::CR_VMA_ACCOUNT as u64, "ACCOUNT"),
-    (uapi::CR_VMA_HUGETLB as u64, "HUGETLB"),
-    (uapi::CR_VMA_DROPPABLE as u64, "DROPPABLE"),
-];
+const VMA: Bits = bits!(
+    "CR_VMA_",
+    CR_VMA_READ,
+    CR_VMA_WRITE,
+    CR_VMA_EXEC,
+    CR_VMA_SHARED,
+    CR_VMA_GROWSDOWN,
+    CR_VMA_LOCKED,
+    CR_VMA_LOCKONFAULT,
+    CR_VMA_DONTFORK,
+    CR_VMA_WIPEONFORK,
+    CR_VMA_DONTDUMP,
+    CR_VMA_HUGEPAGE,
+    CR_VMA_NOHUGEPAGE,
+    CR_VMA_MERGEABLE,
+    CR_VMA_NORESERVE,
+    CR_VMA_SEQ_READ,
+    CR_VMA_RAND_READ,
+    CR_VMA_SEALED,
+    CR_VMA_ACCOUNT,
+    CR_VMA_HUGETLB,
+    CR_VMA_DROPPABLE,
+);
 
 const FILE_KIND: Names = &[
     (uapi::CR_FILE_REG as u64, "regular file"),
