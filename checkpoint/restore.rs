@@ -50,6 +50,7 @@ use crate::{
     jobs::Jobs,
     log::Log,
     resource::{
+        object,
         task,
         usage,
         CommonImages,
@@ -270,19 +271,10 @@ fn plan_all(
             (false, _) => Relation::Thread,
             (true, None) => Relation::Child { sighand: false },
             (true, Some(maker)) => {
-                for (what, shared, own) in [
-                    ("memory", Shared::Mm, task.mm),
-                    ("signal handlers", Shared::Sighand, task.sighand),
-                ] {
-                    if own != 0 && tree.owner(place, shared) != tree.owner(maker, shared) {
-                        return Err(cx.fail(
-                            EOPNOTSUPP,
-                            format_args!("task {pid}: {what} of a task that is not its parent"),
-                        ));
-                    }
-                }
+                let sighand = |place| tree.owner(place, Shared::Sighand);
+
                 Relation::Child {
-                    sighand: task.sighand != 0,
+                    sighand: task.sighand != 0 && sighand(place) == sighand(maker),
                 }
             }
         };
@@ -386,7 +378,9 @@ impl Crew {
         let root = tasks.next().ok_or(EINVAL)?;
         let mut own = Prepare::new(caller, 1, None, cx);
         let common = images.common.prepare(&mut own)?;
+        let root_pid = root.task.pid;
         let root = root.images.prepare(&mut own)?;
+        cx.made(root_pid, caller)?;
         let mut crew = Self {
             workers: KVVec::with_capacity(plans.len(), GFP_KERNEL_ACCOUNT)?,
             places: jobs.places(cx)?,
@@ -445,7 +439,10 @@ impl Crew {
         };
 
         match made {
-            Ok((worker, Ok(()))) => Ok(worker),
+            Ok((worker, Ok(()))) => {
+                cx.made(pid, worker.task())?;
+                Ok(worker)
+            }
             Ok((_, Err(e))) => Err(e),
             Err(e) if e == EEXIST => Err(cx.fail(e, format_args!("task {pid}: the pid is taken"))),
             Err(e) if e == EPERM => Err(cx.fail(
@@ -491,6 +488,18 @@ impl Crew {
 
     /// Does the last steps that may fail.
     fn complete(&mut self, caller: &CurrentTask, plans: &[Plan], cx: &mut Restart<'_>) -> Result {
+        // Each before somebody may need it.
+        let workers = self.workers.iter_mut().zip(plans.iter().skip(1));
+        for (number, (worker, plan)) in (2..).zip(workers) {
+            let (Some(worker), true) = (worker, cx.opens_late(number)) else {
+                continue;
+            };
+            let (restart, name) = (&mut *cx, plan.name);
+
+            worker.run(move |task, _| {
+                object::open_late(&mut Prepare::new(task, number, name, restart))
+            })??;
+        }
         let mut own = Prepare::new(caller, 1, None, cx);
         if let Some((common, root)) = &mut self.root {
             common.complete(&mut own)?;

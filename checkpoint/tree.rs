@@ -75,6 +75,7 @@ pub(crate) struct Member {
     pub(crate) sighand: u32,
     /// Number of the task that its vfork(2) waits for; 0 if it is in none.
     vfork: u32,
+    pub(crate) sysvsem: u32,
 }
 
 impl Member {
@@ -151,6 +152,13 @@ impl Tree {
             .map_or(0, |child| child.kin.pid)
     }
 
+    /// Returns the place of a task, if it is in the tree.
+    pub(crate) fn place_of(&self, task: &Task) -> Option<usize> {
+        self.members
+            .iter()
+            .position(|member| member.task.id() == task.id())
+    }
+
     /// Returns the place of the process with a number, if it is in the tree.
     pub(crate) fn process(&self, pid: i32) -> Option<usize> {
         self.members
@@ -164,7 +172,7 @@ impl Tree {
         let mut places = RBTree::<usize, u32>::new();
         let mut users = RBTree::<usize, usize>::new();
         // Of each kind: what it is, and the number of the first task that has it.
-        let mut shared: [RBTree<usize, u32>; 4] = core::array::from_fn(|_| RBTree::new());
+        let mut shared: [RBTree<usize, u32>; 5] = core::array::from_fn(|_| RBTree::new());
 
         for task in tasks {
             let kin = task.kin();
@@ -201,6 +209,7 @@ impl Tree {
                     fs: 0,
                     sighand: 0,
                     vfork: 0,
+                    sysvsem: 0,
                 },
                 GFP_KERNEL_ACCOUNT,
             )?;
@@ -241,8 +250,8 @@ impl Tree {
                 }
             }
             let number = place as u32 + 1;
-            let mut refs = [0; 4];
-            let ids = [kin.mm, kin.files, kin.fs, kin.sighand];
+            let mut refs = [0; 5];
+            let ids = [kin.mm, kin.files, kin.fs, kin.sighand, kin.sysvsem];
             for ((first, id), objref) in shared.iter_mut().zip(ids).zip(&mut refs) {
                 if id == 0 {
                     continue;
@@ -255,7 +264,13 @@ impl Tree {
                 }
             }
             if let Some(member) = members.get_mut(place) {
-                [member.mm, member.files, member.fs, member.sighand] = refs;
+                [
+                    member.mm,
+                    member.files,
+                    member.fs,
+                    member.sighand,
+                    member.sysvsem,
+                ] = refs;
             }
         }
         Ok(Self { members, users })

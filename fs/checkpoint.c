@@ -344,19 +344,22 @@ int checkpoint_text(struct file *file, char *buf, int len)
 /**
  * checkpoint_proc_depth - tell whether a file is in the /proc/PID of a task
  * @file: the file
- * @task: the task
+ * @of: set to the task, with a reference
+ * @inner: set to the task that the file itself is of, which may be one of its
+ *	threads, likewise
  *
  * Return: how many names lead from the root of the proc file system to it, the
- * first of which is the number of the task; 0 if it is in no such directory;
- * -ESRCH if it is in that of another process.
+ * first of which is the number of @of; 0 if it is in no such directory; -ESRCH
+ * if it is in that of a task that is gone. The tasks are set if it is positive.
  */
-int checkpoint_proc_depth(struct file *file, struct task_struct *task)
+int checkpoint_proc_depth(struct file *file, struct task_struct **of,
+			  struct task_struct **inner)
 {
 	int depth = 0;
 #ifdef CONFIG_PROC_FS
 	struct dentry *dentry = file_user_path(file)->dentry;
-	struct task_struct *of;
-	struct pid *pid = NULL;
+	struct task_struct *outer_task, *inner_task;
+	struct pid *outer = NULL, *first = NULL;
 
 	if (dentry->d_sb->s_magic != PROC_SUPER_MAGIC)
 		return 0;
@@ -366,14 +369,20 @@ int checkpoint_proc_depth(struct file *file, struct task_struct *task)
 		struct inode *inode = d_inode_rcu(dentry);
 
 		if (inode)
-			pid = proc_pid(inode);
+			outer = proc_pid(inode);
+		first = first ?: outer;
 		depth++;
 	}
-	of = pid_task(pid, PIDTYPE_PID);
-	if (!pid)
+	outer_task = pid_task(outer, PIDTYPE_PID);
+	inner_task = pid_task(first, PIDTYPE_PID);
+	if (!outer) {
 		depth = 0;
-	else if (!of || !same_thread_group(of, task))
+	} else if (!outer_task || !inner_task) {
 		depth = -ESRCH;
+	} else {
+		*of = get_task_struct(outer_task);
+		*inner = get_task_struct(inner_task);
+	}
 	rcu_read_unlock();
 #endif
 	return depth;

@@ -161,16 +161,22 @@ struct file *checkpoint_signalfd_create(u64 mask)
 	return signalfd_file_create(&refused);
 }
 
+/* The task that a pidfd is of, with a reference; NULL if it is gone. */
+struct task_struct *checkpoint_pidfd_task(struct file *file)
+{
+	struct pid *pid = pidfd_pid(file);
+
+	return IS_ERR(pid) ? NULL : get_pid_task(pid, PIDTYPE_PID);
+}
+
 /**
  * checkpoint_pidfd_get - tell which process a pidfd is of
  * @file: the pidfd
- * @task: the task that has it
  * @to: the process
  *
  * Return: why it is one that cannot be saved, NULL if it can.
  */
-const char *checkpoint_pidfd_get(struct file *file, struct task_struct *task,
-				 struct cr_hdr_pidfd *to)
+const char *checkpoint_pidfd_get(struct file *file, struct cr_hdr_pidfd *to)
 {
 	struct pid *pid = pidfd_pid(file);
 	struct task_struct *of;
@@ -188,8 +194,7 @@ const char *checkpoint_pidfd_get(struct file *file, struct task_struct *task,
 		return "a pidfd of a process that is gone";
 	if (!to->pid)
 		return "a pidfd of a process in another pid namespace";
-	if (of != task)
-		to->start_boottime = of->start_boottime;
+	to->start_boottime = of->start_boottime;
 	return NULL;
 }
 
@@ -205,16 +210,17 @@ static bool is_same_process(struct pid *pid, const struct cr_hdr_pidfd *from)
 
 /**
  * checkpoint_pidfd_create - open a pidfd, as pidfd_open(2) does
- * @from: the process; the caller if it has no @start_boottime
+ * @from: the process
+ * @task: the task that it is; NULL if it is none of the image
  * @flags: PIDFD_THREAD or 0
  *
  * Return: the file; -ESRCH if the process is gone, also if another one has its
  * pid now, -ENOENT if it is a thread and @flags do not say so.
  */
-struct file *checkpoint_pidfd_create(const struct cr_hdr_pidfd *from, unsigned int flags)
+struct file *checkpoint_pidfd_create(const struct cr_hdr_pidfd *from,
+				     struct task_struct *task, unsigned int flags)
 {
-	bool own = !from->start_boottime;
-	struct pid *pid = own ? get_pid(task_pid(current)) : find_get_pid(from->pid);
+	struct pid *pid = task ? get_task_pid(task, PIDTYPE_PID) : find_get_pid(from->pid);
 	struct file *file;
 	int err = 0;
 
@@ -222,7 +228,7 @@ struct file *checkpoint_pidfd_create(const struct cr_hdr_pidfd *from, unsigned i
 		return ERR_PTR(-ESRCH);
 	/* The lock keeps a leader that is found as a task from being none. */
 	spin_lock_irq(&pid->wait_pidfd.lock);
-	if (!own && !is_same_process(pid, from))
+	if (!task && !is_same_process(pid, from))
 		err = -ESRCH;
 	else if (!(flags & PIDFD_THREAD) && !pid_has_task(pid, PIDTYPE_TGID))
 		err = -ENOENT;

@@ -64,13 +64,15 @@ const char *checkpoint_owner_obstacle(struct file *file)
 /**
  * checkpoint_owner_get - tell who gets a signal when a file is ready
  * @file: the file
- * @to: filled in, but for @objref
+ * @root: the task in whose pid namespace numbers are
+ * @to: filled in, but for @objref; @pid is -1 for who has no number there
  *
  * An owner that does not exist any more is none, as for fcntl(F_GETOWN_EX).
  *
  * Return: whether there is anything to tell.
  */
-bool checkpoint_owner_get(struct file *file, struct cr_hdr_owner *to)
+bool checkpoint_owner_get(struct file *file, struct task_struct *root,
+			  struct cr_hdr_owner *to)
 {
 	struct fown_struct *owner = file_f_owner(file);
 	struct user_namespace *ns = current_user_ns();
@@ -83,7 +85,7 @@ bool checkpoint_owner_get(struct file *file, struct cr_hdr_owner *to)
 	rcu_read_lock();
 	found = owner->pid || owner->signum;
 	if (pid_task(owner->pid, owner->pid_type))
-		to->pid = pid_vnr(owner->pid);
+		to->pid = pid_nr_ns(owner->pid, task_active_pid_ns(root)) ?: -1;
 	rcu_read_unlock();
 	switch (owner->pid_type) {
 	case PIDTYPE_TGID:
@@ -112,38 +114,31 @@ static bool may_be(kuid_t uid)
 	       uid_eq(uid, cred->suid) || ns_capable(cred->user_ns, CAP_SETUID);
 }
 
-/*
- * Whom an image means. The process of the image is going to be the caller, and
- * its process group that of the caller. Others are who has their number.
- */
-static struct pid *find_owner(const struct cr_hdr_owner *from, pid_t self, pid_t pgrp)
+/* Whom an image means: a task or its process group, or who has the number. */
+static struct pid *find_owner(const struct cr_hdr_owner *from, struct task_struct *task,
+			      bool group)
 {
-	struct pid *pid;
-
-	rcu_read_lock();
-	if (from->pid == self)
-		pid = get_pid(task_pid(current));
-	else if (from->kind == F_OWNER_PGRP && from->pid == pgrp)
-		pid = get_pid(task_pgrp(current));
-	else
-		pid = get_pid(find_vpid(from->pid));
-	rcu_read_unlock();
-	return pid;
+	guard(rcu)();
+	if (task)
+		return get_pid(group ? task_pgrp(task) : task_pid(task));
+	return get_pid(find_vpid(from->pid));
 }
 
 /**
  * checkpoint_owner_prepare - get ready who gets a signal when a file is ready
  * @file: the file, which nobody else has
  * @from: who, in an image
- * @self: pid of the process in the image
- * @pgrp: its process group
+ * @task: the task that it is, or that leads the process group; NULL if it is none
+ *	of the image
+ * @group: it is the process group that @task is in
  *
  * Return: what checkpoint_owner_commit() takes; -ESRCH if there is no such
  * process, -EPERM if the caller could not have the user ids, -EINVAL.
  */
 struct checkpoint_owner *checkpoint_owner_prepare(struct file *file,
 						  const struct cr_hdr_owner *from,
-						  pid_t self, pid_t pgrp)
+						  struct task_struct *task,
+						  bool group)
 {
 	struct checkpoint_owner *owner;
 	enum pid_type type;
@@ -177,7 +172,7 @@ struct checkpoint_owner *checkpoint_owner_prepare(struct file *file,
 		return ERR_PTR(err);
 
 	if (from->pid) {
-		pid = find_owner(from, self, pgrp);
+		pid = find_owner(from, task, group);
 		if (!pid)
 			return ERR_PTR(-ESRCH);
 	}

@@ -81,6 +81,41 @@ unsigned int checkpoint_sighand_users(struct task_struct *task)
 	return users;
 }
 
+/* The signal handlers of the current task, with a reference, for __cleanup_sighand(). */
+struct sighand_struct *checkpoint_sighand_get(void)
+{
+	struct sighand_struct *sighand = current->sighand;
+
+	refcount_inc(&sighand->count);
+	return sighand;
+}
+
+/**
+ * checkpoint_sighand_join - give the current process the signal handlers of another
+ * @sighand: those, on which the caller has a reference of its own
+ *
+ * See unshare_sighand(). There is one lock of both processes' signals then.
+ *
+ * Return: 0, -EINVAL if the process has more than one thread.
+ */
+int checkpoint_sighand_join(struct sighand_struct *sighand)
+{
+	struct sighand_struct *old = current->sighand;
+
+	if (old == sighand)
+		return 0;
+	if (!thread_group_empty(current))
+		return -EINVAL;
+	refcount_inc(&sighand->count);
+	write_lock_irq(&tasklist_lock);
+	spin_lock(&old->siglock);
+	rcu_assign_pointer(current->sighand, sighand);
+	spin_unlock(&old->siglock);
+	write_unlock_irq(&tasklist_lock);
+	__cleanup_sighand(old);
+	return 0;
+}
+
 /* Tells whether @task has, or had, a ring that may write to its memory later. */
 bool checkpoint_uses_io_uring(struct task_struct *task)
 {

@@ -154,6 +154,9 @@ void checkpoint_kin_get(struct task_struct *task, struct checkpoint_kin *to)
 	to->mm = (unsigned long)task->mm;
 	to->files = (unsigned long)task->files;
 	to->fs = (unsigned long)task->fs;
+#ifdef CONFIG_SYSVIPC
+	to->sysvsem = (unsigned long)task->sysvsem.undo_list;
+#endif
 	task_unlock(task);
 }
 
@@ -418,6 +421,9 @@ static int worker_main(void *data)
 
 	/* If somebody was faster, that waits until this is in user mode. */
 	checkpoint_claim(&worker->claim, current);
+	/* Of its maker, which may have become a program of 32 bits. */
+	if (thread_group_leader(current))
+		clear_thread_flag(TIF_ADDR32);
 	/* Pairs with that of who kills it. */
 	smp_store_release(&worker->task, get_task_struct(current));
 	for (;;) {
@@ -774,6 +780,31 @@ void checkpoint_gate_end(struct checkpoint_gate *gate, int code)
 void checkpoint_gate_drop(struct checkpoint_gate *gate)
 {
 	put_gate(gate);
+}
+
+/* Whether there is something to undo when @task ends. */
+bool checkpoint_undo_pending(struct task_struct *task)
+{
+#ifdef CONFIG_SYSVIPC
+	return sem_undo_pending(task);
+#else
+	return false;
+#endif
+}
+
+/**
+ * checkpoint_undo_share - give current the list for SEM_UNDO of another task
+ * @from: the task, which does nothing meanwhile; current for a list of its own
+ *
+ * Return: 0, -EINVAL if @from has none, -ENOMEM, -EOPNOTSUPP.
+ */
+int checkpoint_undo_share(struct task_struct *from)
+{
+#ifdef CONFIG_SYSVIPC
+	return sem_undo_share(from);
+#else
+	return -EOPNOTSUPP;
+#endif
 }
 
 /* Gives @task, a worker, the namespaces of the caller. */

@@ -1065,9 +1065,108 @@ void checkpoint_swap_commit(struct checkpoint_swap *swap)
 	checkpoint_segments_set(&segments);
 	put_pointers(&image);
 
-	setmax_mm_hiwater_rss(&current->signal->maxrss, swap->old);
+	/* A task that restart(2) makes has never run in that of its maker, who has it still. */
+	if (atomic_read(&swap->old->mm_users) == 1)
+		setmax_mm_hiwater_rss(&current->signal->maxrss, swap->old);
 	mm_update_next_owner(swap->old);
 	mmput(swap->old);
+}
+
+/**
+ * checkpoint_swap_share() - Let other tasks have the address space, too.
+ * @swap: what checkpoint_swap_begin() filled in, of current
+ * @to: filled in, with references that checkpoint_shared_mm_put() drops
+ */
+void checkpoint_swap_share(const struct checkpoint_swap *swap, struct checkpoint_shared_mm *to)
+{
+	struct checkpoint_shared_mm space = {
+		.mm = swap->mm,
+		.exec_state = swap->exec_state,
+		.addr32 = test_thread_flag(TIF_ADDR32),
+	};
+
+	checkpoint_shared_mm_get(&space, to);
+}
+
+/* Makes @to what @from is, with references of its own. */
+void checkpoint_shared_mm_get(const struct checkpoint_shared_mm *from,
+			      struct checkpoint_shared_mm *to)
+{
+	*to = *from;
+	mmget(to->mm);
+	refcount_inc(&to->exec_state->count);
+}
+
+/* Drops what checkpoint_shared_mm_get() took. */
+void checkpoint_shared_mm_put(struct checkpoint_shared_mm *space)
+{
+	put_task_exec_state(space->exec_state);
+	mmput(space->mm);
+}
+
+/**
+ * checkpoint_join_begin() - Switch current to the address space of another task.
+ * @join: filled in
+ * @space: the address space, whose references go to @join
+ *
+ * Current is a task that restart(2) made, and may have it already: from the one
+ * that made it. The caller owns @join, which checkpoint_join_abort() or
+ * checkpoint_join_commit() takes.
+ */
+void checkpoint_join_begin(struct checkpoint_join *join, const struct checkpoint_shared_mm *space)
+{
+	struct checkpoint_segments segments;
+
+	join->space = *space;
+	join->old = NULL;
+	if (space->addr32)
+		set_thread_flag(TIF_ADDR32);
+	else
+		clear_thread_flag(TIF_ADDR32);
+	/* As clone(2) does, so that who kills for memory finds both. */
+	if (thread_group_leader(current))
+		mm_flags_set(MMF_MULTIPROCESS, space->mm);
+	if (current->mm == space->mm)
+		return;
+
+	/* Selectors may be about descriptors that the other one does not have. */
+	checkpoint_segments_get(&segments);
+	join->old = current->mm;
+	mmget(space->mm);
+	switch_current_mm(space->mm, false, NULL);
+}
+
+/**
+ * checkpoint_join_abort() - Switch current back.
+ * @join: what checkpoint_join_begin() filled in
+ */
+void checkpoint_join_abort(struct checkpoint_join *join)
+{
+	if (join->old) {
+		switch_current_mm(join->old, false, NULL);
+		mmput(join->space.mm);
+	}
+	checkpoint_shared_mm_put(&join->space);
+}
+
+/**
+ * checkpoint_join_commit() - Let current keep the address space.
+ * @join: what checkpoint_join_begin() filled in
+ *
+ * As of tasks that clone(2) made with CLONE_VM, who may dump them is one.
+ */
+void checkpoint_join_commit(struct checkpoint_join *join)
+{
+	struct task_struct *tsk = current;
+
+	down_write(&tsk->signal->exec_update_lock);
+	task_lock(tsk);
+	join->space.exec_state = task_exec_state_replace(tsk, join->space.exec_state);
+	task_unlock(tsk);
+	up_write(&tsk->signal->exec_update_lock);
+	if (join->old)
+		mmput(join->old);
+	checkpoint_shared_mm_put(&join->space);
 }
 
 /**

@@ -148,7 +148,7 @@ pub struct PidFd {
     pub reserved: u32,
     /// Number of the inode of the pidfd, which no other process has.
     pub ino: u64,
-    /// When it started, nanoseconds of `CLOCK_BOOTTIME`; 0 for the process of the image itself.
+    /// When it started, nanoseconds of `CLOCK_BOOTTIME`; 0 for a task of the image.
     pub start_boottime: u64,
 }
 

@@ -633,6 +633,7 @@ impl Before {
             ("files", task.files),
             ("fs", task.fs),
             ("sighand", task.sighand),
+            ("sysvsem", task.sysvsem),
         ] {
             Reason::unless_in(field, found, 0, self.tasks)?;
         }

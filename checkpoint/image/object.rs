@@ -80,7 +80,7 @@ pub struct File {
     pub mode: u32,
     /// The objref of a pipe or shared memory, or of the `CR_HDR_INODE` of a file or directory that
     /// has no path any more; number of the restarter's descriptor for `CR_FILE_TTY` and
-    /// `CR_FILE_INHERIT`; otherwise 0.
+    /// `CR_FILE_INHERIT`; number of the task for `CR_FILE_PROC`, 0 is the first; otherwise 0.
     pub target: u32,
     /// `RWH_*` of fcntl(`F_SET_RW_HINT`)
     pub hint: u32,
@@ -155,6 +155,9 @@ impl File {
             }
             uapi::CR_FILE_TTY => Reason::unless_in("target", self.target, 0, i64::from(i32::MAX)),
             uapi::CR_FILE_INHERIT => Reason::unless_in("target", self.target, 0, STDERR),
+            uapi::CR_FILE_PROC => {
+                Reason::unless_in("target", self.target, 0, i64::from(uapi::CR_TASKS_MAX))
+            }
             _ if self.can_be_deleted() && self.target != 0 => {
                 context.unless_object("target", self.target)
             }

@@ -66,6 +66,11 @@ pub struct Task {
     pub sighand: u32,
     /// Pid of the task that its vfork(2) waits for, 0 if it is in none.
     pub vfork: i32,
+    /// Number of the task before it that has the same list for `SEM_UNDO`, if it is `CR_TASK_SYSVSEM`;
+    /// 0 if none has.
+    pub sysvsem: u32,
+    /// 0
+    pub reserved: u32,
 }
 
 impl Task {
@@ -104,6 +109,11 @@ impl Task {
     pub const fn has_fs(&self) -> bool {
         self.is_alive() && self.fs == 0
     }
+
+    /// Tells whether the task has a list for `SEM_UNDO`, be it its own or not.
+    pub const fn has_sysvsem(&self) -> bool {
+        self.flags & uapi::CR_TASK_SYSVSEM != 0
+    }
 }
 
 impl Validate for Task {
@@ -118,7 +128,7 @@ impl Validate for Task {
             other => return Err(Reason::unknown("exit_state", other)),
         }
         let mut flags = match self.is_alive() {
-            true => uapi::CR_TASK_USAGE,
+            true => uapi::CR_TASK_USAGE | uapi::CR_TASK_SYSVSEM,
             false => uapi::CR_TASK_USAGE | uapi::CR_TASK_OUTLIVED,
         };
         if self.is_leader() {

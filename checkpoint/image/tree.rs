@@ -33,11 +33,19 @@ pub enum Shared {
     Fs,
     /// The actions of its signals.
     Sighand,
+    /// Its list for `SEM_UNDO`.
+    Sysvsem,
 }
 
 impl Shared {
     /// All of them.
-    pub const ALL: [Shared; 4] = [Shared::Mm, Shared::Files, Shared::Fs, Shared::Sighand];
+    pub const ALL: [Shared; 5] = [
+        Shared::Mm,
+        Shared::Files,
+        Shared::Fs,
+        Shared::Sighand,
+        Shared::Sysvsem,
+    ];
 
     /// Returns the name of its field in [`Task`].
     pub const fn field(self) -> &'static str {
@@ -46,6 +54,7 @@ impl Shared {
             Shared::Files => "files",
             Shared::Fs => "fs",
             Shared::Sighand => "sighand",
+            Shared::Sysvsem => "sysvsem",
         }
     }
 
@@ -56,6 +65,7 @@ impl Shared {
             Shared::Files => task.files,
             Shared::Fs => task.fs,
             Shared::Sighand => task.sighand,
+            Shared::Sysvsem => task.sysvsem,
         }
     }
 
@@ -66,6 +76,7 @@ impl Shared {
             Shared::Files => task.has_files(),
             Shared::Fs => task.has_fs(),
             Shared::Sighand => task.is_process() && task.sighand == 0,
+            Shared::Sysvsem => task.has_sysvsem() && task.sysvsem == 0,
         }
     }
 
@@ -74,6 +85,7 @@ impl Shared {
         match self {
             Shared::Mm | Shared::Sighand => task.is_alive() || task.is_process(),
             Shared::Files | Shared::Fs => task.is_alive(),
+            Shared::Sysvsem => task.has_sysvsem(),
         }
     }
 
@@ -84,6 +96,7 @@ impl Shared {
             Shared::Files => "number of a task that came with a descriptor table",
             Shared::Fs => "number of a task that came with paths",
             Shared::Sighand => "number of a task that came with signal actions",
+            Shared::Sysvsem => "number of a task that came with a list for SEM_UNDO",
         }
     }
 }

@@ -15,12 +15,19 @@ use kernel::{
         },
         File, //
     },
-    mm::snapshot::Spaces,
+    mm::{
+        rebuild::SharedSpace,
+        snapshot::Spaces, //
+    },
     prelude::*,
     rbtree::RBTree,
-    sync::Arc,
+    sync::{
+        aref::ARef,
+        Arc, //
+    },
     task::{
         attrs::Cookie,
+        signals::SharedActions,
         state::Comm,
         timers::{
             ForThreads,
@@ -153,6 +160,27 @@ impl<'a> Collect<'a> {
         self.place == 0
     }
 
+    /// Returns the place of the task in the tree.
+    pub(crate) fn place(&self) -> usize {
+        self.place
+    }
+
+    /// Does something for the task at another place, which the log names meanwhile.
+    pub(crate) fn at<R>(&mut self, place: usize, what: impl FnOnce(&mut Self) -> R) -> R {
+        let before = (self.place, self.task, self.to_self);
+
+        self.place = place;
+        self.has(Scope::Task);
+        let result = what(self);
+        (self.place, self.task, self.to_self) = before;
+        result
+    }
+
+    /// Tells whether no task before this one has a descriptor table.
+    pub(crate) fn is_first_table(&self) -> bool {
+        (0..self.place).all(|place| self.tree.owner(place, Scope::Files).is_none())
+    }
+
     /// Returns the number of the task in the image, 1 is the first.
     pub(crate) fn number(&self) -> u32 {
         // At most CR_TASKS_MAX.
@@ -238,6 +266,26 @@ pub(crate) struct Saving<'a> {
     pub(crate) spaces: &'a Spaces,
 }
 
+/// A file that sends signals, which tell of a descriptor.
+pub(crate) struct SignalFd {
+    /// The file.
+    pub(crate) objref: u32,
+    /// The first descriptor that was found, in any table.
+    pub(crate) fd: Option<u32>,
+    /// It does so because of `O_ASYNC`, not of a lease.
+    pub(crate) asynchronous: bool,
+}
+
+impl SignalFd {
+    pub(crate) fn new(objref: u32, asynchronous: bool) -> Self {
+        Self {
+            objref,
+            fd: None,
+            asynchronous,
+        }
+    }
+}
+
 /// What all tasks of a restart have in common, up to its commit.
 pub(crate) struct Restart<'a> {
     /// `RESTART_*`
@@ -246,6 +294,10 @@ pub(crate) struct Restart<'a> {
     image: &'a File,
     /// What the objects of the image have become.
     objects: Opened,
+    /// The tasks by their pid in the image.
+    tasks: RBTree<Pid, ARef<Task>>,
+    /// Files that send signals.
+    signal_fds: KVVec<SignalFd>,
     /// The descriptor tables, by the number of the task that they came with.
     tables: RBTree<u32, SharedTable>,
     /// Likewise where paths begin.
@@ -258,6 +310,12 @@ pub(crate) struct Restart<'a> {
     filters: KVVec<Made>,
     /// The new address spaces, which may have pages in common.
     relatives: Relatives,
+    /// Likewise the address spaces.
+    spaces: RBTree<u32, SharedSpace>,
+    /// Likewise the tables of what signals do.
+    actions: RBTree<u32, SharedActions>,
+    /// Who has a list for `SEM_UNDO`, likewise.
+    undo: RBTree<u32, ARef<Task>>,
     log: &'a mut Log,
     /// The log has a line about why the call ends.
     logged: bool,
@@ -270,12 +328,17 @@ impl<'a> Restart<'a> {
             flags,
             image,
             objects: Opened::default(),
+            tasks: RBTree::new(),
+            signal_fds: KVVec::new(),
             tables: RBTree::new(),
             dirs: RBTree::new(),
             timers: RBTree::new(),
             cookies: RBTree::new(),
             filters: KVVec::new(),
             relatives: Relatives::default(),
+            spaces: RBTree::new(),
+            actions: RBTree::new(),
+            undo: RBTree::new(),
             log,
             logged: false,
         }
@@ -306,6 +369,18 @@ impl<'a> Restart<'a> {
         }
     }
 
+    /// Notes that a task of the image is made.
+    pub(crate) fn made(&mut self, pid: Pid, task: &Task) -> Result {
+        self.tasks
+            .try_create_and_insert(pid, task.into(), GFP_KERNEL_ACCOUNT)?;
+        Ok(())
+    }
+
+    /// Tells whether a file is to be opened by the task with a number.
+    pub(crate) fn opens_late(&self, number: u32) -> bool {
+        self.objects.opens_late(number)
+    }
+
     /// Logs why the restart ends, and returns `error`.
     pub(crate) fn fail(&mut self, error: Error, what: fmt::Arguments<'_>) -> Error {
         self.log.line(what);
@@ -330,6 +405,10 @@ impl<'a> Restart<'a> {
         self.cookies = RBTree::new();
         self.filters = KVVec::new();
         self.relatives = Relatives::default();
+        self.spaces = RBTree::new();
+        self.actions = RBTree::new();
+        self.undo = RBTree::new();
+        self.tasks = RBTree::new();
     }
 }
 
@@ -343,12 +422,22 @@ pub(crate) struct Prepare<'a> {
     pub(crate) image: &'a File,
     /// What the objects of the image have become.
     pub(crate) objects: &'a mut Opened,
+    /// The tasks by their pid in the image, as far as they are made.
+    pub(crate) tasks: &'a RBTree<Pid, ARef<Task>>,
+    /// Files that send signals.
+    pub(crate) signal_fds: &'a mut KVVec<SignalFd>,
     /// The descriptor tables, by the number of the task that they came with.
     pub(crate) tables: &'a mut RBTree<u32, SharedTable>,
     /// Likewise where paths begin.
     pub(crate) dirs: &'a mut RBTree<u32, SharedDirs>,
     /// The new address spaces, which may have pages in common.
     pub(crate) relatives: &'a mut Relatives,
+    /// Likewise the address spaces.
+    pub(crate) spaces: &'a mut RBTree<u32, SharedSpace>,
+    /// Likewise the tables of what signals do.
+    pub(crate) actions: &'a mut RBTree<u32, SharedActions>,
+    /// Who has a list for `SEM_UNDO`, likewise.
+    pub(crate) undo: &'a mut RBTree<u32, ARef<Task>>,
     /// What the timers of the process have become, if the task leads it.
     pub(crate) timers: Timers,
     /// Likewise of all processes, by the numbers that the image has for these.
@@ -380,9 +469,14 @@ impl<'a> Prepare<'a> {
             flags: restart.flags,
             image: restart.image,
             objects: &mut restart.objects,
+            tasks: &restart.tasks,
+            signal_fds: &mut restart.signal_fds,
             tables: &mut restart.tables,
             dirs: &mut restart.dirs,
             relatives: &mut restart.relatives,
+            spaces: &mut restart.spaces,
+            actions: &mut restart.actions,
+            undo: &mut restart.undo,
             timers: Timers::default(),
             shared_timers: &mut restart.timers,
             tgid: 0,

@@ -22,7 +22,8 @@ use kernel::{
             owner::{
                 self,
                 NewOwner,
-                Owner, //
+                Owner,
+                Whom, //
             },
             table::{
                 self,
@@ -54,7 +55,8 @@ use crate::{
         Prepare,
         Resource,
         Saving,
-        Scope, //
+        Scope,
+        SignalFd, //
     },
     stream::{
         Failure,
@@ -88,10 +90,7 @@ pub(crate) struct Image {
     owners: KVVec<image::Owner>,
     epoll: epoll::Image,
     watches: KVVec<image::Watch>,
-    /// Files that send signals.
-    asynchronous: KVVec<u32>,
-    /// What the process and its group had as numbers.
-    pid: i32,
+    /// What the process group had as a number.
     pgid: i32,
 }
 
@@ -107,16 +106,9 @@ pub(crate) enum Prepared {
 pub(crate) struct Own {
     table: Table,
     image: Image,
-    /// The descriptors by their file, ascending.
-    by_file: KVVec<(u32, u32)>,
+    /// It is the first one of the image.
+    is_first: bool,
     owners: KVVec<NewOwner>,
-}
-
-/// Returns the first descriptor of the open file with number `objref`, for the log.
-fn descriptor_of(fds: &[image::Fd], objref: u32) -> i32 {
-    fds.iter()
-        .find(|fd| fd.objref == objref)
-        .map_or(-1, |fd| fd.fd)
 }
 
 /// The name of a file, for the log.
@@ -252,12 +244,38 @@ fn install(cx: &mut Prepare<'_>, table: &mut Table, fd: &image::Fd, file: &File)
         .map_err(|e| cx.fail(e, fmt!("fd {number}: there is no room for it: {e:?}")))
 }
 
+/// Notes files that send signals, with the descriptors that these tell of: each has the first one, of
+/// the first task that has any.
+fn note_signal_fds(cx: &mut Prepare<'_>, image: &Image, by_file: &[(u32, u32)]) -> Result {
+    // Of leases, the first table tells.
+    for lock in &image.locks {
+        if lock.kind == uapi::CR_LOCK_LEASE {
+            cx.signal_fds
+                .push(SignalFd::new(lock.objref, false), GFP_KERNEL_ACCOUNT)?;
+        }
+    }
+    for noted in cx.signal_fds.iter_mut() {
+        noted.fd = noted.fd.or_else(|| first_fd(by_file, noted.objref));
+    }
+    Ok(())
+}
+
 /// Takes leases. Each is the last that is done to its inode: an open of it later would break one.
 fn take_leases(cx: &mut Prepare<'_>, prepared: &Own) -> Result {
+    // At the place of the last that was found.
+    let mut noted = 0;
+
     for lock in &prepared.image.locks {
         if lock.kind != uapi::CR_LOCK_LEASE || cx.objects.is_replaced(lock.objref) {
             continue;
         }
+        while let Some(next) = cx.signal_fds.get(noted) {
+            if !next.asynchronous && next.objref == lock.objref {
+                break;
+            }
+            noted += 1;
+        }
+        let fd = cx.signal_fds.get(noted).and_then(|noted| noted.fd);
         let Some(file) = cx.objects.lockable(lock.objref) else {
             return Err(cx.fail(
                 EINVAL,
@@ -265,29 +283,39 @@ fn take_leases(cx: &mut Prepare<'_>, prepared: &Own) -> Result {
             ));
         };
 
-        owner::take_lease(
-            &file,
-            first_fd(&prepared.by_file, lock.objref),
-            lock.lock_type,
-        )
-        .map_err(|e| not_locked(cx, &file, lock, e))?;
+        owner::take_lease(&file, fd, lock.lock_type).map_err(|e| not_locked(cx, &file, lock, e))?;
     }
     Ok(())
 }
 
 /// Makes files send signals, which nobody gets before the commit.
-fn send_signals(cx: &mut Prepare<'_>, prepared: &Own) -> Result {
-    for &objref in &prepared.image.asynchronous {
+fn send_signals(cx: &mut Prepare<'_>) -> Result {
+    let noted = core::mem::take(cx.signal_fds);
+
+    for &SignalFd { objref, fd, .. } in noted.iter().filter(|noted| noted.asynchronous) {
         let Some(file) = cx.objects.own(objref) else {
             continue;
         };
         // A lease makes a file send signals, too.
         if file.flags() & flags::O_ASYNC == 0 {
-            owner::send_signals(&file, first_fd(&prepared.by_file, objref))
+            owner::send_signals(&file, fd)
                 .map_err(|e| fail_at(cx, &file, objref, e, fmt!("O_ASYNC cannot be set: {e:?}")))?;
         }
     }
     Ok(())
+}
+
+/// Finds whom the number of an owner means. Who is none of the image is who has the number.
+fn whom<'a>(cx: &'a Prepare<'_>, record: &image::Owner, pgid: i32) -> Whom<'a> {
+    let task = cx.tasks.get(&record.pid).map(|task| &**task);
+    let other = task.filter(|task| task.as_ptr() != cx.caller.group().as_ptr());
+
+    match (record.kind == uapi::F_OWNER_PGRP, other, task) {
+        // That of the first task is the restarter's.
+        (true, None, _) if record.pid == pgid => Whom::GroupOf(cx.caller),
+        (_, Some(task), _) | (_, None, Some(task)) => Whom::Task(task),
+        (_, None, None) => Whom::Number,
+    }
 }
 
 /// Finds all who get signals of files.
@@ -311,7 +339,7 @@ fn find_owners(cx: &mut Prepare<'_>, prepared: &mut Own) -> Result {
             uid: record.uid,
             euid: record.euid,
         };
-        let new = NewOwner::new(&file, &owner, image.pid, image.pgid).map_err(|e| {
+        let new = NewOwner::new(&file, &owner, whom(cx, record, image.pgid)).map_err(|e| {
             let (pid, uid) = (record.pid, record.uid);
 
             if e == EPERM {
@@ -349,8 +377,8 @@ pub(crate) fn survey(cx: &mut Collect<'_>) -> Result {
         }
         open.push(descriptor, GFP_KERNEL_ACCOUNT)?;
     }
-    let is_root = cx.is_root();
-    cx.objects.survey(&open, is_root)?;
+    let is_first = cx.is_first_table();
+    cx.objects.survey(&open, is_first)?;
     cx.put_table(open)
 }
 
@@ -422,7 +450,7 @@ impl Resource for FileState {
             locks,
             epoll_items: KVVec::new(),
             watches: KVVec::new(),
-            is_first: cx.is_root(),
+            is_first: cx.is_first_table(),
         })
     }
 
@@ -430,8 +458,8 @@ impl Resource for FileState {
         if !found.is_first {
             return Ok(());
         }
-        found.epoll_items = epoll::collect(cx, &found.fds)?;
-        found.watches = watch::collect(cx, &found.fds)?;
+        found.epoll_items = epoll::collect(cx)?;
+        found.watches = watch::collect(cx)?;
         // Those of files that are only mapped are there, too.
         found
             .locks
@@ -487,11 +515,7 @@ impl Resource for FileState {
             Item::Fd(fd) => image.fds.push(*fd, GFP_KERNEL_ACCOUNT)?,
             Item::Lock(lock) => image.locks.push(*lock, GFP_KERNEL_ACCOUNT)?,
             Item::Owner(owner) => image.owners.push(*owner, GFP_KERNEL_ACCOUNT)?,
-            Item::File(file) if file.flags & flags::O_ASYNC != 0 => {
-                image.asynchronous.push(file.objref, GFP_KERNEL_ACCOUNT)?;
-            }
             Item::Task(task) => {
-                image.pid = task.pid;
                 image.pgid = task.pgid;
                 image.shared = task.files;
             }
@@ -545,13 +569,15 @@ impl Resource for FileState {
         }
         by_file.sort_unstable();
         take_locks(cx, &mut table, &image, &by_file)?;
+        let is_first = cx.tables.iter().next().is_none();
+        note_signal_fds(cx, &image, &by_file)?;
 
         cx.tables
             .try_create_and_insert(cx.number, table.share(), GFP_KERNEL_ACCOUNT)?;
         let own = Own {
             table,
             image,
-            by_file,
+            is_first,
             owners: KVVec::new(),
         };
         Ok(Some(Prepared::Own(KBox::new(own, GFP_KERNEL_ACCOUNT)?)))
@@ -576,12 +602,15 @@ impl Resource for FileState {
             };
             install(cx, &mut prepared.table, fd, &file)?;
         }
+        if !prepared.is_first {
+            return Ok(());
+        }
         find_owners(cx, prepared)?;
         take_leases(cx, prepared)?;
         epoll::complete(cx, &prepared.image.epoll)?;
         // Behind it: an event that comes now is news.
         watch::complete(cx, &prepared.image.watches)?;
-        send_signals(cx, prepared)
+        send_signals(cx)
     }
 
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {

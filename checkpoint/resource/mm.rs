@@ -18,8 +18,10 @@ use kernel::{
         policy::TaskPolicy,
         rebuild::{
             self,
+            Joined,
             Program,
-            Rebuild, //
+            Rebuild,
+            SharedSpace, //
         },
         snapshot::{
             AddressSpace,
@@ -165,6 +167,8 @@ pub(crate) struct Found {
 #[derive(Default)]
 pub(crate) struct Image {
     mm: Option<Mm>,
+    /// Number of the task that it came with, if that is another one.
+    shared: u32,
     context: MmContext,
     auxv: KVec<c_ulong>,
     ldt: KVVec<u64>,
@@ -176,8 +180,16 @@ pub(crate) struct Image {
     name_follows: bool,
 }
 
-/// The new address space, which the caller has while this lives.
-pub(crate) struct Prepared {
+/// What is committed, which the caller has while this lives.
+pub(crate) enum Prepared {
+    /// A new address space.
+    Own(KBox<Own>),
+    /// That of another task.
+    Shared(Joined),
+}
+
+/// A new address space.
+pub(crate) struct Own {
     /// Lets others take pages of it. Dropped first: the reference is not the last one.
     relative: Option<share::Registered>,
     /// Those to take pages of.
@@ -427,6 +439,7 @@ impl Resource for MmState {
         let name_follows = core::mem::take(&mut image.name_follows);
 
         match item {
+            Item::Task(task) => image.shared = task.mm,
             Item::Mm(mm) => image.mm = Some(*mm),
             Item::MmContext(context) => image.context = *context,
             Item::Auxv(auxv) => {
@@ -453,6 +466,15 @@ impl Resource for MmState {
     }
 
     fn prepare(image: Image, cx: &mut Prepare<'_>) -> Result<Option<Prepared>> {
+        if image.shared != 0 {
+            let Some(shared) = cx.spaces.get(&image.shared).map(SharedSpace::share) else {
+                return Err(cx.fail(
+                    EINVAL,
+                    format_args!("address space: task {} has none of its own", image.shared),
+                ));
+            };
+            return Ok(Some(Prepared::Shared(shared.join(cx.caller))));
+        }
         let Some(mm) = image.mm else {
             return Ok(None);
         };
@@ -516,7 +538,9 @@ impl Resource for MmState {
             .layout(&layout, &image.auxv)
             .map_err(|e| cx.fail(e, format_args!("layout of the address space: {e:?}")))?;
 
-        Ok(Some(Prepared {
+        cx.spaces
+            .try_create_and_insert(cx.number, space.shared(), GFP_KERNEL_ACCOUNT)?;
+        let own = Own {
             relative: Some(cx.relatives.register(cx.number, space.mm())?),
             relatives: cx.relatives.clone(),
             space,
@@ -527,7 +551,8 @@ impl Resource for MmState {
             guards: image.guards,
             contexts: image.contexts,
             batch,
-        }))
+        };
+        Ok(Some(Prepared::Own(KBox::new(own, GFP_KERNEL_ACCOUNT)?)))
     }
 
     fn fill<T: Transport>(
@@ -535,8 +560,8 @@ impl Resource for MmState {
         bulk: &mut BulkReader<'_, '_, T>,
     ) -> Result<bool, Failure> {
         let prepared = match (prepared, bulk.bulk().kind) {
-            (Some(prepared), BulkKind::Pages { .. }) => prepared,
-            (Some(prepared), BulkKind::Shared { .. }) => {
+            (Some(Prepared::Own(prepared)), BulkKind::Pages { .. }) => &mut **prepared,
+            (Some(Prepared::Own(prepared)), BulkKind::Shared { .. }) => {
                 share::fill(prepared, bulk)?;
                 return Ok(true);
             }
@@ -575,9 +600,10 @@ impl Resource for MmState {
     }
 
     fn complete(prepared: &mut Option<Prepared>, cx: &mut Prepare<'_>) -> Result {
-        let Some(prepared) = prepared else {
+        let Some(Prepared::Own(prepared)) = prepared else {
             return Ok(());
         };
+        let prepared = &mut **prepared;
         let space = &mut prepared.space;
 
         // All pages of all others are there, too.
@@ -618,9 +644,15 @@ impl Resource for MmState {
     }
 
     fn commit(prepared: Option<Prepared>, caller: &CurrentTask) {
-        if let Some(Prepared { space, policy, .. }) = prepared {
-            policy.commit(caller);
-            space.commit(caller);
+        match prepared {
+            Some(Prepared::Own(own)) => {
+                let Own { space, policy, .. } = KBox::into_inner(own);
+
+                policy.commit(caller);
+                space.commit(caller);
+            }
+            Some(Prepared::Shared(joined)) => joined.commit(caller),
+            None => (),
         }
     }
 }

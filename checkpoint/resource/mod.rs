@@ -29,7 +29,8 @@ pub(crate) use context::{
     Collect,
     Prepare,
     Restart,
-    Saving, //
+    Saving,
+    SignalFd, //
 };
 
 pub(crate) use crate::tree::Scope;

@@ -13,7 +13,8 @@ use kernel::{
             JobControl,
             ProcessSignals,
             Queue,
-            RawActions, //
+            RawActions,
+            SharedActions, //
         },
         thread::runs_ia32,
         timers::{
@@ -57,8 +58,8 @@ pub(crate) struct Image {
     process: Option<image::Process>,
     actions: KVVec<image::SigAction>,
     pending: KVVec<image::SigInfo>,
-    /// The actions are those of another process.
-    shares_actions: bool,
+    /// Number of the process before it that has the same table of actions, 0 if none has.
+    sighand: u32,
 }
 
 /// What is committed.
@@ -193,7 +194,7 @@ impl Resource for ProcessState {
 
     fn take(image: &mut Self::Image, item: &Item<'_>) -> Result {
         match item {
-            Item::Task(task) => image.shares_actions = task.sighand != 0,
+            Item::Task(task) => image.sighand = task.sighand,
             Item::Process(process) => image.process = Some(*process),
             Item::SigAction(action) => image.actions.push(*action, GFP_KERNEL_ACCOUNT)?,
             // Those before are of the thread.
@@ -232,6 +233,26 @@ impl Resource for ProcessState {
             control.flags &= uapi::CR_PROCESS_STOPPED;
         }
 
+        if image.sighand == 0 {
+            let shared = SharedActions::of_current(cx.caller)?;
+
+            cx.actions
+                .try_create_and_insert(cx.number, shared, GFP_KERNEL_ACCOUNT)?;
+        } else {
+            // Before there are other threads.
+            let joined = match cx.actions.get(&image.sighand) {
+                Some(shared) => shared.join(cx.caller),
+                None => Err(EINVAL),
+            };
+
+            joined.map_err(|e| {
+                cx.fail(
+                    e,
+                    format_args!("signals: task {} has no table of actions", image.sighand),
+                )
+            })?;
+        }
+
         let mut actions = RawActions::new()?;
         for action in &image.actions {
             // The frame of such a handler is one that only 32-bit system calls know.
@@ -257,7 +278,7 @@ impl Resource for ProcessState {
 
         Ok(Some(Prepared {
             control,
-            actions: (!image.shares_actions).then_some(actions),
+            actions: (image.sighand == 0).then_some(actions),
             queue: signals::prepare_queue(cx, &image.pending, None)?,
             timers: core::mem::take(&mut cx.timers),
         }))

@@ -71,6 +71,7 @@ struct Relations {
     fs: u32,
     sighand: u32,
     vfork: Pid,
+    sysvsem: u32,
 }
 
 /// What an image says.
@@ -81,6 +82,8 @@ pub(crate) struct Image {
     name_is_next: bool,
     /// What is said of the task, if it lives and is not a thread of another's process.
     task: Option<image::Task>,
+    /// It has a list for `SEM_UNDO`, which is that of the task with this number before, or its own.
+    sysvsem: Option<u32>,
 }
 
 /// What is committed.
@@ -148,6 +151,8 @@ impl Found {
             fs: relations.fs,
             sighand: relations.sighand,
             vfork: relations.vfork,
+            sysvsem: relations.sysvsem,
+            reserved: 0,
         }
     }
 
@@ -186,6 +191,9 @@ fn flags(member: &Member, is_root: bool) -> u32 {
     }
     if member.is_outlived() {
         flags |= uapi::CR_TASK_OUTLIVED;
+    }
+    if member.kin.sysvsem != 0 {
+        flags |= uapi::CR_TASK_SYSVSEM;
     }
     // Of the first it is not saved.
     if !is_root {
@@ -274,6 +282,7 @@ impl Resource for TaskState {
                 fs: member.fs,
                 sighand: member.sighand,
                 vfork: cx.tree.vfork(member),
+                sysvsem: member.sysvsem,
             },
         ))
     }
@@ -295,6 +304,7 @@ impl Resource for TaskState {
         image.name_is_next = matches!(item, Item::Task(_));
         if let Item::Task(task) = item {
             image.task = task.is_alive().then_some(*task);
+            image.sysvsem = task.has_sysvsem().then_some(task.sysvsem);
         }
         Ok(())
     }
@@ -304,6 +314,30 @@ impl Resource for TaskState {
         // told when it has: see `restore.rs`.
         let leader = image.task.filter(|task| task.is_leader() && !cx.is_root());
 
+        match image.sysvsem {
+            None => (),
+            // That of the caller is another program's, which may have something to undo.
+            Some(_) if cx.is_root() && cx.caller.has_undo() => {
+                return Err(cx.fail(EINVAL, format_args!("the caller has used SEM_UNDO")));
+            }
+            Some(0) => {
+                let caller = cx.caller;
+
+                caller.share_undo(caller)?;
+                cx.undo
+                    .try_create_and_insert(cx.number, (&**caller).into(), GFP_KERNEL_ACCOUNT)?;
+            }
+            Some(number) => {
+                let shared = match cx.undo.get(&number) {
+                    Some(of) => cx.caller.share_undo(of),
+                    None => Err(EINVAL),
+                };
+
+                shared.map_err(|e| {
+                    cx.fail(e, format_args!("task {number} has no list for SEM_UNDO"))
+                })?;
+            }
+        }
         Ok(Prepared {
             comm: image.comm,
             end: leader.map(|leader| (leader.exit_signal, leader.flags)),

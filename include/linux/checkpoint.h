@@ -139,6 +139,29 @@ struct checkpoint_swap {
 	struct checkpoint_segments segments;
 };
 
+/**
+ * struct checkpoint_shared_mm - an address space that several tasks are going to have
+ * @mm: it, with a reference
+ * @exec_state: who may dump the tasks, likewise
+ * @addr32: it is for a program of 32 bits
+ */
+struct checkpoint_shared_mm {
+	struct mm_struct *mm;
+	struct task_exec_state *exec_state;
+	bool addr32;
+};
+
+/**
+ * struct checkpoint_join - the address space of another task, which current has
+ * @space: it
+ * @old: the one that current came with, of which this is its reference; NULL if
+ *	it is the same
+ */
+struct checkpoint_join {
+	struct checkpoint_shared_mm space;
+	struct mm_struct *old;
+};
+
 void checkpoint_vdso(struct checkpoint_vdso *vdso, bool ia32);
 bool checkpoint_mm_is_ia32(struct mm_struct *mm);
 
@@ -158,6 +181,15 @@ int checkpoint_swap_begin(struct checkpoint_swap *swap, const struct cr_hdr_mm *
 int checkpoint_swap_exe(struct file *exe);
 void checkpoint_swap_abort(struct checkpoint_swap *swap);
 void checkpoint_swap_commit(struct checkpoint_swap *swap);
+void checkpoint_swap_share(const struct checkpoint_swap *swap, struct checkpoint_shared_mm *to);
+
+void checkpoint_shared_mm_get(const struct checkpoint_shared_mm *from,
+			      struct checkpoint_shared_mm *to);
+void checkpoint_shared_mm_put(struct checkpoint_shared_mm *space);
+
+void checkpoint_join_begin(struct checkpoint_join *join, const struct checkpoint_shared_mm *space);
+void checkpoint_join_abort(struct checkpoint_join *join);
+void checkpoint_join_commit(struct checkpoint_join *join);
 
 int checkpoint_map_vdso(unsigned long addr);
 int checkpoint_map(const struct cr_hdr_vma *vma, struct file *file, const char *name);
@@ -231,6 +263,8 @@ struct checkpoint_obstacles {
 
 /* In kernel/checkpoint.c. */
 unsigned int checkpoint_sighand_users(struct task_struct *task);
+struct sighand_struct *checkpoint_sighand_get(void);
+int checkpoint_sighand_join(struct sighand_struct *sighand);
 bool checkpoint_uses_io_uring(struct task_struct *task);
 void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obstacles *to);
 void checkpoint_task_reset(void);
@@ -257,6 +291,7 @@ void checkpoint_signals_set(const u64 *masks, u32 flags, struct sigqueue **queue
 
 /* In ipc/sem.c. */
 bool sem_undo_pending(struct task_struct *task);
+int sem_undo_share(struct task_struct *from);
 
 /* In kernel/rseq.c. */
 bool rseq_restorable(unsigned long rseq, u32 len);
@@ -291,6 +326,7 @@ void futex_restart_set_op(struct restart_block *restart, unsigned int op);
  * @files: its descriptor table
  * @fs: where its paths begin
  * @sighand: what its signals do
+ * @sysvsem: its list for SEM_UNDO
  * @pid: its number in its own pid namespace
  * @tgid: likewise of its process
  * @pgid: likewise of its process group, 0 if that has none
@@ -306,6 +342,7 @@ struct checkpoint_kin {
 	unsigned long files;
 	unsigned long fs;
 	unsigned long sighand;
+	unsigned long sysvsem;
 	pid_t pid;
 	pid_t tgid;
 	pid_t pgid;
@@ -421,6 +458,8 @@ struct checkpoint_worker {
 	refcount_t refs;
 };
 
+bool checkpoint_undo_pending(struct task_struct *task);
+int checkpoint_undo_share(struct task_struct *from);
 struct checkpoint_worker *checkpoint_worker_create(u64 flags, pid_t pid,
 						   void (*run)(void *arg), void *arg);
 void checkpoint_worker_run(struct checkpoint_worker *worker,
@@ -598,10 +637,12 @@ int checkpoint_inode_finish(struct file *file, const struct cr_hdr_inode *from);
 struct checkpoint_owner;
 
 const char *checkpoint_owner_obstacle(struct file *file);
-bool checkpoint_owner_get(struct file *file, struct cr_hdr_owner *to);
+bool checkpoint_owner_get(struct file *file, struct task_struct *root,
+			  struct cr_hdr_owner *to);
 struct checkpoint_owner *checkpoint_owner_prepare(struct file *file,
 						  const struct cr_hdr_owner *from,
-						  pid_t self, pid_t pgrp);
+						  struct task_struct *task,
+						  bool group);
 void checkpoint_owner_free(struct checkpoint_owner *owner);
 void checkpoint_owner_commit(struct checkpoint_owner *owner);
 int checkpoint_async(struct file *file, int fd);
@@ -613,7 +654,8 @@ void checkpoint_set_hint(struct file *file, unsigned int hint);
 /* How a file is called, and where in /proc it is: fs/checkpoint.c. */
 bool checkpoint_has_fd(struct files_struct *files, unsigned int fd);
 int checkpoint_text(struct file *file, char *buf, int len);
-int checkpoint_proc_depth(struct file *file, struct task_struct *task);
+int checkpoint_proc_depth(struct file *file, struct task_struct **of,
+			  struct task_struct **inner);
 
 /*
  * Clocks and timers: kernel/time/checkpoint.c and fs/timerfd.c.
@@ -919,9 +961,10 @@ int checkpoint_eventfd_get(struct file *file, struct cr_hdr_eventfd *to);
 struct file *checkpoint_eventfd_create(const struct cr_hdr_eventfd *from);
 int checkpoint_signalfd_get(struct file *file, u64 *mask);
 struct file *checkpoint_signalfd_create(u64 mask);
-const char *checkpoint_pidfd_get(struct file *file, struct task_struct *task,
-				 struct cr_hdr_pidfd *to);
-struct file *checkpoint_pidfd_create(const struct cr_hdr_pidfd *from, unsigned int flags);
+struct task_struct *checkpoint_pidfd_task(struct file *file);
+const char *checkpoint_pidfd_get(struct file *file, struct cr_hdr_pidfd *to);
+struct file *checkpoint_pidfd_create(const struct cr_hdr_pidfd *from,
+				     struct task_struct *task, unsigned int flags);
 
 struct file *checkpoint_epoll_create(void);
 unsigned int checkpoint_epoll_items(struct file *file, struct checkpoint_epoll_item *to,

@@ -28,7 +28,6 @@ use kernel::{
 
 use crate::{
     image::{
-        self,
         EpollItem,
         Item, //
     },
@@ -38,8 +37,6 @@ use crate::{
         Prepare, //
     },
 };
-
-use super::descriptor_of;
 
 /// What of `events` says how to wait, not for what.
 const HOW: u32 = EPOLLEXCLUSIVE | EPOLLWAKEUP | EPOLLONESHOT | EPOLLET;
@@ -53,25 +50,28 @@ const EPOLLET: u32 = 1 << 31;
 const NESTED_MAX: usize = 5;
 
 /// Notes what all instances wait for, when all descriptors have been numbered.
-pub(super) fn collect(cx: &mut Collect<'_>, fds: &[image::Fd]) -> Result<KVVec<EpollItem>> {
+pub(super) fn collect(cx: &mut Collect<'_>) -> Result<KVVec<EpollItem>> {
     let mut found = KVVec::new();
 
-    for (objref, file) in &cx.objects.of_kind(uapi::CR_FILE_EPOLL)? {
-        let of = descriptor_of(fds, *objref);
+    for (objref, file, place, of) in &cx.objects.of_kind(uapi::CR_FILE_EPOLL)? {
         // At most CR_EPOLL_ITEMS_MAX are noted.
         let room = uapi::CR_EPOLL_ITEMS_MAX.saturating_sub(found.len() as u32);
         let items = match epoll::items(file, room) {
             Ok(items) => items,
-            Err(e) if e == E2BIG => return Err(cx.refuse(fmt!("fd {of}: so many epoll items"))),
+            Err(e) if e == E2BIG => {
+                return Err(cx.at(*place, |cx| cx.refuse(fmt!("{of}: so many epoll items"))));
+            }
             Err(e) => return Err(e),
         };
 
         for item in &items {
             let Some(target) = cx.objects.number(&item.file) else {
-                return Err(cx.refuse(fmt!(
-                    "fd {of}: waiting for what was descriptor {} and is open elsewhere",
-                    item.fd
-                )));
+                return Err(cx.at(*place, |cx| {
+                    cx.refuse(fmt!(
+                        "{of}: waiting for what was descriptor {} and is open elsewhere",
+                        item.fd
+                    ))
+                }));
             };
 
             found.push(

@@ -14,10 +14,7 @@ use kernel::{
 };
 
 use crate::{
-    image::{
-        self,
-        Watch, //
-    },
+    image::Watch,
     resource::{
         object::{
             self,
@@ -28,36 +25,42 @@ use crate::{
     },
 };
 
-use super::descriptor_of;
-
 /// Notes what all instances watch, when all descriptors have been numbered.
-pub(super) fn collect(cx: &mut Collect<'_>, fds: &[image::Fd]) -> Result<KVVec<Watch>> {
+pub(super) fn collect(cx: &mut Collect<'_>) -> Result<KVVec<Watch>> {
     let mut found = KVVec::new();
 
-    for (objref, file) in &cx.objects.of_kind(uapi::CR_FILE_INOTIFY)? {
-        let fd = descriptor_of(fds, *objref);
+    for (objref, file, place, met) in &cx.objects.of_kind(uapi::CR_FILE_INOTIFY)? {
+        let place = *place;
+        let fd = match met {
+            Use::Fd(fd) => i32::try_from(*fd)?,
+            _ => -1,
+        };
         // At most CR_WATCHES_MAX are noted.
         let room = uapi::CR_WATCHES_MAX.saturating_sub(found.len() as u32);
         let watches = match inotify::watches(file, room) {
             Ok(watches) => watches,
-            Err(e) if e == E2BIG => return Err(cx.refuse(fmt!("fd {fd}: so many watches"))),
+            Err(e) if e == E2BIG => {
+                return Err(cx.at(place, |cx| cx.refuse(fmt!("{met}: so many watches"))));
+            }
             Err(e) => return Err(e),
         };
 
         for watch in &watches {
             let of = Use::Watch(fd, watch.wd());
             let target = watch.open().map_err(|e| {
-                if e == ENOENT {
-                    cx.refuse(fmt!("{of}: a watched file that has no path"))
-                } else {
-                    cx.fail(e, fmt!("{of}: it cannot be looked at: {e:?}"))
-                }
+                cx.at(place, |cx| {
+                    if e == ENOENT {
+                        cx.refuse(fmt!("{of}: a watched file that has no path"))
+                    } else {
+                        cx.fail(e, fmt!("{of}: it cannot be looked at: {e:?}"))
+                    }
+                })
             })?;
 
             found.push(
                 Watch {
                     objref: *objref,
-                    target: object::collect_file(cx, &target, of)?,
+                    target: cx.at(place, |cx| object::collect_file(cx, &target, of))?,
                     wd: watch.wd(),
                     mask: watch.mask(),
                 },

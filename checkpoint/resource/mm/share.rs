@@ -23,7 +23,7 @@ use kernel::{
 };
 use zerocopy::IntoBytes;
 
-use super::Prepared;
+use super::Own;
 use crate::{
     image::{
         self,
@@ -83,7 +83,7 @@ impl Drop for Registered {
 
 /// Maps pages that are there already.
 pub(super) fn fill<T: Transport>(
-    prepared: &mut Prepared,
+    prepared: &mut Own,
     bulk: &mut BulkReader<'_, '_, T>,
 ) -> Result<(), Failure> {
     let mut why = None;
@@ -100,7 +100,7 @@ pub(super) fn fill<T: Transport>(
 
 /// Takes pages of another address space. Tells why the image is wrong, if it is.
 fn take(
-    prepared: &mut Prepared,
+    prepared: &mut Own,
     extent: image::SharedExtent,
     why: &mut Option<Reason>,
 ) -> Result<(), Failure> {
@@ -133,8 +133,8 @@ fn take(
 }
 
 /// Takes the first of some pages, and returns how many.
-fn step(prepared: &mut Prepared, from: &MmWithUser, extent: &image::SharedExtent) -> Result<u32> {
-    let Prepared { space, batch, .. } = prepared;
+fn step(prepared: &mut Own, from: &MmWithUser, extent: &image::SharedExtent) -> Result<u32> {
+    let Own { space, batch, .. } = prepared;
     let (mut done, copy) = space.share(from, &SharedExtent::from_bytes(extent.as_bytes())?)?;
     let end = done.saturating_add(copy);
 

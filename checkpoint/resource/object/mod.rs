@@ -53,7 +53,8 @@ use crate::{
         Prepare,
         Resource,
         Saving,
-        Scope, //
+        Scope,
+        SignalFd, //
     },
     stream::{
         BulkReader,
@@ -153,6 +154,8 @@ enum Object {
         state: Option<kind::Found>,
         /// Nothing else can come to be at its address meanwhile.
         file: ARef<File>,
+        /// By the task at which place it was met first, and as what.
+        met: (usize, Use),
     },
 }
 
@@ -220,14 +223,23 @@ impl Objects {
         self.index.get(&(file.as_ptr() as usize)).copied()
     }
 
-    /// Returns the open files of a kind, with their numbers, which ascend.
-    pub(crate) fn of_kind(&self, kind: u32) -> Result<KVVec<(u32, ARef<File>)>> {
+    /// Returns the open files of a kind, with their numbers, which ascend, and by the task at which
+    /// place each was met first, as what.
+    pub(crate) fn of_kind(&self, kind: u32) -> Result<KVVec<(u32, ARef<File>, usize, Use)>> {
         let mut files = KVVec::new();
 
         for object in &self.found {
             match object {
-                Object::File { record, file, .. } if record.kind == kind => {
-                    files.push((record.objref, file.clone()), GFP_KERNEL_ACCOUNT)?;
+                Object::File {
+                    record,
+                    file,
+                    met: (place, of),
+                    ..
+                } if record.kind == kind => {
+                    files.push(
+                        (record.objref, file.clone(), *place, *of),
+                        GFP_KERNEL_ACCOUNT,
+                    )?;
                 }
                 _ => (),
             }
@@ -340,18 +352,24 @@ fn collect_place(
     of: Use,
 ) -> Result<KVVec<u8>> {
     let what = match file::find(cx, file, of)? {
-        file::Place::Path(path) => match state::proc_depth(file, cx.task) {
+        file::Place::Path(path) => match state::in_proc(file) {
             Ok(None) => return Ok(path),
-            Ok(Some(names)) => {
-                if record.kind != uapi::CR_FILE_PATH {
+            Ok(Some(at)) => match proc::place(cx, &path, &at)? {
+                Ok((place, path)) if record.kind != uapi::CR_FILE_PATH => {
                     record.kind = uapi::CR_FILE_PROC;
+                    record.target = match place {
+                        0 => 0,
+                        // At most CR_TASKS_MAX.
+                        place => place as u32 + 1,
+                    };
+                    return Ok(path);
                 }
-                match proc::own_path(&path, names)? {
-                    Some(path) => return Ok(path),
-                    None => c"a file of a process in /proc that is mounted elsewhere",
-                }
-            }
-            Err(_) => c"a file of another process in /proc",
+                // Paths are opened by the first task.
+                Ok((0, path)) => return Ok(path),
+                Ok(_) => c"the path of a file in /proc of a process that is not the first",
+                Err(what) => what,
+            },
+            Err(_) => c"a file in /proc of a process that is gone",
         },
         file::Place::Deleted => match record.kind {
             uapi::CR_FILE_REG | uapi::CR_FILE_DIR | uapi::CR_FILE_PATH => {
@@ -472,7 +490,12 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
     record.objref = cx.objects.next()?;
     if is_made(record.kind) {
         record.hint = owner::hint(file);
-        if let Some(owner) = owner::get(file) {
+        let root = cx.tree.members().first().ok_or(EINVAL)?;
+
+        if let Some(owner) = owner::get(file, &root.task) {
+            if owner.pid < 0 {
+                return Err(cx.refuse(fmt!("{of}: an owner in another pid namespace")));
+            }
             cx.objects.owners.push(
                 image::Owner {
                     objref: record.objref,
@@ -504,6 +527,7 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
             path,
             state: found,
             file: file.into(),
+            met: (cx.place(), of),
         },
     )
 }
@@ -604,6 +628,27 @@ pub(crate) struct Image {
 pub(crate) struct Opened {
     /// `CR_FILE_*`, 0 if it is none or was replaced, and what has become of it.
     files: KVVec<(u32, OpenedFile)>,
+    /// The files that are opened when all bulk data is there, by the number of the task that opens
+    /// them.
+    late: RBTree<u32, KVVec<Late>>,
+}
+
+/// A file that is opened when all bulk data is there.
+struct Late {
+    record: image::File,
+    path: KVVec<u8>,
+    state: Option<kind::Said>,
+}
+
+impl Late {
+    /// Returns the number of the task that opens a file, [`None`] if it is opened before.
+    fn opener(record: &image::File, state: Option<&kind::Said>) -> Option<u32> {
+        match (record.kind, state) {
+            (uapi::CR_FILE_PROC, _) => Some(record.target.max(1)),
+            (_, Some(kind::Said::PidFd(said))) if pidfd::is_of_member(said) => Some(1),
+            _ => None,
+        }
+    }
 }
 
 /// What has become of an object.
@@ -684,6 +729,24 @@ impl Opened {
         matches!(self.opened(objref), Some(OpenedFile::Late))
     }
 
+    /// Tells whether a file is to be opened by the task with a number.
+    pub(crate) fn opens_late(&self, number: u32) -> bool {
+        self.late.get(&number).is_some()
+    }
+
+    /// Notes that a file is to be opened by the task with a number.
+    fn open_later(&mut self, number: u32, late: Late) -> Result {
+        if let Some(files) = self.late.get_mut(&number) {
+            return Ok(files.push(late, GFP_KERNEL_ACCOUNT)?);
+        }
+        let mut files = KVVec::new();
+
+        files.push(late, GFP_KERNEL_ACCOUNT)?;
+        self.late
+            .try_create_and_insert(number, files, GFP_KERNEL_ACCOUNT)?;
+        Ok(())
+    }
+
     fn entry(&self, objref: u32) -> Option<&(u32, OpenedFile)> {
         self.files.get(place(objref)?)
     }
@@ -724,10 +787,7 @@ enum Ready {
     /// A file that was handed in.
     Replaced,
     /// A file that is opened when all bulk data is there.
-    Late {
-        record: image::File,
-        path: KVVec<u8>,
-    },
+    Late(image::File),
 }
 
 /// All objects that are ready.
@@ -810,6 +870,27 @@ fn make_file(
             fmt!("object {}: kind {kind} of file is unknown", record.objref),
         )),
     }
+}
+
+/// Opens what could not be opened before all tasks were there, as far as that is for the caller.
+pub(crate) fn open_late(cx: &mut Prepare<'_>) -> Result {
+    for late in cx.objects.late.remove(&cx.number).unwrap_or_default() {
+        let record = &late.record;
+        let file = match &late.state {
+            Some(state) => state.create(cx, record)?,
+            None => proc::open(cx, record, &late.path)?,
+        };
+
+        if let Some((_, opened)) =
+            place(record.objref).and_then(|place| cx.objects.files.get_mut(place))
+        {
+            *opened = OpenedFile::Own {
+                file,
+                can_be_locked: false,
+            };
+        }
+    }
+    Ok(())
 }
 
 pub(crate) struct ObjectState;
@@ -953,11 +1034,19 @@ impl Resource for ObjectState {
         let mut objects = KVVec::with_capacity(image.objects.len(), GFP_KERNEL_ACCOUNT)?;
         let mut files = KVVec::with_capacity(image.objects.len(), GFP_KERNEL_ACCOUNT)?;
 
+        let mut opened = Opened::default();
         let replacements = inherit::replacements(cx, &image.fds, image.objects.len())?;
         let mut handed_in = replacements.into_iter();
 
         for said in image.objects {
             let replacement = handed_in.next().flatten();
+
+            if let Said::File(record, ..) = &said {
+                if record.flags & flags::O_ASYNC != 0 {
+                    cx.signal_fds
+                        .push(SignalFd::new(record.objref, true), GFP_KERNEL_ACCOUNT)?;
+                }
+            }
             let (ready, file) = match said {
                 Said::Pipe(record) => (
                     Ready::Pipe {
@@ -983,6 +1072,20 @@ impl Resource for ObjectState {
                     OpenedFile::None,
                 ),
                 Said::File(record, path, state) => match (replacement, record.kind) {
+                    (None, kind)
+                        if kind != uapi::CR_FILE_EXTERNAL
+                            && Late::opener(&record, state.as_ref()).is_some() =>
+                    {
+                        let opener = Late::opener(&record, state.as_ref()).unwrap_or(1);
+                        let late = Late {
+                            record,
+                            path,
+                            state,
+                        };
+
+                        opened.open_later(opener, late)?;
+                        (Ready::Late(record), OpenedFile::Late)
+                    }
                     (Some(file), _) => {
                         inherit::check(cx, &image.fds, &record, &file)?;
                         (Ready::Replaced, OpenedFile::Replaced(file))
@@ -990,7 +1093,6 @@ impl Resource for ObjectState {
                     (None, uapi::CR_FILE_EXTERNAL) => {
                         return Err(inherit::missing(cx, &image.fds, &record, &path));
                     }
-                    (None, uapi::CR_FILE_PROC) => (Ready::Late { record, path }, OpenedFile::Late),
                     (None, kind) => {
                         let file = make_file(cx, &mut objects, &record, &path, state.as_ref())?;
                         let opened = if is_made(kind) {
@@ -1017,13 +1119,14 @@ impl Resource for ObjectState {
                 },
             };
             let kind = match &ready {
-                Ready::File { record, .. } | Ready::Late { record, .. } => record.kind,
+                Ready::File { record, .. } | Ready::Late(record) => record.kind,
                 _ => 0,
             };
             objects.push(ready, GFP_KERNEL_ACCOUNT)?;
             files.push((kind, file), GFP_KERNEL_ACCOUNT)?;
         }
-        *cx.objects = Opened { files };
+        opened.files = files;
+        *cx.objects = opened;
         Ok(Prepared {
             objects,
             handed_in: cx.flags & uapi::RESTART_INHERIT != 0,
@@ -1057,7 +1160,7 @@ impl Resource for ObjectState {
             Ready::Inode { record, .. } if record.is_regular() => (record.size, offset),
             // A kind of file that was handed in, and did not come to see this.
             Ready::Replaced => (u64::MAX, offset),
-            Ready::Inode { .. } | Ready::File { .. } | Ready::Late { .. } => return Ok(false),
+            Ready::Inode { .. } | Ready::File { .. } | Ready::Late(_) => return Ok(false),
         };
         if offset != begin || end > room {
             return Err(bulk.unclaimed());
@@ -1112,7 +1215,7 @@ impl Resource for ObjectState {
                 },
                 Ready::Inode { file, .. } => inode::fill(file, bytes, at)?,
                 Ready::Replaced => (),
-                Ready::File { .. } | Ready::Late { .. } => return Ok(false),
+                Ready::File { .. } | Ready::Late(_) => return Ok(false),
             }
             at = at.saturating_add(len as u64);
         }
@@ -1120,22 +1223,23 @@ impl Resource for ObjectState {
     }
 
     fn complete(prepared: &mut Self::Prepared, cx: &mut Prepare<'_>) -> Result {
-        for (place, object) in prepared.objects.iter_mut().enumerate() {
+        open_late(cx)?;
+        for object in prepared.objects.iter_mut() {
             match object {
                 // What the process has not is closed, before anybody waits for what it has.
                 Ready::Pipe { ends, .. } => pipe::close_rest(ends),
                 Ready::Inode { record, file } => inode::finish(cx, record, file)?,
-                Ready::Late { record, path } => {
-                    let file = proc::open(cx, record, path)?;
+                Ready::Late(record) => {
+                    let record = *record;
+                    let Some(file) = cx.objects.own(record.objref) else {
+                        return Err(cx.fail(
+                            EINVAL,
+                            fmt!("object {}: its task is not there", record.objref),
+                        ));
+                    };
 
-                    if let Some((_, opened)) = cx.objects.files.get_mut(place) {
-                        *opened = OpenedFile::Own {
-                            file: file.clone(),
-                            can_be_locked: false,
-                        };
-                    }
                     *object = Ready::File {
-                        record: *record,
+                        record,
                         file,
                         state: None,
                     };

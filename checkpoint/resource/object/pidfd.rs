@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! pidfd_open(2): of the process itself, which is the restarter afterwards; or of another process,
+//! pidfd_open(2): of a task of the image, which is opened when all are made; or of another process,
 //! which is the same one still, or the restart fails.
 
 use kernel::{
@@ -46,6 +46,11 @@ use super::{
 /// `PIDFD_THREAD`
 const THREAD: u32 = flags::O_EXCL;
 
+/// Tells whether a pidfd is of a task of the image.
+pub(super) fn is_of_member(said: &image::PidFd) -> bool {
+    said.start_boottime == 0
+}
+
 pub(super) struct PidFd;
 
 impl Kind for PidFd {
@@ -64,14 +69,20 @@ impl Kind for PidFd {
         _record: &mut image::File,
         of: Use,
     ) -> Result<Self::Found> {
-        let process =
-            pidfd::process(file, cx.task).map_err(|what| cx.refuse(fmt!("{of}: {what}")))?;
+        let process = pidfd::process(file).map_err(|what| cx.refuse(fmt!("{of}: {what}")))?;
+        let tree = cx.tree;
+        let member = pidfd::task(file)
+            .and_then(|task| tree.place_of(&task))
+            .and_then(|place| tree.members().get(place));
 
         Ok(image::PidFd {
-            pid: process.pid,
+            pid: member.map_or(process.pid, |member| member.kin.pid),
             reserved: 0,
             ino: process.ino,
-            start_boottime: process.start_boottime,
+            start_boottime: match member {
+                Some(_) => 0,
+                None => process.start_boottime,
+            },
         })
     }
 
@@ -93,7 +104,15 @@ impl Kind for PidFd {
             start_boottime: said.start_boottime,
         };
         let pid = said.pid;
-        let file = pidfd::create(process, record.flags & THREAD).map_err(|e| {
+        let task = match is_of_member(said) {
+            true => match cx.tasks.get(&pid) {
+                None => return Err(cx.fail(EINVAL, fmt!("pidfd of process {pid}: it is no task"))),
+                task => task,
+            },
+            false => None,
+        };
+        let file = pidfd::create(process, task.map(|task| &**task), record.flags & THREAD);
+        let file = file.map_err(|e| {
             if e == ESRCH {
                 cx.fail(e, fmt!("pidfd of process {pid}: that process is gone"))
             } else {

@@ -196,6 +196,7 @@ struct cr_hdr_head {
 #define CR_TASK_FOREGROUND	0x8	/* its process group is in the foreground there */
 #define CR_TASK_STRANGER	0x10	/* its parent gets SIGCHLD whatever @exit_signal is */
 #define CR_TASK_USAGE		0x20	/* CR_HDR_USAGE follows its credentials */
+#define CR_TASK_SYSVSEM		0x40	/* has a list for SEM_UNDO, which is empty */
 
 /**
  * struct cr_hdr_task - a task; a CR_HDR_STRING with its comm follows
@@ -220,6 +221,9 @@ struct cr_hdr_head {
  * @fs: likewise for the place where its paths begin
  * @sighand: likewise for the actions of its signals
  * @vfork: pid of the task that its vfork(2) waits for, 0 if it is in none
+ * @sysvsem: number of the task before it that has the same list for SEM_UNDO, if
+ *	it is CR_TASK_SYSVSEM; 0 if none has
+ * @reserved: 0
  *
  * Tasks come after the leader of their group.
  */
@@ -243,6 +247,8 @@ struct cr_hdr_task {
 	__u32 fs;
 	__u32 sighand;
 	__s32 vfork;
+	__u32 sysvsem;
+	__u32 reserved;
 } __attribute__((aligned(8)));
 
 /**
@@ -740,7 +746,7 @@ struct cr_hdr_timer {
 #define CR_FILE_EPOLL		14	/* CR_HDR_EPOLL_ITEM tell what it waits for */
 #define CR_FILE_INOTIFY		15	/* CR_HDR_INOTIFY follows */
 #define CR_FILE_PIDFD		16	/* CR_HDR_PIDFD follows */
-#define CR_FILE_PROC		17	/* in /proc/self of the process, by path */
+#define CR_FILE_PROC		17	/* in /proc/self of a task, by path */
 #define CR_FILE_EXTERNAL	18	/* what the restarter hands in; the path says what */
 
 /**
@@ -757,7 +763,8 @@ struct cr_hdr_timer {
  * @mode: type and permissions of the inode
  * @target: objref of a pipe or shared memory, or of the CR_HDR_INODE of a file
  *	or directory that has no path any more; number of the restarter's
- *	descriptor for CR_FILE_TTY and CR_FILE_INHERIT; otherwise 0
+ *	descriptor for CR_FILE_TTY and CR_FILE_INHERIT; number of the task for
+ *	CR_FILE_PROC, 0 is the first; otherwise 0
  * @hint: RWH_* of fcntl(F_SET_RW_HINT)
  * @reserved: 0
  */
@@ -867,11 +874,12 @@ struct cr_hdr_inotify {
 
 /**
  * struct cr_hdr_pidfd - the process of the pidfd before
- * @pid: its pid, in the pid namespace of the checkpointer
+ * @pid: its pid, in the pid namespace of the checkpointer; of a task of the image
+ *	as that has it
  * @reserved: 0
  * @ino: number of the inode of the pidfd, which no other process has
- * @start_boottime: when it started, nanoseconds of CLOCK_BOOTTIME; 0 for the
- *	process of the image itself
+ * @start_boottime: when it started, nanoseconds of CLOCK_BOOTTIME; 0 for a task
+ *	of the image
  */
 struct cr_hdr_pidfd {
 	__s32 pid;

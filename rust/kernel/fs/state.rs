@@ -202,19 +202,41 @@ pub fn name_of<'b>(file: &File, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
     })
 }
 
-/// Returns how many names lead from the root of the proc file system to `file`, if that is in the
-/// directory of `task`: the first of them is its number. [`None`] if it is in no such directory.
+/// Where a file is in the proc file system.
+pub struct InProc {
+    /// How many names lead to it from the root: the first of them is the number of `of`.
+    pub depth: usize,
+    /// The task whose directory it is in.
+    pub of: ARef<Task>,
+    /// The task that the file itself is of, which may be a thread of that one's.
+    pub inner: ARef<Task>,
+}
+
+/// Returns where `file` is in the proc file system, if it is in the directory of a task. [`None`] if
+/// it is in no such directory.
 ///
 /// # Errors
 ///
-/// `ESRCH` if it is in the directory of another process.
-pub fn proc_depth(file: &File, task: &Task) -> Result<Option<usize>> {
-    // SAFETY: `file` is a valid file, and `task` a valid task.
-    let depth = unsafe { bindings::checkpoint_proc_depth(file.as_ptr(), task.as_ptr()) };
+/// `ESRCH` if it is in the directory of a task that is gone.
+pub fn in_proc(file: &File) -> Result<Option<InProc>> {
+    let (mut of, mut inner) = (core::ptr::null_mut(), core::ptr::null_mut());
+    // SAFETY: `file` is a valid file, and the others are written to.
+    let depth =
+        unsafe { bindings::checkpoint_proc_depth(file.as_ptr(), &raw mut of, &raw mut inner) };
+    let task = |task| {
+        let task = NonNull::new(task).ok_or(ESRCH)?;
+        // SAFETY: The function has set both to a reference, which is handed over here only. `Task` is
+        // a transparent wrapper of `struct task_struct`.
+        Ok::<_, Error>(unsafe { ARef::<Task>::from_raw(NonNull::cast(task)) })
+    };
 
     match usize::try_from(depth) {
         Ok(0) => Ok(None),
-        Ok(depth) => Ok(Some(depth)),
+        Ok(depth) => Ok(Some(InProc {
+            depth,
+            of: task(of)?,
+            inner: task(inner)?,
+        })),
         Err(_) => Err(Error::from_errno(depth)),
     }
 }

@@ -377,6 +377,16 @@ impl Rebuild {
         to_result(unsafe { bindings::checkpoint_mm_finish(&raw const layout.0) })
     }
 
+    /// Returns the address space for another task.
+    pub fn shared(&self) -> SharedSpace {
+        let mut space = bindings::checkpoint_shared_mm::default();
+
+        // SAFETY: By the type invariants. The function fills in the other.
+        unsafe { bindings::checkpoint_swap_share(&raw const self.swap, &raw mut space) };
+        // INVARIANT: The references have just been taken.
+        SharedSpace(space)
+    }
+
     /// Lets the caller keep the new address space, and drops its old one as execve(2) does.
     pub fn commit(self, _caller: &CurrentTask) {
         let mut this = ManuallyDrop::new(self);
@@ -390,5 +400,78 @@ impl Drop for Rebuild {
     fn drop(&mut self) {
         // SAFETY: By the type invariants. It is not used again.
         unsafe { bindings::checkpoint_swap_abort(&raw mut self.swap) };
+    }
+}
+
+/// An address space that another task has, too.
+///
+/// # Invariants
+///
+/// It is valid, and this has the references on what it is of.
+pub struct SharedSpace(bindings::checkpoint_shared_mm);
+
+// SAFETY: The references are counted, and any task may give them back.
+unsafe impl Send for SharedSpace {}
+
+impl SharedSpace {
+    /// Returns the address space for one more task.
+    pub fn share(&self) -> Self {
+        let mut space = bindings::checkpoint_shared_mm::default();
+
+        // SAFETY: By the type invariants. The function fills in the other.
+        unsafe { bindings::checkpoint_shared_mm_get(&raw const self.0, &raw mut space) };
+        // INVARIANT: The references have just been taken.
+        Self(space)
+    }
+
+    /// Switches the caller to the address space, if it has not come with it.
+    pub fn join(self, _caller: &CurrentTask) -> Joined {
+        let this = ManuallyDrop::new(self);
+        let mut join = bindings::checkpoint_join::default();
+
+        // SAFETY: By the type invariants. The destructor does not run: the references go to `join`,
+        // which the function fills in.
+        unsafe { bindings::checkpoint_join_begin(&raw mut join, &raw const this.0) };
+        // INVARIANT: The function has just filled it in.
+        Joined {
+            join,
+            _not_send: NotThreadSafe,
+        }
+    }
+}
+
+impl Drop for SharedSpace {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants. They are not used again.
+        unsafe { bindings::checkpoint_shared_mm_put(&raw mut self.0) };
+    }
+}
+
+/// The address space of another task, which the current one has, too. Dropping it gives the task back
+/// what it came with.
+///
+/// # Invariants
+///
+/// `join` is what `checkpoint_join_begin()` filled in for the current task.
+pub struct Joined {
+    join: bindings::checkpoint_join,
+    /// It is about the current task.
+    _not_send: NotThreadSafe,
+}
+
+impl Joined {
+    /// Lets the caller keep the address space.
+    pub fn commit(self, _caller: &CurrentTask) {
+        let mut this = ManuallyDrop::new(self);
+
+        // SAFETY: By the type invariants. It is not used again: the destructor does not run.
+        unsafe { bindings::checkpoint_join_commit(&raw mut this.join) };
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants. It is not used again.
+        unsafe { bindings::checkpoint_join_abort(&raw mut self.join) };
     }
 }

@@ -22,7 +22,10 @@ use super::{
 };
 use crate::{
     bindings,
-    error::from_err_ptr,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
     prelude::*,
     types::{
         NotThreadSafe,
@@ -58,9 +61,7 @@ impl Relation {
         let common = bindings::CLONE_VM | bindings::CLONE_FS | bindings::CLONE_FILES;
 
         u64::from(match self {
-            Self::Thread => {
-                common | bindings::CLONE_THREAD | bindings::CLONE_SIGHAND | bindings::CLONE_SYSVSEM
-            }
+            Self::Thread => common | bindings::CLONE_THREAD | bindings::CLONE_SIGHAND,
             Self::Child { sighand: true } => common | bindings::CLONE_SIGHAND,
             Self::Child { sighand: false } => common,
         })
@@ -536,6 +537,19 @@ impl CurrentTask {
     pub fn set_end(&self, signal: i32, flags: u32) {
         // SAFETY: The function changes the current task, and takes the lock that it needs.
         unsafe { bindings::checkpoint_end_set(self.as_ptr(), signal, flags) };
+    }
+
+    /// Tells whether semop(2) with `SEM_UNDO` has left something to undo.
+    pub fn has_undo(&self) -> bool {
+        // SAFETY: `self` is the current task.
+        unsafe { bindings::checkpoint_undo_pending(self.as_ptr()) }
+    }
+
+    /// Gives the current task the list for `SEM_UNDO` that `of` has, or one of its own if that is
+    /// itself. `of` is a task that is being made, or makes this one.
+    pub fn share_undo(&self, of: &Task) -> Result {
+        // SAFETY: `of` is a valid task, which does nothing meanwhile.
+        to_result(unsafe { bindings::checkpoint_undo_share(of.as_ptr()) })
     }
 
     /// Makes the current process one of a group.

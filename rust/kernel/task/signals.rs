@@ -359,6 +359,45 @@ impl RawActions {
     }
 }
 
+/// The table of actions that some processes have.
+///
+/// # Invariants
+///
+/// The pointer is to a valid `sighand_struct`, and this is a reference to it.
+pub struct SharedActions(NonNull<bindings::sighand_struct>);
+
+// SAFETY: The references are counted, and any task may give one back.
+unsafe impl Send for SharedActions {}
+
+impl SharedActions {
+    /// Returns the table of the current process.
+    pub fn of_current(_caller: &CurrentTask) -> Result<Self> {
+        // SAFETY: The function takes a reference on what the current task has.
+        let sighand = unsafe { bindings::checkpoint_sighand_get() };
+
+        // INVARIANT: The reference has just been taken.
+        Ok(Self(NonNull::new(sighand).ok_or(EINVAL)?))
+    }
+
+    /// Gives the table to the current process, which must not have another thread yet.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if it has.
+    pub fn join(&self, _caller: &CurrentTask) -> Result {
+        // SAFETY: By the type invariant. The function takes a reference for the task, and the locks
+        // that it needs.
+        to_result(unsafe { bindings::checkpoint_sighand_join(self.0.as_ptr()) })
+    }
+}
+
+impl Drop for SharedActions {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this is a reference.
+        unsafe { bindings::__cleanup_sighand(self.0.as_ptr()) };
+    }
+}
+
 impl CurrentTask {
     /// Replaces all that signals are to the current process, of which no other thread is in user mode;
     /// without `actions`, these stay. All timers of the process are replaced, and are to be started by

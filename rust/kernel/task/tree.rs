@@ -38,6 +38,8 @@ pub struct Kin {
     pub fs: usize,
     /// What its signals do.
     pub sighand: usize,
+    /// Its list for `SEM_UNDO`.
+    pub sysvsem: usize,
     /// Its number in its own pid namespace.
     pub pid: Pid,
     /// Likewise that of its process.
@@ -83,6 +85,7 @@ impl Task {
             files: kin.files,
             fs: kin.fs,
             sighand: kin.sighand,
+            sysvsem: kin.sysvsem,
             pid: kin.pid,
             tgid: kin.tgid,
             pgid: kin.pgid,

@@ -128,6 +128,7 @@ const TASK: Bits = bits!(
     CR_TASK_FOREGROUND,
     CR_TASK_STRANGER,
     CR_TASK_USAGE,
+    CR_TASK_SYSVSEM,
 );
 
 const PROCESS: Bits = bits!(

@@ -29,6 +29,7 @@ pub(crate) struct Row {
     files: Option<u32>,
     fs: Option<u32>,
     sighand: Option<u32>,
+    sysvsem: Option<u32>,
     /// Descriptors in its own table.
     fds: u64,
     /// Mappings of its own address space.
@@ -82,6 +83,7 @@ impl Row {
             files: number(of.files),
             fs: number(of.fs),
             sighand: number(of.sighand),
+            sysvsem: number(of.sysvsem),
             fds: summary.fds,
             mappings: summary.mappings,
             pages: summary.pages,
@@ -100,6 +102,7 @@ impl Row {
             (Shared::Files, self.files),
             (Shared::Fs, self.fs),
             (Shared::Sighand, self.sighand),
+            (Shared::Sysvsem, self.sysvsem),
         ];
         let words: Vec<_> = shares
             .into_iter()

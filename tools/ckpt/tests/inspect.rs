@@ -195,7 +195,7 @@ fn images_one_behind_the_other() {
 
     let done = run(ckpt(["inspect"]).arg(&two)).code(0);
     assert!(
-        done.out.ends_with("; 480 more bytes not looked at\n"),
+        done.out.ends_with("; 488 more bytes not looked at\n"),
         "{}",
         done.out
     );
@@ -203,7 +203,7 @@ fn images_one_behind_the_other() {
 
     let done = run(ckpt(["inspect", "--all"]).arg(&two)).code(0).quiet();
     assert_eq!(done.out.matches("HEAD").count(), 2);
-    assert!(done.out.contains("\n# from byte 480\n"), "{}", done.out);
+    assert!(done.out.contains("\n# from byte 488\n"), "{}", done.out);
 
     let json = run(ckpt(["inspect", "--all", "--json"]).arg(&two))
         .code(0)
@@ -277,7 +277,7 @@ fn summary() {
     run(ckpt(["inspect", "--summary", "-"]).write_stdin(sample()))
         .code(0)
         .quiet()
-        .stdout("# 480 bytes in 5 records; all checks passed\n");
+        .stdout("# 488 bytes in 5 records; all checks passed\n");
 }
 
 /// What is in memory and pipes may be secret, and is not for a terminal.

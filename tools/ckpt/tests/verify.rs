@@ -19,7 +19,7 @@ fn ok() {
     run(ckpt(["verify", "-"]).write_stdin(sample()))
         .code(0)
         .quiet()
-        .stdout("standard input: ok: id 1, task \"sample\", 480 bytes, 5 records\n");
+        .stdout("standard input: ok: id 1, task \"sample\", 488 bytes, 5 records\n");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_line_for_each_image() {
     let lines: Vec<_> = done.out.lines().collect();
     assert_eq!(lines.len(), 3);
     assert!(lines[0].starts_with("good: ok: "));
-    assert!(lines[1].starts_with("bad: refused: image offset 456: TAIL: cksum is "));
+    assert!(lines[1].starts_with("bad: refused: image offset 464: TAIL: cksum is "));
     assert_eq!(lines[0], lines[2]);
     done.code(1).quiet();
 
@@ -123,17 +123,17 @@ fn images_one_behind_the_other() {
     files.add("two", &[image.clone(), image.clone()].concat());
     files.add("junk", &[image, b"junk".to_vec()].concat());
     let verify = |args: &[&str]| run(ckpt(["verify"]).args(args).current_dir(files.path())).quiet();
-    let line = "ok: id 1, task \"sample\", 480 bytes, 5 records";
+    let line = "ok: id 1, task \"sample\", 488 bytes, 5 records";
 
     verify(&["two"])
         .code(0)
-        .stdout(&format!("two: {line}; 480 more bytes not looked at\n"));
+        .stdout(&format!("two: {line}; 488 more bytes not looked at\n"));
     verify(&["--all", "two"])
         .code(0)
-        .stdout(&format!("two: {line}\ntwo, from byte 480: {line}\n"));
+        .stdout(&format!("two: {line}\ntwo, from byte 488: {line}\n"));
     verify(&["--all", "junk"]).code(1).stdout(&format!(
         "junk: {line}\n\
-         junk, from byte 480: refused: image offset 0: the image ends after 4 of 8 bytes\n"
+         junk, from byte 488: refused: image offset 0: the image ends after 4 of 8 bytes\n"
     ));
 }
 
@@ -317,7 +317,7 @@ fn a_whole_tree() {
         *thread,
         json!({
             "task": 2, "name": "sample", "pid": 413, "tgid": 412, "ppid": null, "pgid": 412,
-            "sid": 400, "state": "alive", "mm": 1, "files": null, "fs": 1, "sighand": 1,
+            "sid": 400, "state": "alive", "mm": 1, "files": null, "fs": 1, "sighand": 1, "sysvsem": null,
             "fds": 3, "mappings": 0, "pages": 0,
         })
     );

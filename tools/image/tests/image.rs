@@ -54,7 +54,7 @@ const EXACT: Expect<'static> = Expect {
 // Where the records of `ImageBuilder::new()` begin.
 const HEAD: usize = 0;
 const TASK: usize = HEAD + 8 + 240;
-const STRING: usize = TASK + 8 + 64;
+const STRING: usize = TASK + 8 + 72;
 const TASK_STATS: usize = STRING + 8 + 16;
 const TAIL: usize = TASK_STATS + 8 + 104;
 const LEN: usize = TAIL + 8 + 16;
@@ -171,8 +171,8 @@ fn every_changed_byte_behind_the_checksum() {
     assert_eq!(at(HEAD, 16), 255);
     assert_eq!(at(HEAD, 24), 31);
     assert_eq!(at(TASK, 12), 64);
-    // Five of the flags, of which one is not without another.
-    assert_eq!(at(TASK, 40), 23);
+    // Six of the flags, of which one is not without another.
+    assert_eq!(at(TASK, 40), 47);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn head() {
             |head| head.nr_tasks = 65_537,
         ),
         // The next task does not come.
-        ("image offset 456: TAIL: expected CREDS here", |head| {
+        ("image offset 464: TAIL: expected CREDS here", |head| {
             head.nr_tasks = 2
         }),
     ] {
@@ -341,13 +341,17 @@ fn task() {
         ("image offset 248: TASK: vfork -1 is less than 0", |task| {
             task.vfork = -1
         }),
+        (
+            "image offset 248: TASK: sysvsem 1 is over the limit of 0",
+            |task| task.sysvsem = 1,
+        ),
         ("image offset 248: TASK: pgid -1 is less than 0", |task| {
             task.pgid = -1
         }),
         ("image offset 248: TASK: sid -1 is less than 0", |task| {
             task.sid = -1
         }),
-        ("image offset 320: STRING: len is 16, not 17", |task| {
+        ("image offset 328: STRING: len is 16, not 17", |task| {
             task.task_comm_len = 17
         }),
     ] {
@@ -384,7 +388,7 @@ fn comm() {
         reseal(&mut image);
         assert_eq!(
             refusal(&image, EXACT).to_string(),
-            "image offset 320: STRING: the padding is not 0"
+            "image offset 328: STRING: the padding is not 0"
         );
         image[at] = 0;
     }
@@ -632,7 +636,7 @@ fn fields_cover_every_record() {
         assert_eq!(end % 8, 0);
     }
     assert_eq!((Head::LEN, Head::NAME), (240, "HEAD"));
-    assert_eq!((Task::LEN, Task::NAME), (64, "TASK"));
+    assert_eq!((Task::LEN, Task::NAME), (72, "TASK"));
     assert_eq!((TaskStats::LEN, TaskStats::NAME), (104, "TASK_STATS"));
     assert_eq!((Tail::LEN, Tail::NAME), (16, "TAIL"));
 }
@@ -660,7 +664,7 @@ fn fields_as_text() {
     ] {
         assert!(text.iter().any(|t| t == line), "no {line:?} in {text:#?}");
     }
-    assert_eq!(text.len(), 14 + 16 + 1 + 13 + 2);
+    assert_eq!(text.len(), 14 + 18 + 1 + 13 + 2);
 }
 
 #[test]

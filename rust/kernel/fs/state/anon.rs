@@ -4,6 +4,11 @@
 //!
 //! C header: [`include/linux/checkpoint.h`](srctree/include/linux/checkpoint.h)
 
+use core::ptr::{
+    null_mut,
+    NonNull, //
+};
+
 use crate::{
     bindings,
     error::to_result,
@@ -84,17 +89,26 @@ pub mod pidfd {
         pub pid: i32,
         /// Number of the inode of its pidfds.
         pub ino: u64,
-        /// When it started, nanoseconds of `CLOCK_BOOTTIME`; 0 for the process that has the pidfd.
+        /// When it started, nanoseconds of `CLOCK_BOOTTIME`.
         pub start_boottime: u64,
     }
 
-    /// Returns the process of a pidfd that `task` has; or why it is one that cannot be saved.
-    pub fn process(file: &File, task: &Task) -> core::result::Result<Process, &'static CStr> {
+    /// Returns the task of a pidfd, [`None`] if it is gone.
+    pub fn task(file: &File) -> Option<ARef<Task>> {
+        // SAFETY: `file` is a valid file. The function returns a reference or null.
+        let task = NonNull::new(unsafe { bindings::checkpoint_pidfd_task(file.as_ptr()) })?;
+
+        // SAFETY: The reference is handed over. `Task` is a transparent wrapper of
+        // `struct task_struct`.
+        Some(unsafe { ARef::from_raw(task.cast()) })
+    }
+
+    /// Returns the process of a pidfd; or why it is one that cannot be saved.
+    pub fn process(file: &File) -> core::result::Result<Process, &'static CStr> {
         let mut to = bindings::cr_hdr_pidfd::default();
 
-        // SAFETY: `file` is a valid file and `task` a valid task. `to` is written to.
-        let what =
-            unsafe { bindings::checkpoint_pidfd_get(file.as_ptr(), task.as_ptr(), &raw mut to) };
+        // SAFETY: `file` is a valid file, and `to` is written to.
+        let what = unsafe { bindings::checkpoint_pidfd_get(file.as_ptr(), &raw mut to) };
 
         if !what.is_null() {
             // SAFETY: What is returned is a string literal of fs/checkpoint_anon.c.
@@ -107,13 +121,13 @@ pub mod pidfd {
         })
     }
 
-    /// Opens a pidfd of a process; of the current one if `start_boottime` is 0. `flags` may have
+    /// Opens a pidfd of `task`, or else of the process that is meant. `flags` may have
     /// `PIDFD_THREAD`.
     ///
     /// # Errors
     ///
     /// `ESRCH` if the process is gone, and perhaps another one has its pid; those of pidfd_open(2).
-    pub fn create(of: Process, flags: u32) -> Result<ARef<File>> {
+    pub fn create(of: Process, task: Option<&Task>, flags: u32) -> Result<ARef<File>> {
         let from = bindings::cr_hdr_pidfd {
             pid: of.pid,
             ino: of.ino,
@@ -121,7 +135,9 @@ pub mod pidfd {
             ..Default::default()
         };
 
-        // SAFETY: `from` is only read. The function returns a reference or an error.
-        owned(unsafe { bindings::checkpoint_pidfd_create(&raw const from, flags) })
+        let task = task.map_or(null_mut(), |task| task.as_ptr());
+        // SAFETY: `from` is only read, and `task` is valid or null. The function returns a reference or
+        // an error.
+        owned(unsafe { bindings::checkpoint_pidfd_create(&raw const from, task, flags) })
     }
 }

@@ -14,7 +14,8 @@ use crate::{
         to_result, //
     },
     fs::File,
-    prelude::*, //
+    prelude::*,
+    task::Task, //
 };
 
 use super::text;
@@ -24,7 +25,7 @@ use super::text;
 pub struct Owner {
     /// `F_OWNER_*`
     pub kind: u32,
-    /// Thread, process or process group; 0 if there is none.
+    /// Thread, process or process group; 0 if there is none, -1 if it is one without a number.
     pub pid: i32,
     /// The signal; 0 for `SIGIO` without a siginfo.
     pub signal: i32,
@@ -41,18 +42,32 @@ pub fn obstacle(file: &File) -> Option<&'static CStr> {
     unsafe { text(bindings::checkpoint_owner_obstacle(file.as_ptr())) }
 }
 
-/// Tells who gets a signal when `file` is ready, [`None`] if nobody does and none was chosen.
-pub fn get(file: &File) -> Option<Owner> {
+/// Tells who gets a signal when `file` is ready, by the number in the pid namespace of `root`. [`None`]
+/// if nobody does and none was chosen.
+pub fn get(file: &File, root: &Task) -> Option<Owner> {
     let mut to = bindings::cr_hdr_owner::default();
 
-    // SAFETY: `file` is a valid file, and `to` is written to.
-    unsafe { bindings::checkpoint_owner_get(file.as_ptr(), &raw mut to) }.then_some(Owner {
-        kind: to.kind,
-        pid: to.pid,
-        signal: to.signal,
-        uid: to.uid,
-        euid: to.euid,
-    })
+    // SAFETY: `file` is a valid file and `root` a valid task. `to` is written to.
+    unsafe { bindings::checkpoint_owner_get(file.as_ptr(), root.as_ptr(), &raw mut to) }.then_some(
+        Owner {
+            kind: to.kind,
+            pid: to.pid,
+            signal: to.signal,
+            uid: to.uid,
+            euid: to.euid,
+        },
+    )
+}
+
+/// Whom the number of an owner means.
+#[derive(Clone, Copy)]
+pub enum Whom<'a> {
+    /// The task, or the process group that it leads.
+    Task(&'a Task),
+    /// The process group that the task is in.
+    GroupOf(&'a Task),
+    /// Whoever has the number.
+    Number,
 }
 
 /// An owner that a file is going to have.
@@ -63,13 +78,13 @@ pub fn get(file: &File) -> Option<Owner> {
 pub struct NewOwner(NonNull<bindings::checkpoint_owner>);
 
 impl NewOwner {
-    /// Gets an owner ready for `file`, which is nobody else's. `this` and `group` are the numbers
-    /// that the current task and its process group have in `owner`.
+    /// Gets an owner ready for `file`, which is nobody else's. `whom` is what its number means, if it
+    /// has one.
     ///
     /// # Errors
     ///
     /// `ESRCH` if there is no such process, `EPERM` if the current task could not have the user ids.
-    pub fn new(file: &File, owner: &Owner, this: i32, group: i32) -> Result<Self> {
+    pub fn new(file: &File, owner: &Owner, whom: Whom<'_>) -> Result<Self> {
         let from = bindings::cr_hdr_owner {
             objref: 0,
             kind: owner.kind,
@@ -79,9 +94,15 @@ impl NewOwner {
             euid: owner.euid,
         };
 
-        // SAFETY: `file` is a valid file, and `from` is only read.
+        let (task, group) = match whom {
+            Whom::Task(task) => (task.as_ptr(), false),
+            Whom::GroupOf(task) => (task.as_ptr(), true),
+            Whom::Number => (core::ptr::null_mut(), false),
+        };
+
+        // SAFETY: `file` is a valid file, and `from` is only read. `task` is valid or null.
         let new = from_err_ptr(unsafe {
-            bindings::checkpoint_owner_prepare(file.as_ptr(), &raw const from, this, group)
+            bindings::checkpoint_owner_prepare(file.as_ptr(), &raw const from, task, group)
         })?;
 
         // INVARIANT: It is new.

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 /// Offsets of the records of [`sample`].
 pub(crate) const TASK: usize = 248;
-pub(crate) const STRING: usize = TASK + 72;
+pub(crate) const STRING: usize = TASK + 80;
 pub(crate) const TASK_STATS: usize = STRING + 24;
 pub(crate) const TAIL: usize = TASK_STATS + 112;
 pub(crate) const SIZE: usize = TAIL + 24;
