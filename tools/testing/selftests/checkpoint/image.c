@@ -193,7 +193,7 @@ TEST_F(image, layout_of_the_abi)
 {
 	EXPECT_EQ(8UL, sizeof(struct cr_hdr));
 	EXPECT_EQ(240UL, sizeof(struct cr_hdr_head));
-	EXPECT_EQ(64UL, sizeof(struct cr_hdr_task));
+	EXPECT_EQ(72UL, sizeof(struct cr_hdr_task));
 	EXPECT_EQ(104UL, sizeof(struct cr_hdr_task_stats));
 	EXPECT_EQ(144UL, sizeof(struct cr_hdr_thread));
 	EXPECT_EQ(30 * 8UL, sizeof(struct cr_hdr_cpu));
@@ -204,7 +204,7 @@ TEST_F(image, layout_of_the_abi)
 	EXPECT_EQ(56UL, sizeof(struct cr_hdr_vma));
 	EXPECT_EQ(16UL, sizeof(struct cr_extent));
 	EXPECT_EQ(16UL, sizeof(struct cr_hdr_tail));
-	EXPECT_EQ(480UL, IMG_SIZE);
+	EXPECT_EQ(488UL, IMG_SIZE);
 	EXPECT_EQ(1, CR_HDR_HEAD);
 	EXPECT_EQ(2, CR_HDR_STRING);
 	EXPECT_EQ(101, CR_HDR_TASK);

@@ -878,6 +878,12 @@ static inline bool subject_finish(struct subject *s, const char *which)
 	bool ended;
 	int status;
 
+	/*
+	 * Between a call that begins again and the call, a signal ends no call: that is so of
+	 * every stop.
+	 */
+	if (s->ready == SAY_SLEEPING[0])
+		proc_wait_asleep(s->pid);
 	if (by_signal)
 		kill(s->pid, SIGUSR1);
 	if (write(s->in, "g", 1) != 1)
