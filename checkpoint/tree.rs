@@ -311,7 +311,9 @@ fn reason(why: Unparked) -> &'static str {
         Unparked::Gone => "is about to exit",
         Unparked::Late => "does not come to rest: it sleeps uninterruptibly",
         Unparked::Frozen => "is frozen in the middle of a system call",
-        Unparked::Taken => "another checkpoint of it, or its restart, is under way",
+        Unparked::Taken | Unparked::Restarting => {
+            "another checkpoint of it, or its restart, is under way"
+        }
         Unparked::Interrupted => "interrupted by a signal",
         Unparked::NoMemory => "no memory",
     }
@@ -343,6 +345,8 @@ pub(crate) fn stop(process: &Process, pid: Pid, log: &mut Log) -> Result<(Park, 
         let mut new = false;
         // That it has died is known when it has come to its end, which a core dump delays.
         let mut dying = None;
+        // It is in user mode soon, but for one that waits for its image.
+        let mut restarting = None;
 
         if tasks.len() > uapi::CR_TASKS_MAX as usize {
             log.task(
@@ -377,6 +381,10 @@ pub(crate) fn stop(process: &Process, pid: Pid, log: &mut Log) -> Result<(Park, 
                         dying = Some(task);
                         continue;
                     }
+                    Err(Unparked::Restarting) => {
+                        restarting = Some(task);
+                        continue;
+                    }
                     Err(why) => return Err(unparked(task, why, log)),
                 }
             }
@@ -387,6 +395,9 @@ pub(crate) fn stop(process: &Process, pid: Pid, log: &mut Log) -> Result<(Park, 
             .map_err(|(task, why)| unparked(task.as_deref().unwrap_or(root), why, log))?;
 
         if since.elapsed() > PARK_LIMIT {
+            if let Some(task) = restarting {
+                return Err(unparked(task, Unparked::Restarting, log));
+            }
             let task = dying.unwrap_or(root);
 
             log.task(
@@ -395,7 +406,7 @@ pub(crate) fn stop(process: &Process, pid: Pid, log: &mut Log) -> Result<(Park, 
             );
             return Err(EBUSY);
         }
-        if dying.is_some() {
+        if dying.is_some() || restarting.is_some() {
             Park::pause(&mut micros).map_err(|why| unparked(root, why, log))?;
             continue;
         }

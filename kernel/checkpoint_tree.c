@@ -284,20 +284,23 @@ static DEFINE_SPINLOCK(claims_lock);
  * checkpoint_claim - keep checkpoints, other checkpoints, away from a task
  * @claim: who claims it
  * @task: the task
+ * @restart: whether it is being restarted
  *
- * Return: whether nobody else has, and checkpoint_unclaim() is to follow.
+ * Return: 0, and checkpoint_unclaim() is to follow; -EBUSY if a checkpoint has
+ * claimed it, -EAGAIN if a restart has.
  */
-bool checkpoint_claim(struct checkpoint_claim *claim, struct task_struct *task)
+int checkpoint_claim(struct checkpoint_claim *claim, struct task_struct *task, bool restart)
 {
 	struct checkpoint_claim *other;
 
 	guard(spinlock)(&claims_lock);
 	hash_for_each_possible(claims, other, node, (unsigned long)task)
 		if (other->task == task)
-			return false;
+			return other->restart ? -EAGAIN : -EBUSY;
 	claim->task = task;
+	claim->restart = restart;
 	hash_add(claims, &claim->node, (unsigned long)task);
-	return true;
+	return 0;
 }
 
 /* Ends that; there may have been none. */
@@ -420,7 +423,7 @@ static int worker_main(void *data)
 	struct completion vfork;
 
 	/* If somebody was faster, that waits until this is in user mode. */
-	checkpoint_claim(&worker->claim, current);
+	checkpoint_claim(&worker->claim, current, true);
 	/* Of its maker, which may have become a program of 32 bits. */
 	if (thread_group_leader(current))
 		clear_thread_flag(TIF_ADDR32);

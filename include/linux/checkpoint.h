@@ -380,13 +380,15 @@ int wait_for_vfork_done(struct task_struct *child, struct completion *vfork);
  * struct checkpoint_claim - a task that is being saved or restarted
  * @node: in the table of all of them
  * @task: the task
+ * @restart: it is being restarted
  */
 struct checkpoint_claim {
 	struct hlist_node node;
 	struct task_struct *task;
+	bool restart;
 };
 
-bool checkpoint_claim(struct checkpoint_claim *claim, struct task_struct *task);
+int checkpoint_claim(struct checkpoint_claim *claim, struct task_struct *task, bool restart);
 void checkpoint_unclaim(struct checkpoint_claim *claim);
 void checkpoint_restart_syscall(void);
 

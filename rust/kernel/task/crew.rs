@@ -439,7 +439,7 @@ impl Claim {
         )?;
 
         // SAFETY: The claim is zeros and pinned; the current task is there longer than this.
-        if !unsafe { bindings::checkpoint_claim(claim.get(), task.as_ptr()) } {
+        if unsafe { bindings::checkpoint_claim(claim.get(), task.as_ptr(), true) } != 0 {
             // SAFETY: The function changes the current task.
             unsafe { bindings::checkpoint_restart_syscall() };
             return Err(ERESTARTNOINTR);

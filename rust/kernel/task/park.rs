@@ -220,8 +220,10 @@ pub enum Unparked {
     Late,
     /// The freezer has caught the task in the middle of a system call.
     Frozen,
-    /// Somebody else parks the task, or it is being restarted.
+    /// Somebody else parks the task.
     Taken,
+    /// restart(2) has not let the task go yet.
+    Restarting,
     /// The caller got a fatal signal.
     Interrupted,
     /// There is no memory.
@@ -232,7 +234,7 @@ impl From<Unparked> for Error {
     fn from(why: Unparked) -> Self {
         match why {
             Unparked::Gone => ESRCH,
-            Unparked::Late | Unparked::Frozen | Unparked::Taken => EBUSY,
+            Unparked::Late | Unparked::Frozen | Unparked::Taken | Unparked::Restarting => EBUSY,
             Unparked::Interrupted => EINTR,
             Unparked::NoMemory => ENOMEM,
         }
@@ -368,8 +370,8 @@ impl Park {
     ///
     /// # Errors
     ///
-    /// [`Unparked::Taken`] if somebody else parks the task, [`Unparked::Gone`] if it is beyond user
-    /// mode.
+    /// [`Unparked::Taken`] if somebody else parks the task, [`Unparked::Restarting`] if restart(2) has
+    /// not let it go yet, [`Unparked::Gone`] if it is beyond user mode.
     pub fn add(&mut self, task: ARef<Task>) -> Result<(), Unparked> {
         let is_caller = task.as_ptr() == current!().as_ptr();
 
@@ -381,8 +383,12 @@ impl Park {
 
         // SAFETY: The claim is zeros and pinned; `task` is valid as long as its reference is, which
         // is kept beside the claim.
-        if !unsafe { bindings::checkpoint_claim(request.claim.get(), task.as_ptr()) } {
-            return Err(Unparked::Taken);
+        let claimed =
+            unsafe { bindings::checkpoint_claim(request.claim.get(), task.as_ptr(), false) };
+        match to_result(claimed) {
+            Ok(()) => (),
+            Err(e) if e == EAGAIN => return Err(Unparked::Restarting),
+            Err(_) => return Err(Unparked::Taken),
         }
         let member = Member {
             task,
