@@ -523,6 +523,9 @@ impl Crew {
 
     /// Returns a task that the system call of another waits for, which is not the first.
     fn child(&self, plans: &[Plan], pid: Pid) -> Option<ARef<Task>> {
+        if pid == 0 {
+            return None;
+        }
         let place = plans.iter().skip(1).position(|plan| plan.task.pid == pid)?;
 
         Some(self.workers.get(place)?.as_ref()?.task().into())
