@@ -120,8 +120,13 @@ impl Jobs {
                         cx.fail(EINVAL, format_args!("task {pid}: nobody leads {what} {id}"))
                     );
                 }
-                if cx.flags & uapi::RESTART_NEW_PIDS == 0 && Task::is_taken(id) {
-                    return Err(cx.fail(EEXIST, format_args!("{what} {id}: the number is taken")));
+                if cx.flags & uapi::RESTART_NEW_PIDS == 0 {
+                    if let Some(by) = Task::taken(id) {
+                        return Err(cx.fail(
+                            EEXIST,
+                            format_args!("{what} {id}: the number is taken by {by}"),
+                        ));
+                    }
                 }
                 let leader = Leader::Leaderless(leaderless.len());
                 leaders.try_create_and_insert(id, leader, GFP_KERNEL_ACCOUNT)?;

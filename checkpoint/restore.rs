@@ -286,8 +286,8 @@ fn plan_all(
                 format_args!("task {pid}: the first task has ended before its threads"),
             ));
         }
-        if place != 0 && cx.flags & uapi::RESTART_NEW_PIDS == 0 && Task::is_taken(pid) {
-            return Err(cx.fail(EEXIST, format_args!("task {pid}: the pid is taken")));
+        if place != 0 && cx.flags & uapi::RESTART_NEW_PIDS == 0 {
+            check_pid(cx, pid)?;
         }
         plans.push(
             Plan {
@@ -303,6 +303,14 @@ fn plan_all(
     }
     let jobs = Jobs::check(cx, caller, tree, tasks)?;
     Ok((plans, jobs))
+}
+
+/// Checks that nobody has a number that a task of the image is going to have.
+fn check_pid(cx: &mut Restart<'_>, pid: Pid) -> Result {
+    match Task::taken(pid) {
+        None => Ok(()),
+        Some(by) => Err(cx.fail(EEXIST, format_args!("task {pid}: the pid is taken by {by}"))),
+    }
 }
 
 /// Checks that no two tasks wait for one by vfork(2).

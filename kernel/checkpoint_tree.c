@@ -266,11 +266,20 @@ out:
 	return found;
 }
 
-/* Tells whether anything has a number in the pid namespace of the caller. */
-bool checkpoint_pid_taken(pid_t pid)
+/**
+ * checkpoint_pid_taken - tell whether anything has a number
+ * @nr: the number, in the pid namespace of the caller
+ * @by: gets the task that has it, with a reference; NULL if it is that of a
+ *	process group or a session only
+ */
+bool checkpoint_pid_taken(pid_t nr, struct task_struct **by)
 {
+	struct pid *pid;
+
 	guard(rcu)();
-	return find_vpid(pid);
+	pid = find_vpid(nr);
+	*by = get_pid_task(pid, PIDTYPE_PID);
+	return pid;
 }
 
 /*

@@ -372,7 +372,7 @@ bool checkpoint_has_ended(struct task_struct *task);
 bool checkpoint_is_killed(struct task_struct *task);
 int checkpoint_rest_of(struct task_struct *task, bool arrived);
 void checkpoint_freeze(void);
-bool checkpoint_pid_taken(pid_t pid);
+bool checkpoint_pid_taken(pid_t nr, struct task_struct **by);
 struct task_struct *checkpoint_vfork_child(struct task_struct *task);
 int wait_for_vfork_done(struct task_struct *child, struct completion *vfork);
 

@@ -15,9 +15,12 @@ use crate::{
     prelude::*,
     sync::aref::ARef, //
 };
-use core::ptr::{
-    null_mut,
-    NonNull, //
+use core::{
+    fmt,
+    ptr::{
+        null_mut,
+        NonNull, //
+    }, //
 };
 
 /// How a task is related to others.
@@ -63,6 +66,27 @@ pub enum JobKind {
     Group,
     /// A session.
     Session,
+}
+
+/// What has a number.
+pub enum Taken {
+    /// A task.
+    Task(ARef<Task>),
+    /// A process group or a session of which the leader is gone.
+    Group,
+}
+
+impl fmt::Display for Taken {
+    /// Writes as much as the current task may know: /proc may hide the other one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group => f.write_str("a process group or a session"),
+            Self::Task(task) if task.may_look_at() => {
+                write!(f, "task {} ({})", task.vpid(), task.comm())
+            }
+            Self::Task(task) => write!(f, "task {}", task.vpid()),
+        }
+    }
 }
 
 impl Task {
@@ -120,11 +144,25 @@ impl Task {
         !unsafe { bindings::checkpoint_vfork_child(self.as_ptr()) }.is_null()
     }
 
-    /// Tells whether a task, a process group or a session has a number in the pid namespace of the
-    /// current task.
-    pub fn is_taken(pid: Pid) -> bool {
-        // SAFETY: The function has no requirements; it takes the RCU lock that it needs.
-        unsafe { bindings::checkpoint_pid_taken(pid) }
+    /// Returns what has a number in the pid namespace of the current task, if anything has.
+    pub fn taken(pid: Pid) -> Option<Taken> {
+        let mut by = null_mut();
+
+        // SAFETY: The function takes the RCU lock that it needs, and writes to `by`.
+        let taken = unsafe { bindings::checkpoint_pid_taken(pid, &raw mut by) };
+        // SAFETY: The reference that the function took is handed over. `Task` is a transparent
+        // wrapper of `struct task_struct`.
+        let task = NonNull::new(by).map(|task| unsafe { ARef::<Task>::from_raw(task.cast()) });
+
+        taken.then(|| task.map_or(Taken::Group, Taken::Task))
+    }
+
+    /// Tells whether the current task may look at what this one is, by the rules of ptrace(2) for
+    /// its credentials for files. Without that, /proc may hide the task.
+    #[doc(alias = "ptrace_may_access")]
+    pub fn may_look_at(&self) -> bool {
+        // SAFETY: `self` is a valid task; the function takes the locks that it needs.
+        unsafe { bindings::ptrace_may_access(self.as_ptr(), bindings::PTRACE_MODE_READ_FSCREDS) }
     }
 
     /// Tells whether the task has been killed: it ends without coming to user mode again. That may

@@ -241,7 +241,8 @@ TEST_F(once, leaderless_number_is_taken)
 	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status))
 		TH_LOG("status %#x", status);
 	ASSERT_LT(0, pread(s.logfd, log, sizeof(log) - 1, 0));
-	snprintf(want, sizeof(want), "process group %d: the number is taken\n", group);
+	snprintf(want, sizeof(want), "process group %d: the number is taken by task %d (",
+		 group, group);
 	EXPECT_TRUE(!!strstr(log, want))
 		TH_LOG("log '%s', wanted '%s'", log, want);
 	kill(pid, SIGKILL);
