@@ -138,6 +138,7 @@ void checkpoint_kin_get(struct task_struct *task, struct checkpoint_kin *to)
 		to->pgid = task_pgrp_nr_ns(task, ns);
 		to->sid = task_session_nr_ns(task, ns);
 	}
+	to->pid_ns = (unsigned long)ns;
 	to->leader = (unsigned long)task->group_leader;
 	to->parent = (unsigned long)rcu_dereference(task->real_parent);
 	to->sighand = (unsigned long)rcu_access_pointer(task->sighand);

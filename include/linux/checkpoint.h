@@ -9,6 +9,7 @@
 #include <linux/mm_types.h>
 #include <linux/nodemask_types.h>
 #include <linux/refcount.h>
+#include <linux/spinlock_types.h>
 #include <linux/types.h>
 
 #include <uapi/linux/checkpoint_hdr.h>
@@ -327,6 +328,7 @@ void futex_restart_set_op(struct restart_block *restart, unsigned int op);
  * @fs: where its paths begin
  * @sighand: what its signals do
  * @sysvsem: its list for SEM_UNDO
+ * @pid_ns: the address of the pid namespace that it is in
  * @pid: its number in its own pid namespace
  * @tgid: likewise of its process
  * @pgid: likewise of its process group, 0 if that has none
@@ -343,6 +345,7 @@ struct checkpoint_kin {
 	unsigned long fs;
 	unsigned long sighand;
 	unsigned long sysvsem;
+	unsigned long pid_ns;
 	pid_t pid;
 	pid_t tgid;
 	pid_t pgid;
@@ -635,6 +638,46 @@ struct file *checkpoint_inode_create(const char *dir, const struct cr_hdr_inode 
 ssize_t checkpoint_inode_write(struct file *file, const void *from, size_t len,
 			       loff_t pos);
 int checkpoint_inode_finish(struct file *file, const struct cr_hdr_inode *from);
+
+/**
+ * struct checkpoint_wanted - something of a tree that others may have
+ * @what: its address
+ * @holder: who has it, with a reference, or NULL
+ */
+struct checkpoint_wanted {
+	unsigned long what;
+	struct task_struct *holder;
+};
+
+/**
+ * struct checkpoint_sharing - what an open file is to whoever shares it
+ * @inode: the address of its inode
+ * @references: how many there are to the file
+ * @opens: how many open files, and others, have its path
+ * @pipe: it is an end of a pipe
+ * @state: what one does to it the others see, and it can be made anew only
+ * @written: its inode is open for writing
+ */
+struct checkpoint_sharing {
+	unsigned long inode;
+	unsigned long references;
+	unsigned long opens;
+	bool pipe;
+	bool state;
+	bool written;
+};
+
+/* The lock of the lists of those who wait for a file lock: fs/locks.c. */
+extern spinlock_t blocked_lock_lock;
+
+int checkpoint_outside_find(const unsigned long *inside, unsigned int nr_inside,
+			    struct checkpoint_wanted *wanted, unsigned int nr);
+unsigned int checkpoint_outside_mapped(struct file *file, const unsigned long *inside,
+				       unsigned int nr_inside, unsigned long *to,
+				       unsigned int max);
+void checkpoint_outside_look(struct file *file, struct checkpoint_sharing *seen);
+struct task_struct *checkpoint_outside_target(struct file *file, bool owner, bool *group);
+struct task_struct *checkpoint_outside_waiter(struct file *file, struct task_struct *task);
 
 struct checkpoint_owner;
 

@@ -30,6 +30,7 @@ pub mod epoll;
 pub mod inode;
 pub mod inotify;
 pub mod lock;
+pub mod outside;
 pub mod owner;
 pub mod table;
 pub mod timerfd;

@@ -43,6 +43,8 @@ pub struct Kin {
     pub sighand: usize,
     /// Its list for `SEM_UNDO`.
     pub sysvsem: usize,
+    /// The pid namespace that it is in.
+    pub pid_ns: usize,
     /// Its number in its own pid namespace.
     pub pid: Pid,
     /// Likewise that of its process.
@@ -110,6 +112,7 @@ impl Task {
             fs: kin.fs,
             sighand: kin.sighand,
             sysvsem: kin.sysvsem,
+            pid_ns: kin.pid_ns,
             pid: kin.pid,
             tgid: kin.tgid,
             pgid: kin.pgid,
