@@ -10,10 +10,13 @@ use core::fmt;
 
 use kernel::{
     checkpoint::debug_line,
-    fs::rw::{
-        Direction,
-        StreamFile,
-        Unfit, //
+    fs::{
+        rw::{
+            Direction,
+            StreamFile,
+            Unfit, //
+        },
+        File, //
     },
     prelude::*,
     str::Formatter,
@@ -60,6 +63,13 @@ impl Log {
             log.file = Some(StreamFile::from_fd(logfd, Direction::Write)?.without_sigpipe());
         }
         Ok(log)
+    }
+
+    /// Tells whether `file` is what the log is written to.
+    pub(crate) fn is(&self, file: &File) -> bool {
+        self.file
+            .as_ref()
+            .is_some_and(|log| log.file().as_ptr() == file.as_ptr())
     }
 
     /// Adds a line, without the newline at its end.

@@ -35,6 +35,10 @@ use crate::{
     resource::{
         files,
         object,
+        outside::{
+            self,
+            Outside, //
+        },
         Collect,
         CommonFound,
         Saving,
@@ -142,6 +146,7 @@ impl Found {
             cx.tolerate(surveyed)?;
         }
         cx.turn_to(0);
+        outside::survey(cx)?;
         let mut common = CommonFound::collect(cx)?;
         for place in 0..members {
             cx.turn_to(place);
@@ -153,6 +158,7 @@ impl Found {
         }
         cx.turn_to(0);
         common.finish(cx)?;
+        outside::finish(cx)?;
         let unchanged = object::check(cx);
         cx.tolerate(unchanged)?;
         cx.verdict()?;
@@ -200,7 +206,8 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
     let image = file.as_ref().map(StreamFile::file);
     let inherit = flags & uapi::CHECKPOINT_INHERIT as c_ulong != 0;
     let container = flags & uapi::CHECKPOINT_CONTAINER as c_ulong != 0;
-    let mut cx = Collect::new(&tree, &root, inherit, container, image, log);
+    let outside = Outside::new(&tree, container)?;
+    let mut cx = Collect::new(&tree, &root, inherit, outside, image, log);
     let found = Found::collect(&mut cx).map_err(|e| cx.ended(e))?;
     let objects = cx.objects;
     let mut spaces = cx.spaces;

@@ -193,8 +193,8 @@ bool checkpoint_mm_is_ia32(struct mm_struct *mm)
 	return !is_64bit_mm(mm);
 }
 
-/* Whether more than @known tasks have @mm. */
-static bool mm_is_shared(struct mm_struct *mm, unsigned int known)
+/* Whether more than @known tasks have @mm, on which the caller has a reference. */
+bool checkpoint_mm_shared(struct mm_struct *mm, unsigned int known)
 {
 	struct task_struct *process, *thread;
 	unsigned int users = 0;
@@ -215,17 +215,14 @@ static bool mm_is_shared(struct mm_struct *mm, unsigned int known)
  * checkpoint_mm_refused() - Look for what keeps an address space from being saved.
  * @task: a task that stands still
  * @mm: its address space, on which the caller has a reference
- * @known: how many tasks are known to have it
  *
- * Mappings are looked at by checkpoint_mapping_find().
+ * Who else has it is told by checkpoint_mm_shared(), and mappings are looked at by
+ * checkpoint_mapping_find().
  *
  * Return: what is in the way, NULL if nothing is.
  */
-const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm,
-				  unsigned int known)
+const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm)
 {
-	if (mm_is_shared(mm, known))
-		return "memory that is shared with a process outside of the tree";
 #ifdef CONFIG_ADDRESS_MASKING
 	if (READ_ONCE(mm->context.lam_cr3_mask))
 		return "linear address masking";

@@ -48,6 +48,7 @@ use crate::{
             Objects,
             Opened, //
         },
+        outside::Outside,
         process,
         seccomp::Made,
         Scope, //
@@ -79,8 +80,6 @@ pub(crate) struct Collect<'a> {
     place: usize,
     /// What no image can have, the restarter is going to hand in.
     pub(crate) inherit: bool,
-    /// Nothing may be left to the restarter.
-    pub(crate) container: bool,
     /// The file that the image is written to. Without one, nothing is: every reason why no image
     /// can be taken is looked for, instead of the first only.
     image: Option<&'a File>,
@@ -88,6 +87,8 @@ pub(crate) struct Collect<'a> {
     pub(crate) objects: Objects,
     /// The address spaces met so far.
     pub(crate) spaces: Spaces,
+    /// What is shared with others.
+    pub(crate) outside: Outside,
     /// Signals of a process, when its timers have been looked at: they belong together.
     pub(crate) process: Option<process::Found>,
     /// The timers of the process, ascending by id.
@@ -109,7 +110,7 @@ impl<'a> Collect<'a> {
         tree: &'a Tree,
         root: &'a Task,
         inherit: bool,
-        container: bool,
+        outside: Outside,
         image: Option<&'a File>,
         log: &'a mut Log,
     ) -> Self {
@@ -119,10 +120,10 @@ impl<'a> Collect<'a> {
             tree,
             place: 0,
             inherit,
-            container,
             image,
             objects: Objects::new(),
             spaces: Spaces::default(),
+            outside,
             process: None,
             timers: KVVec::new(),
             tables: RBTree::new(),
@@ -203,6 +204,11 @@ impl<'a> Collect<'a> {
     pub(crate) fn is_image(&self, file: &File) -> bool {
         self.image
             .is_some_and(|image| image.as_ptr() == file.as_ptr())
+    }
+
+    /// Returns how many references to `file` are those of arguments of the call.
+    pub(crate) fn argument_uses(&self, file: &File) -> usize {
+        usize::from(self.is_image(file)) + usize::from(self.log.is(file))
     }
 
     /// Lets one reason not hide the next: if nothing is going to be written, what was refused, and

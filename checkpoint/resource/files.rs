@@ -51,6 +51,7 @@ use crate::{
             self,
             Use, //
         },
+        outside,
         Collect,
         Prepare,
         Resource,
@@ -363,9 +364,11 @@ pub(crate) fn survey(cx: &mut Collect<'_>) -> Result {
     }
     let known = cx.tree.users(&cx.member()?.kin, |kin| kin.files);
     if table::users(cx.task) > known {
-        cx.refuse_further(fmt!(
-            "a descriptor table that is shared with a task outside of the tree"
-        ))?;
+        outside::refuse_table(
+            cx,
+            cx.member()?.kin.files,
+            "a descriptor table that is shared",
+        )?;
     }
 
     let mut open = KVVec::new();
@@ -379,6 +382,7 @@ pub(crate) fn survey(cx: &mut Collect<'_>) -> Result {
     }
     let is_first = cx.is_first_table();
     cx.objects.survey(&open, is_first)?;
+    cx.outside.count_table(&open)?;
     cx.put_table(open)
 }
 

@@ -24,6 +24,7 @@ use crate::{
             self,
             Use, //
         },
+        outside,
         Collect,
         Prepare,
         Resource,
@@ -69,9 +70,11 @@ impl Resource for FsState {
         let (umask, users) = dirs::umask(cx.task);
         let known = cx.tree.users(&cx.member()?.kin, |kin| kin.fs);
         if users > known {
-            cx.refuse_further(fmt!(
-                "a working directory that is shared with a task outside of the tree"
-            ))?;
+            outside::refuse_table(
+                cx,
+                cx.member()?.kin.fs,
+                "a working directory that is shared",
+            )?;
         }
 
         let cwd = dirs::working(cx.task)

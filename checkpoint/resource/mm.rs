@@ -57,6 +57,7 @@ use crate::{
     },
     resource::{
         object,
+        outside,
         Collect,
         Prepare,
         Resource,
@@ -307,7 +308,10 @@ impl Resource for MmState {
         };
         let kin = cx.task.kin();
         let known = cx.tree.users(&kin, |kin| kin.mm);
-        if let Some(what) = space.refused(cx.task, known) {
+        if space.is_shared(known) {
+            outside::refuse_table(cx, kin.mm, "memory that is shared")?;
+        }
+        if let Some(what) = space.refused(cx.task) {
             cx.refuse_further(format_args!("{what}"))?;
         }
         let Some(exe) = space.exe() else {

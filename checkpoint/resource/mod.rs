@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod context;
+pub(crate) mod outside;
 
 pub(crate) use context::{
     Collect,

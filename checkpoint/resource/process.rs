@@ -32,6 +32,7 @@ use crate::{
         Item, //
     },
     resource::{
+        outside,
         signals,
         Collect,
         Prepare,
@@ -138,9 +139,7 @@ pub(super) fn look(cx: &mut Collect<'_>) -> Result<Found> {
     let known = known + usize::from(member.is_outlived());
 
     if !comes_down_to(cx.task, known)? {
-        cx.refuse_further(format_args!(
-            "sharing signal handlers with a process outside of the tree"
-        ))?;
+        outside::refuse_table(cx, member.kin.sighand, "signal handlers that are shared")?;
     }
     let mut found = cx
         .task

@@ -166,8 +166,8 @@ struct checkpoint_join {
 void checkpoint_vdso(struct checkpoint_vdso *vdso, bool ia32);
 bool checkpoint_mm_is_ia32(struct mm_struct *mm);
 
-const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm,
-				  unsigned int known);
+bool checkpoint_mm_shared(struct mm_struct *mm, unsigned int known);
+const char *checkpoint_mm_refused(struct task_struct *task, struct mm_struct *mm);
 void checkpoint_mm_describe(struct task_struct *task, struct mm_struct *mm,
 			    struct cr_hdr_mm *hdr, struct cr_hdr_mm_context *context,
 			    unsigned long auxv[AT_VECTOR_SIZE]);

@@ -49,6 +49,7 @@ use crate::{
         Text, //
     },
     resource::{
+        outside,
         Collect,
         Prepare,
         Resource,
@@ -159,6 +160,15 @@ enum Object {
     },
 }
 
+/// Shared memory or a deleted file, with all open files that lead to it.
+pub(crate) struct Kept {
+    /// `F_SEAL_*`; [`None`] of a file.
+    pub(crate) seals: Option<u32>,
+    /// By the task at which place it was met first, and as what.
+    pub(crate) met: Option<(usize, Use)>,
+    pub(crate) files: KVVec<ARef<File>>,
+}
+
 /// The objects of a checkpoint.
 pub(crate) struct Objects {
     /// Numbers, by the address of the kernel's object.
@@ -266,8 +276,58 @@ impl Objects {
         &self.owners
     }
 
+    /// Tells whether an end of the pipe that `file` is one of is in none of the tables.
+    pub(crate) fn leads_outside(&self, file: &File) -> Result<bool> {
+        let seen = Seen::look(file)?;
+
+        Ok(self.pipes.of(&seen).files != seen.pipe_files())
+    }
+
+    /// Returns what is in the image with its contents, and is no pipe.
+    pub(crate) fn kept(&self) -> Result<KVVec<Kept>> {
+        let mut kept = KVVec::<Kept>::new();
+        let mut places = RBTree::new();
+
+        for object in &self.found {
+            let (objref, seals) = match object {
+                Object::Shm { record, .. } => (record.objref, Some(record.seals)),
+                Object::Inode { record, .. } if record.is_regular() => (record.objref, None),
+                Object::File {
+                    record, file, met, ..
+                } => {
+                    let kept = places
+                        .get(&record.target)
+                        .and_then(|place: &usize| kept.get_mut(*place));
+
+                    // A target is not that of each kind.
+                    if let (
+                        Some(kept),
+                        uapi::CR_FILE_SHM | uapi::CR_FILE_REG | uapi::CR_FILE_PATH,
+                    ) = (kept, record.kind)
+                    {
+                        kept.met = kept.met.or(Some(*met));
+                        kept.files.push(file.clone(), GFP_KERNEL)?;
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
+
+            places.try_create_and_insert(objref, kept.len(), GFP_KERNEL)?;
+            kept.push(
+                Kept {
+                    seals,
+                    met: None,
+                    files: KVVec::new(),
+                },
+                GFP_KERNEL,
+            )?;
+        }
+        Ok(kept)
+    }
+
     /// Tells whether `file` is behind one of the descriptors 0 to 2.
-    fn is_standard(&self, file: &File) -> bool {
+    pub(crate) fn is_standard(&self, file: &File) -> bool {
         self.standard.contains(&(file.as_ptr() as usize))
     }
 
@@ -393,8 +453,21 @@ fn collect_place(
 fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
     let address = file.as_ptr() as usize;
 
-    if let Some(objref) = cx.objects.index.get(&address) {
-        return Ok(*objref);
+    if let Use::Mapping(..) = of {
+        cx.outside.count_mapping(file)?;
+    }
+    if let Some(objref) = cx.objects.index.get(&address).copied() {
+        // It may have been met as what is mapped, which says nothing of descriptors.
+        if let (Use::Fd(_), true) = (of, cx.outside.is_container()) {
+            let seen = Seen::look(file)?;
+            let mut record = image::File {
+                kind: seen.kind(),
+                ..Default::default()
+            };
+
+            outside::check_file(cx, file, &seen, &mut record, of)?;
+        }
+        return Ok(objref);
     }
 
     let seen = Seen::look(file)
@@ -423,6 +496,9 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
     } else if let Some(what) = seen.unsupported().or_else(|| owner::obstacle(file)) {
         unfit(cx, &mut record, of, fmt!("{what}"))?;
     }
+    if let Use::Fd(_) = of {
+        outside::check_file(cx, file, &seen, &mut record, of)?;
+    }
 
     match record.kind {
         uapi::CR_FILE_IMAGE | uapi::CR_FILE_INHERIT | uapi::CR_FILE_EXTERNAL => (),
@@ -445,16 +521,13 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
                     return Err(cx.refuse(fmt!("{of}: a pipe that was opened again")));
                 }
                 record.target = pipe::collect(cx, file, &seen)?;
-            } else if let Some(fd) = inherited {
+            } else if let (Some(fd), false) = (inherited, cx.outside.is_container()) {
                 record.kind = uapi::CR_FILE_INHERIT;
                 record.target = fd;
             } else if cx.inherit {
                 record.kind = uapi::CR_FILE_EXTERNAL;
             } else {
-                return Err(cx.fail(
-                    EOPNOTSUPP,
-                    fmt!("{of}: the other end of the pipe is outside of the tree"),
-                ));
+                return Err(outside::other_end(cx, file, of));
             }
         }
         uapi::CR_FILE_SHM => record.target = shm::collect(cx, file, &seen)?,
@@ -468,9 +541,6 @@ fn collect(cx: &mut Collect<'_>, file: &File, of: Use) -> Result<u32> {
         }
     }
 
-    if cx.container && !is_made(record.kind) && record.kind != uapi::CR_FILE_PATH {
-        return Err(cx.refuse(fmt!("{of}: what is outside of the tree")));
-    }
     if record.kind == uapi::CR_FILE_EXTERNAL {
         if !cx.objects.has_number(file) {
             return Err(cx.refuse(fmt!(

@@ -42,9 +42,9 @@
 #define CHECKPOINT_INHERIT	0x10
 
 /*
- * CHECKPOINT_CONTAINER: nothing may be left to the restarter to hand in: standard
- * streams that come from outside of the tree, terminals, the image itself. The call
- * fails, and the log names the descriptor.
+ * CHECKPOINT_CONTAINER: nothing of the tree may be shared with a process outside
+ * of it, nor may anything be left to the restarter to hand in. The call fails, and
+ * the log names the object and who else has it.
  */
 #define CHECKPOINT_CONTAINER	0x20
 

@@ -194,13 +194,19 @@ impl AddressSpace {
         })
     }
 
-    /// Returns what keeps the address space of `task` from being saved, if anything does; `known` tasks
-    /// may have it. The mappings are not looked at.
-    pub fn refused(&self, task: &Task, known: usize) -> Option<&'static str> {
+    /// Tells whether more than `known` tasks have the address space.
+    pub fn is_shared(&self, known: usize) -> bool {
         let known = c_uint::try_from(known).unwrap_or(c_uint::MAX - 1);
+
+        // SAFETY: The pointer is valid.
+        unsafe { bindings::checkpoint_mm_shared(self.mm.as_raw(), known) }
+    }
+
+    /// Returns what keeps the address space of `task` from being saved, if anything does. Neither
+    /// who else has it nor the mappings are looked at.
+    pub fn refused(&self, task: &Task) -> Option<&'static str> {
         // SAFETY: Both pointers are valid.
-        let what =
-            unsafe { bindings::checkpoint_mm_refused(task.as_ptr(), self.mm.as_raw(), known) };
+        let what = unsafe { bindings::checkpoint_mm_refused(task.as_ptr(), self.mm.as_raw()) };
 
         // SAFETY: The function returns a string literal, or null.
         unsafe { literal(what) }

@@ -62,6 +62,7 @@ static pid_t saves_itself(int *image, bool by_pid)
 	if (!pid) {
 		settle(-1, p[1], -1);
 		syscall(SYS_close_range, 3, ~0U, 0);
+		own_memory();
 		id = sys_checkpoint(by_pid ? getpid() : 0, 1, 0, 0);
 		_exit(id > 0 ? 1 : !id ? 2 : 3);
 	}
@@ -409,6 +410,7 @@ TEST_F(api, log_line_is_one_line_whatever_the_comm)
 	if (!pid) {
 		settle(-1, -1, -1);
 		syscall(SYS_close_range, 3, ~0U, 0);
+		own_memory();
 		set_comm("a\nb: c\033\177\x80");
 		for (;;)
 			pause();

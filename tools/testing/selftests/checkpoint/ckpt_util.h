@@ -274,6 +274,71 @@ static inline void *shared(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* Likewise, but a file: who is saved may share that with others. */
+static inline void *shared_file(size_t size, char name[32])
+{
+	void *p = MAP_FAILED;
+	int fd;
+
+	memcpy(name, "/tmp/ckpt-selftest-XXXXXX", sizeof("/tmp/ckpt-selftest-XXXXXX"));
+	fd = mkstemp(name);
+	if (fd >= 0 && !ftruncate(fd, size))
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* Replaces memory by a copy that nobody else has. */
+static inline void replace_memory(unsigned long start, size_t size)
+{
+	void *copy = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (copy == MAP_FAILED)
+		_exit(96);
+	memcpy(copy, (void *)start, size);
+	/* Mappings beside it that differ in nothing would be one with it after a restart. */
+	if (madvise(copy, size, MADV_DONTDUMP))
+		_exit(96);
+	if (mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   (void *)start) == MAP_FAILED)
+		_exit(96);
+}
+
+/*
+ * The harness has memory that all its children share, and no image has memory
+ * that is shared with somebody else. So a child that is going to be saved gets a
+ * copy of its own, and is not heard of by that any more.
+ */
+static inline void own_memory(void)
+{
+	static char maps[256 * 1024];
+	unsigned long from = 0, to = 0, start, end;
+	ssize_t n = 0, len = 0;
+	char *line, *save, perms[5];
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+
+	while (len < (ssize_t)sizeof(maps) - 1 &&
+	       (n = read(fd, maps + len, sizeof(maps) - 1 - len)) > 0)
+		len += n;
+	close(fd);
+	maps[len] = '\0';
+	for (line = strtok_r(maps, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, perms) != 3 ||
+		    perms[3] != 's' || !strstr(line, "/dev/zero (deleted)"))
+			continue;
+		if (start != to) {
+			if (to)
+				replace_memory(from, to - from);
+			from = start;
+		}
+		to = end;
+	}
+	if (to)
+		replace_memory(from, to - from);
+}
+
 static inline void block_signal(int sig)
 {
 	sigset_t set;

@@ -303,6 +303,7 @@ TEST_F(concurrent, rename_during_checkpoint)
 	if (!pid) {
 		settle(-1, -1, -1);
 		syscall(SYS_close_range, 3, ~0U, 0);
+		own_memory();
 		rename_forever();
 	}
 	/* Until it is in a session of its own. */

@@ -617,6 +617,7 @@ static pid_t on_terminal(int *master, int first, pid_t pid, struct subject *s)
 		close(slave);
 		if (!pid) {
 			syscall(SYS_close_range, 4, ~0U, 0);
+			own_memory();
 			set_comm("subject");
 			subject_how = KILLED;
 			on_a_terminal();

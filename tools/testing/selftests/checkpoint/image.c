@@ -112,6 +112,7 @@ static bool worker_start(struct worker *wk, int exit_signal)
 	if (!wk->pid) {
 		settle(in[0], out[1], -1);
 		syscall(SYS_close_range, 3, ~0U, 0);
+		own_memory();
 		work("imaged");
 	}
 	close(in[0]);
@@ -540,6 +541,7 @@ TEST_F(image, pid_namespace)
 	if (!pid) {
 		settle(-1, p[1], -1);
 		syscall(SYS_close_range, 3, ~0U, 0);
+		own_memory();
 		errno = 0;
 		if (getpid() != 1 || sys_checkpoint(2, 1, 0, 0) != -1 ||
 		    errno != ESRCH)

@@ -827,6 +827,7 @@ static pid_t run_job(const struct shell *shell, pid_t pid, int image, int logfd,
 		_exit(100 + errno);
 	}
 	syscall(SYS_close_range, 3, ~0U, 0);
+	own_memory();
 	shell->fn();
 	say("ok");
 	_exit(0);

@@ -236,9 +236,10 @@ TEST_F_TIMEOUT(after, goes_on_100_times, 120)
 {
 	int fd = open("/dev/null", O_WRONLY), status, i;
 	unsigned long before;
+	char name[32];
 	pid_t pid;
 
-	counted = shared(sizeof(*counted));
+	counted = shared_file(sizeof(*counted), name);
 	ASSERT_TRUE(!!counted);
 	pid = fork();
 	ASSERT_LE(0, pid);
@@ -249,6 +250,7 @@ TEST_F_TIMEOUT(after, goes_on_100_times, 120)
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		settle(-1, -1, -1);
 		syscall(SYS_close_range, 3, ~0U, 0);
+		own_memory();
 		count_on();
 		_exit(0);
 	}
@@ -269,6 +271,7 @@ TEST_F_TIMEOUT(after, goes_on_100_times, 120)
 	EXPECT_EQ(0, wait_ms(pid, PATIENCE));
 	EXPECT_EQ(0, counted->wrong)
 		TH_LOG("line %d", counted->wrong);
+	unlink(name);
 	close(fd);
 }
 

@@ -151,6 +151,7 @@ static long saves_itself(int fd)
 	if (!pid) {
 		settle(-1, p[1], -1);
 		syscall(SYS_close_range, 3, ~0U, 0);
+		own_memory();
 		_exit(sys_checkpoint(0, 1, 0, 0) > 0 ? 0 : errno);
 	}
 	close(p[1]);

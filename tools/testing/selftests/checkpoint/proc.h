@@ -795,6 +795,7 @@ static inline bool subject_start(struct subject *s, void (*fn)(void), enum manne
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		settle(in[0], out[1], how == ITSELF ? err[1] : -1);
 		syscall(SYS_close_range, 3, ~0U, 0);
+		own_memory();
 		set_comm("subject");
 		subject_how = how;
 		fn();

@@ -105,7 +105,7 @@ REFUSE_TEST(pipe_that_leads_outside, "fd 5: ")
 }
 
 /* The pipe is named as what it is: its other end is elsewhere. */
-REFUSE_TEST(pipe_that_leads_outside_says_so, "the other end of the pipe is outside")
+REFUSE_TEST(pipe_that_leads_outside_says_so, "fd 5: pipe: the other end is with task ")
 {
 	open_outside_at_5();
 	checkpoint_here();
@@ -319,12 +319,12 @@ static void share_with_a_sibling(unsigned long flags)
 	CHECK(!kill(sharer, SIGKILL));
 }
 
-REFUSE_TEST(shared_descriptor_table, "a descriptor table that is shared")
+REFUSE_TEST(shared_descriptor_table, "a descriptor table that is shared with task ")
 {
 	share_with_a_sibling(CLONE_FILES);
 }
 
-REFUSE_TEST(shared_working_directory, "a working directory that is shared")
+REFUSE_TEST(shared_working_directory, "a working directory that is shared with task ")
 {
 	share_with_a_sibling(CLONE_FS);
 }
@@ -350,12 +350,12 @@ static void share_memory(int flags)
 	CHECK(!kill(sharer, SIGKILL));
 }
 
-REFUSE_TEST(shared_memory, "memory that is shared with a process outside")
+REFUSE_TEST(shared_memory, "memory that is shared with task ")
 {
 	share_memory(0);
 }
 
-REFUSE_TEST(shared_signal_handlers, "sharing signal handlers with a process outside")
+REFUSE_TEST(shared_signal_handlers, "signal handlers that are shared with task ")
 {
 	share_memory(CLONE_SIGHAND);
 }

@@ -164,21 +164,23 @@ REFUSE_TEST(seccomp_listener, "is not supported")
 }
 
 /*
- * A process that keeps open what the subject closes. With CLONE_PARENT it is a
+ * A process that keeps open what the subject closes, but not @fd. With CLONE_PARENT it is a
  * child of the subject's parent, which is the test.
  */
-static pid_t keep_open(void)
+static pid_t keep_open(int fd)
 {
 	pid_t pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
 
 	CHECK(pid >= 0);
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		close(0);
-		close(1);
+		syscall(SYS_close_range, 0, 2, 0);
+		close(fd);
+		set_comm("keeper");
 		for (;;)
 			syscall(SYS_pause);
 	}
+	CHECK(proc_wait_comm(pid, "keeper"));
 	return pid;
 }
 
@@ -209,7 +211,7 @@ REFUSE_TEST(epoll_item_without_a_descriptor,
 
 	CHECK(ep >= 0 && dup2(fd, 9) == 9 && !close(fd));
 	CHECK(!epoll_ctl(ep, EPOLL_CTL_ADD, 9, &event));
-	keeper = keep_open();
+	keeper = keep_open(ep);
 	CHECK(!close(9));
 	with_fd(ep, "epoll");
 	CHECK(!kill(keeper, SIGKILL));
@@ -244,7 +246,7 @@ REFUSE_TEST(watch_of_a_deleted_file,
 	CHECK(fd >= 0 && make_file("file", "x", 1));
 	CHECK(dup2(open(in_dir("file"), O_RDONLY), 20) == 20);
 	CHECK(inotify_add_watch(fd, in_dir("file"), IN_MODIFY) == 1);
-	keeper = keep_open();
+	keeper = keep_open(fd);
 	CHECK(!unlink(in_dir("file")) && !syscall(SYS_close_range, fd + 1, ~0U, 0));
 	/* Another file has its name now. */
 	CHECK(make_file("file", "y", 1));
