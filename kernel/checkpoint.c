@@ -45,9 +45,6 @@ static void ns_obstacles(struct task_struct *task, struct checkpoint_obstacles *
 	const struct nsproxy *own = current->nsproxy;
 	const struct nsproxy *ns;
 
-	if (task_active_pid_ns(task) != task_active_pid_ns(current))
-		found(to, "another pid namespace than the caller's");
-
 	task_lock(task);
 	ns = task->nsproxy;
 	if (ns && ns->uts_ns != own->uts_ns)

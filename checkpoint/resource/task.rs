@@ -258,6 +258,12 @@ impl Resource for TaskState {
             .and_then(|place| cx.tree.members().get(place))
             .map_or(0, |parent| parent.kin.pid);
 
+        let first = cx.tree.members().first().map(|root| root.kin.pid_ns);
+        if first != Some(member.kin.pid_ns) {
+            cx.refuse_further(format_args!(
+                "another pid namespace than that of the first task"
+            ))?;
+        }
         if member.is_alive() {
             if task.is_kernel() {
                 return Err(cx.refuse(format_args!("a kernel thread")));
