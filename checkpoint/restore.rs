@@ -216,9 +216,10 @@ impl Plan {
         self.task.is_process() && !self.task.is_alive()
     }
 
-    /// Tells whether bulk data may be for the task, so that it is not complete before that.
-    fn has_bulk(&self) -> bool {
-        self.task.has_mm() || self.task.has_files()
+    /// Tells whether the task is not complete before all others are made: bulk data may be for it, or
+    /// it may refer to those that come behind it by numbers that they have not got yet.
+    fn is_late(&self, flags: u32) -> bool {
+        self.task.has_mm() || self.task.has_files() || flags & uapi::RESTART_NEW_PIDS != 0
     }
 }
 
@@ -427,7 +428,7 @@ impl Crew {
         let (pid, relation) = (plan.task.pid, plan.relation);
         let own_pid = (cx.flags & uapi::RESTART_NEW_PIDS == 0).then_some(pid);
         let name = plan.name;
-        let is_complete = !plan.has_bulk();
+        let is_complete = !plan.is_late(cx.flags);
         let restart = &mut *cx;
         let create = move || {
             Worker::<State>::create(relation, own_pid, move |task, state| {
@@ -516,7 +517,7 @@ impl Crew {
 
         let others = self.workers.iter_mut().zip(plans.iter().skip(1));
         for (number, (worker, plan)) in (2..).zip(others) {
-            let Some(worker) = worker.as_mut().filter(|_| plan.has_bulk()) else {
+            let Some(worker) = worker.as_mut().filter(|_| plan.is_late(cx.flags)) else {
                 continue;
             };
             let (restart, name) = (&mut *cx, plan.name);

@@ -744,6 +744,19 @@ void checkpoint_sigqueue_free(struct sigqueue *q)
 	__sigqueue_free(q);
 }
 
+/* Where a signal says which process has sent it, NULL if it does not. */
+pid_t *checkpoint_sigqueue_sender(struct sigqueue *q)
+{
+	switch (siginfo_layout(q->info.si_signo, q->info.si_code)) {
+	case SIL_KILL:
+	case SIL_RT:
+	case SIL_CHLD:
+		return &q->info.si_pid;
+	default:
+		return NULL;
+	}
+}
+
 static void checkpoint_drop_pending(struct sigpending *pending, struct list_head *to)
 {
 	bool kill = sigismember(&pending->signal, SIGKILL);

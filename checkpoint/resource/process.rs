@@ -283,6 +283,13 @@ impl Resource for ProcessState {
         }))
     }
 
+    fn complete(prepared: &mut Self::Prepared, cx: &mut Prepare<'_>) -> Result {
+        if let Some(prepared) = prepared {
+            signals::complete_queue(cx, &mut prepared.queue);
+        }
+        Ok(())
+    }
+
     /// Other threads may have signals of timers.
     const LATE: bool = true;
 

@@ -144,6 +144,11 @@ pub(super) fn save_pending<T: Transport>(
     Ok(())
 }
 
+/// Makes pending signals say who has sent them, when all tasks have their numbers.
+pub(super) fn complete_queue(cx: &Prepare<'_>, queue: &mut Queue) {
+    queue.translate(|pid| cx.tasks.get(&pid).map(|task| task.vpid()));
+}
+
 /// Gets pending signals ready, some of which the timers of the process have sent. They are for the
 /// thread that an image has with a number, or for any.
 pub(super) fn prepare_queue(
@@ -241,6 +246,13 @@ impl Resource for SignalState {
             masks: masks(&signals),
             queue: prepare_queue(cx, &image.pending, Some(image.tid))?,
         }))
+    }
+
+    fn complete(prepared: &mut Self::Prepared, cx: &mut Prepare<'_>) -> Result {
+        if let Some(prepared) = prepared {
+            complete_queue(cx, &mut prepared.queue);
+        }
+        Ok(())
     }
 
     fn commit(prepared: Self::Prepared, caller: &CurrentTask) {

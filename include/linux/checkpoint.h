@@ -284,6 +284,7 @@ int checkpoint_signals_get(struct task_struct *task, u64 *masks, u32 *flags,
 			   u64 (*pending)[1 + CHECKPOINT_SIGINFO_WORDS], int max);
 struct sigqueue *checkpoint_sigqueue_alloc(const u64 *info);
 void checkpoint_sigqueue_free(struct sigqueue *q);
+pid_t *checkpoint_sigqueue_sender(struct sigqueue *q);
 void checkpoint_process_set(const struct cr_hdr_process *from,
 			    const u64 (*actions)[CHECKPOINT_SIGACTION_WORDS],
 			    struct sigqueue **queue, int nr);

@@ -314,6 +314,19 @@ impl Queue {
         Ok(entry)
     }
 
+    /// Replaces the number of the process that has sent a signal by what `pid_of` makes of it.
+    pub fn translate(&mut self, pid_of: impl Fn(Pid) -> Option<Pid>) {
+        for entry in self.entries.iter() {
+            // SAFETY: By the invariant of the type the entry is owned.
+            let sender = unsafe { bindings::checkpoint_sigqueue_sender(entry.as_ptr()) };
+
+            // SAFETY: The function returns null, or a pointer into the entry, which is on no list.
+            if let Some(sender) = unsafe { sender.as_mut() } {
+                *sender = pid_of(*sender).unwrap_or(*sender);
+            }
+        }
+    }
+
     /// Returns the entries as C takes them, with their number.
     fn as_raw(&self) -> (*mut *mut bindings::sigqueue, c_int) {
         (
