@@ -338,7 +338,8 @@ static void owner_child(void)
 	reach(3);
 }
 
-static void owners(void)
+/* Returns the child. */
+static pid_t checkpoint_owners(void)
 {
 	pid_t pid;
 	int i;
@@ -353,6 +354,13 @@ static void owners(void)
 	own(files[2], F_OWNER_TID, common->tid);
 	own(files[3], F_OWNER_PID, getpid());
 	checkpoint_here();
+	return pid;
+}
+
+static void owners(void)
+{
+	pid_t pid = checkpoint_owners();
+
 	owned_by(files[3], F_OWNER_PID, getpid());
 	/* Of a thread that has not ended yet. */
 	owned_by(files[2], F_OWNER_TID, common->tid);
@@ -369,19 +377,9 @@ SUBJECT_TEST(owners_are_members)
 static void new_owners(void)
 {
 	struct f_owner_ex owner;
-	pid_t pid;
 	int i;
 
-	begin();
-	for (i = 0; i < 4; i++)
-		files[i] = open(in_dir("file"), O_RDWR | O_CREAT, 0600);
-	pid = child(owner_child);
-	await(1);
-	own(files[0], F_OWNER_PID, pid);
-	own(files[1], F_OWNER_PGRP, pid);
-	own(files[2], F_OWNER_TID, common->tid);
-	own(files[3], F_OWNER_PID, getpid());
-	checkpoint_here();
+	checkpoint_owners();
 	CHECK(!fcntl(files[2], F_GETOWN_EX, &owner) && owner.pid > 0);
 	reach(2);
 	await(3);
