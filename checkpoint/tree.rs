@@ -181,7 +181,7 @@ impl Tree {
             let number = members.len() as u32 + 1;
 
             // All of them are different objects in memory.
-            for id in [kin.mm, kin.files, kin.fs, kin.sighand] {
+            for id in [kin.mm, kin.files, kin.fs, kin.sighand, kin.sysvsem] {
                 if id == 0 || kin.exit_state != 0 {
                     continue;
                 }

@@ -125,6 +125,9 @@ static void look_at_task(struct search *search, struct task_struct *task)
 	look_for(search, (unsigned long)task->fs, task);
 	task_unlock(task);
 	look_for(search, (unsigned long)rcu_access_pointer(task->sighand), task);
+#ifdef CONFIG_SYSVIPC
+	look_for(search, (unsigned long)READ_ONCE(task->sysvsem.undo_list), task);
+#endif
 
 	if (has_table_of_leader(task))
 		return;
@@ -155,7 +158,7 @@ static struct task_struct *next_task_from(int *nr)
  * @nr_inside: how many
  * @wanted: what is looked for, ascending: by a descriptor an open file, or an
  *	inode; an address space, a descriptor table, a place where paths begin, a
- *	table of signal handlers. A @holder is set for each that somebody has,
+ *	table of signal handlers, a list for SEM_UNDO. A @holder is set for each that somebody has,
  *	with a reference.
  * @nr: how many
  *

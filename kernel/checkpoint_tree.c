@@ -805,6 +805,16 @@ bool checkpoint_undo_pending(struct task_struct *task)
 #endif
 }
 
+/* How many tasks have the list for SEM_UNDO of @task, which stands still. */
+unsigned int checkpoint_undo_users(struct task_struct *task)
+{
+#ifdef CONFIG_SYSVIPC
+	return sem_undo_users(task);
+#else
+	return 0;
+#endif
+}
+
 /**
  * checkpoint_undo_share - give current the list for SEM_UNDO of another task
  * @from: the task, which does nothing meanwhile; current for a list of its own

@@ -35,6 +35,7 @@ use crate::{
         Text, //
     },
     resource::{
+        outside,
         Collect,
         Prepare,
         Resource,
@@ -278,6 +279,10 @@ impl Resource for TaskState {
             ))?;
         }
         check_jobs(cx, member)?;
+        let known = cx.tree.users(&member.kin, |kin| kin.sysvsem);
+        if member.is_alive() && task.undo_users() > known {
+            outside::refuse_table(cx, member.kin.sysvsem, "a list for SEM_UNDO that is shared")?;
+        }
         Ok(Found::of(
             task,
             Relations {

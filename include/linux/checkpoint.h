@@ -293,6 +293,7 @@ void checkpoint_signals_set(const u64 *masks, u32 flags, struct sigqueue **queue
 
 /* In ipc/sem.c. */
 bool sem_undo_pending(struct task_struct *task);
+unsigned int sem_undo_users(struct task_struct *task);
 int sem_undo_share(struct task_struct *from);
 
 /* In kernel/rseq.c. */
@@ -465,6 +466,7 @@ struct checkpoint_worker {
 };
 
 bool checkpoint_undo_pending(struct task_struct *task);
+unsigned int checkpoint_undo_users(struct task_struct *task);
 int checkpoint_undo_share(struct task_struct *from);
 struct checkpoint_worker *checkpoint_worker_create(u64 flags, pid_t pid,
 						   void (*run)(void *arg), void *arg);

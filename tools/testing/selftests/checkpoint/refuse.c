@@ -329,6 +329,11 @@ REFUSE_TEST(shared_working_directory, "a working directory that is shared with t
 	share_with_a_sibling(CLONE_FS);
 }
 
+REFUSE_TEST(shared_semaphore_undos, "a list for SEM_UNDO that is shared with task ")
+{
+	share_with_a_sibling(CLONE_SYSVSEM);
+}
+
 static int share_forever(void *arg)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
