@@ -401,7 +401,7 @@ pub(crate) fn other_end(cx: &mut Collect<'_>, file: &File, of: Use) -> Error {
 
     match line {
         Ok(line) => fail(cx, fmt!("{}", &*line)),
-        Err(e) => e.into(),
+        Err(e) => e,
     }
 }
 

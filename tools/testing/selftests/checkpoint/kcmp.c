@@ -201,28 +201,33 @@ static int compare(int a, int b, int type, unsigned long fd_a, unsigned long fd_
 	return ret < 0 ? 2 : !!ret;
 }
 
+/* Compares two tasks, and notes that, or tells whether it is not as before. */
+static bool differs(bool first, int a, int b, int type, short *was)
+{
+	int now = compare(a, b, type, 0, 0);
+
+	if (first)
+		*was = now;
+	if (now == *was)
+		return false;
+	dprintf(1, "type %d: task %d (%#x of %d) and %d (%#x of %d): %d, was %d\n", type, a,
+		s->nodes[a].flags, s->nodes[a].maker, b, s->nodes[b].flags,
+		s->nodes[b].maker, now, *was);
+	return true;
+}
+
 /* Compares everything with everything; returns how often it is not as before. */
 static int compare_all(bool first)
 {
 	int a, b, wrong = 0;
 
-#define SAME(member, type) do { \
-	int now = compare(a, b, type, 0, 0); \
-	if (first) \
-		s->same[a][b].member = now; \
-	else if (s->same[a][b].member != now && ++wrong < 10) \
-		dprintf(1, "%s: task %d (%#x of %d) and %d (%#x of %d): %d, was %d\n", \
-			#type, a, s->nodes[a].flags, s->nodes[a].maker, b, \
-			s->nodes[b].flags, s->nodes[b].maker, now, s->same[a][b].member); \
-} while (0)
-
 	for (a = 0; a < s->nr; a++) {
-		for (b = 0; b < s->nr; b++) {
-			SAME(vm, KCMP_VM);
-			SAME(files, KCMP_FILES);
-			SAME(fs, KCMP_FS);
-			SAME(sighand, KCMP_SIGHAND);
-			SAME(sysvsem, KCMP_SYSVSEM);
+		for (b = 0; b < s->nr && wrong < 10; b++) {
+			wrong += differs(first, a, b, KCMP_VM, &s->same[a][b].vm);
+			wrong += differs(first, a, b, KCMP_FILES, &s->same[a][b].files);
+			wrong += differs(first, a, b, KCMP_FS, &s->same[a][b].fs);
+			wrong += differs(first, a, b, KCMP_SIGHAND, &s->same[a][b].sighand);
+			wrong += differs(first, a, b, KCMP_SYSVSEM, &s->same[a][b].sysvsem);
 		}
 	}
 	for (a = 0; a < 3 * s->nr; a++) {

@@ -792,7 +792,7 @@ static int together(void *arg)
 
 static void counted_tasks(void)
 {
-	static char stacks[3][16384] __attribute__((aligned(16)));
+	static char stacks[3][16384];
 	static const int flags[3] = {
 		CLONE_VM | CLONE_FILES,
 		CLONE_VM | CLONE_FS | CLONE_SIGHAND,
