@@ -53,20 +53,22 @@ const NESTED_MAX: usize = 5;
 pub(super) fn collect(cx: &mut Collect<'_>) -> Result<KVVec<EpollItem>> {
     let mut found = KVVec::new();
 
-    for (objref, file, place, of) in &cx.objects.of_kind(uapi::CR_FILE_EPOLL)? {
+    for instance in &cx.objects.of_kind(uapi::CR_FILE_EPOLL)? {
+        let (file, place, of) = (&instance.file, instance.place, instance.of);
+
         // At most CR_EPOLL_ITEMS_MAX are noted.
         let room = uapi::CR_EPOLL_ITEMS_MAX.saturating_sub(found.len() as u32);
         let items = match epoll::items(file, room) {
             Ok(items) => items,
             Err(e) if e == E2BIG => {
-                return Err(cx.at(*place, |cx| cx.refuse(fmt!("{of}: so many epoll items"))));
+                return Err(cx.at(place, |cx| cx.refuse(fmt!("{of}: so many epoll items"))));
             }
             Err(e) => return Err(e),
         };
 
         for item in &items {
             let Some(target) = cx.objects.number(&item.file) else {
-                return Err(cx.at(*place, |cx| {
+                return Err(cx.at(place, |cx| {
                     cx.refuse(fmt!(
                         "{of}: waiting for what was descriptor {} and is open elsewhere",
                         item.fd
@@ -76,7 +78,7 @@ pub(super) fn collect(cx: &mut Collect<'_>) -> Result<KVVec<EpollItem>> {
 
             found.push(
                 EpollItem {
-                    objref: *objref,
+                    objref: instance.objref,
                     target,
                     fd: item.fd,
                     events: item.events,

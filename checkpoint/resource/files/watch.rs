@@ -29,10 +29,10 @@ use crate::{
 pub(super) fn collect(cx: &mut Collect<'_>) -> Result<KVVec<Watch>> {
     let mut found = KVVec::new();
 
-    for (objref, file, place, met) in &cx.objects.of_kind(uapi::CR_FILE_INOTIFY)? {
-        let place = *place;
+    for instance in &cx.objects.of_kind(uapi::CR_FILE_INOTIFY)? {
+        let (file, place, met) = (&instance.file, instance.place, instance.of);
         let fd = match met {
-            Use::Fd(fd) => i32::try_from(*fd)?,
+            Use::Fd(fd) => i32::try_from(fd)?,
             _ => -1,
         };
         // At most CR_WATCHES_MAX are noted.
@@ -59,7 +59,7 @@ pub(super) fn collect(cx: &mut Collect<'_>) -> Result<KVVec<Watch>> {
 
             found.push(
                 Watch {
-                    objref: *objref,
+                    objref: instance.objref,
                     target: cx.at(place, |cx| object::collect_file(cx, &target, of))?,
                     wd: watch.wd(),
                     mask: watch.mask(),

@@ -169,6 +169,16 @@ pub(crate) struct Kept {
     pub(crate) files: KVVec<ARef<File>>,
 }
 
+/// An open file of the tree.
+pub(crate) struct FoundFile {
+    /// Its number.
+    pub(crate) objref: u32,
+    pub(crate) file: ARef<File>,
+    /// By the task at which place it was met first, and as what.
+    pub(crate) place: usize,
+    pub(crate) of: Use,
+}
+
 /// The objects of a checkpoint.
 pub(crate) struct Objects {
     /// Numbers, by the address of the kernel's object.
@@ -233,9 +243,8 @@ impl Objects {
         self.index.get(&(file.as_ptr() as usize)).copied()
     }
 
-    /// Returns the open files of a kind, with their numbers, which ascend, and by the task at which
-    /// place each was met first, as what.
-    pub(crate) fn of_kind(&self, kind: u32) -> Result<KVVec<(u32, ARef<File>, usize, Use)>> {
+    /// Returns the open files of a kind; their numbers ascend.
+    pub(crate) fn of_kind(&self, kind: u32) -> Result<KVVec<FoundFile>> {
         let mut files = KVVec::new();
 
         for object in &self.found {
@@ -247,7 +256,12 @@ impl Objects {
                     ..
                 } if record.kind == kind => {
                     files.push(
-                        (record.objref, file.clone(), *place, *of),
+                        FoundFile {
+                            objref: record.objref,
+                            file: file.clone(),
+                            place: *place,
+                            of: *of,
+                        },
                         GFP_KERNEL_ACCOUNT,
                     )?;
                 }
