@@ -331,6 +331,13 @@ impl Resource for TaskState {
             Some(_) if cx.is_root() && cx.caller.has_undo() => {
                 return Err(cx.fail(EINVAL, format_args!("the caller has used SEM_UNDO")));
             }
+            // Those that it shares it with are none of the image.
+            Some(_) if cx.is_root() && cx.caller.undo_users() > 1 => {
+                return Err(cx.fail(
+                    EINVAL,
+                    format_args!("the caller shares its list for SEM_UNDO"),
+                ));
+            }
             Some(0) => {
                 let caller = cx.caller;
 
