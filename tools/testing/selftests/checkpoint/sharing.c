@@ -741,6 +741,27 @@ static size_t bytes_of(struct walk *w, int type)
 	return sum;
 }
 
+/* Has @fn saved while it goes on; returns what is in the image. */
+static struct walk save(struct subject *s, void (*fn)(void))
+{
+	struct __test_metadata *_metadata = s->metadata;
+	struct walk w = { .wrong = "not saved" };
+
+	if (subject_start(s, fn, LEFT) && subject_checkpoint(s, LEFT, 0))
+		w = walk_file(s->image);
+	EXPECT_EQ(NULL, w.wrong);
+	return w;
+}
+
+/* Both go on to their ends. */
+static void finish_both(struct subject *s)
+{
+	subject_finish(s, "the one that went on");
+	if (subject_restart(s))
+		subject_finish(s, "the restored one");
+	subject_close(s);
+}
+
 TEST_F_TIMEOUT(subject, each_object_once, 120)
 {
 	struct subject s = { .metadata = _metadata };
@@ -749,9 +770,7 @@ TEST_F_TIMEOUT(subject, each_object_once, 120)
 
 	if (variant->how != LEFT)
 		return;
-	ASSERT_TRUE(subject_start(&s, counted_subject, LEFT));
-	ASSERT_TRUE(subject_checkpoint(&s, LEFT, 0));
-	w = walk_file(s.image);
+	w = save(&s, counted_subject);
 	ASSERT_EQ(NULL, w.wrong);
 	EXPECT_EQ(4U, walk_count(&w, CR_HDR_TASK));
 	EXPECT_EQ(4U, walk_count(&w, CR_HDR_MM));
@@ -775,10 +794,7 @@ TEST_F_TIMEOUT(subject, each_object_once, 120)
 	EXPECT_EQ(2U, pipes_found);
 	EXPECT_EQ(1U, big);
 	walk_free(&w);
-	subject_finish(&s, "the one that went on");
-	if (subject_restart(&s))
-		subject_finish(&s, "the restored one");
-	subject_close(&s);
+	finish_both(&s);
 }
 
 static int together(void *arg)
@@ -819,9 +835,7 @@ TEST_F_TIMEOUT(subject, what_tasks_share_once, 120)
 
 	if (variant->how != LEFT)
 		return;
-	ASSERT_TRUE(subject_start(&s, counted_tasks, LEFT));
-	ASSERT_TRUE(subject_checkpoint(&s, LEFT, 0));
-	w = walk_file(s.image);
+	w = save(&s, counted_tasks);
 	ASSERT_EQ(NULL, w.wrong);
 	EXPECT_EQ(4U, walk_count(&w, CR_HDR_TASK));
 	EXPECT_EQ(1U, walk_count(&w, CR_HDR_MM));
@@ -829,10 +843,7 @@ TEST_F_TIMEOUT(subject, what_tasks_share_once, 120)
 	EXPECT_EQ(2U, walk_count(&w, CR_HDR_FS));
 	EXPECT_EQ(4U, walk_count(&w, CR_HDR_PROCESS));
 	walk_free(&w);
-	subject_finish(&s, "the one that went on");
-	if (subject_restart(&s))
-		subject_finish(&s, "the restored one");
-	subject_close(&s);
+	finish_both(&s);
 }
 
 TEST_HARNESS_MAIN
