@@ -10,7 +10,10 @@
 //! - `EINTR` on a fatal signal,
 //! - any other error as the file reports it: `ENOSPC`, `EFBIG`, `EPIPE` of a pipe without reader.
 
-use core::fmt;
+use core::{
+    fmt,
+    ops::Range, //
+};
 
 use kernel::{
     alloc::AllocError,
@@ -28,6 +31,7 @@ use crate::{
     crc32c,
     image::{
         bulk_padding,
+        Behind,
         Bulk,
         BulkKind,
         Checker,
@@ -53,6 +57,12 @@ const BUFFER: usize = 64 * 1024;
 
 /// Bulk data from this many bytes on is not gathered, which would copy it once more.
 const DIRECT: usize = 16 * 1024;
+
+/// Bytes of records that are read at once where those that were too many can be read again.
+const AHEAD: usize = 32 * 1024;
+
+/// Likewise where bulk data may come.
+const NEAR: usize = 256;
 
 /// Returns what the images of the running kernel say of it.
 pub(crate) fn running_kernel(uts: &UtsName) -> Kernel<'_> {
@@ -81,6 +91,12 @@ pub(crate) trait Transport {
 
     /// Sleeps until the next transfer is worth a try; `EINTR` on a fatal signal.
     fn wait(&self) -> Result;
+
+    /// Tells whether what has been read can be read once more.
+    fn can_unread(&self) -> bool;
+
+    /// Has the last `len` bytes be read once more.
+    fn unread(&self, len: usize);
 }
 
 impl Transport for StreamFile {
@@ -102,6 +118,14 @@ impl Transport for StreamFile {
 
     fn wait(&self) -> Result {
         StreamFile::wait(self)
+    }
+
+    fn can_unread(&self) -> bool {
+        StreamFile::can_unread(self)
+    }
+
+    fn unread(&self, len: usize) {
+        StreamFile::unread(self, len)
     }
 }
 
@@ -324,12 +348,14 @@ fn gather(buffer: &mut KVVec<u8>, bytes: &[u8]) -> Result {
 
 /// Reads an image, front to back, and checks it.
 ///
-/// Reads no byte behind the last record. The memory it takes is bounded by the longest record.
+/// Leaves the file behind the last record that it has read. The memory it takes is bounded by the
+/// longest record.
 pub(crate) struct ImageReader<'a, T: Transport> {
     file: &'a T,
     checker: Checker<'a>,
-    /// The payload of one record, and its padding.
-    payload: KVVec<u8>,
+    /// Where bytes of records are, of which those in `ahead` have been read and not been looked at.
+    buffer: KVVec<u8>,
+    ahead: Range<usize>,
     /// The payload of the last EXTENTS or SHARED_EXTENTS: it is needed when padding has been read
     /// behind it.
     extents: KVVec<u8>,
@@ -341,7 +367,8 @@ impl<'a, T: Transport> ImageReader<'a, T> {
         Self {
             file,
             checker: Checker::new(expect),
-            payload: KVVec::new(),
+            buffer: KVVec::new(),
+            ahead: 0..0,
             extents: KVVec::new(),
         }
     }
@@ -355,6 +382,7 @@ impl<'a, T: Transport> ImageReader<'a, T> {
     pub(crate) fn bulk(&mut self) -> Option<BulkReader<'_, 'a, T>> {
         let bulk = self.checker.bulk()?;
 
+        self.unread();
         Some(BulkReader {
             reader: self,
             bulk,
@@ -378,14 +406,16 @@ impl<'a, T: Transport> ImageReader<'a, T> {
         if self.checker.done() {
             return Ok(None);
         }
-        let mut header = [0; Header::SIZE];
-        fill(self.file, &mut self.checker, &mut header)?;
-        let header = self.checker.header(&header)?;
+        let header = self.take(Header::SIZE)?;
+        let header = self.buffer.get(header).and_then(|b| b.first_chunk());
+        let header = self.checker.header(header.ok_or(EINVAL)?)?;
 
-        self.payload
-            .resize(header.padded_len(), 0, GFP_KERNEL_ACCOUNT)?;
-        fill(self.file, &mut self.checker, &mut self.payload)?;
-        let item = self.checker.payload(&self.payload)?;
+        let payload = self.take(header.padded_len())?;
+        if header.kind == Kind::Tail.number() {
+            self.unread();
+        }
+        let payload = self.buffer.get(payload).ok_or(EINVAL)?;
+        let item = self.checker.payload(payload)?;
         if let Item::Extents(_) | Item::SharedExtents(_) = item {
             let bytes = match item {
                 Item::Extents(extents) => extents.bytes(),
@@ -396,6 +426,72 @@ impl<'a, T: Transport> ImageReader<'a, T> {
             self.extents.extend_from_slice(bytes, GFP_KERNEL_ACCOUNT)?;
         }
         Ok(Some(item))
+    }
+
+    /// Takes the next `len` bytes, and returns where in the buffer they are.
+    fn take(&mut self, len: usize) -> Result<Range<usize>, Failure> {
+        if self.ahead.len() < len {
+            self.read_ahead(len)?;
+        }
+        let begin = self.ahead.start;
+
+        self.ahead.start = begin.saturating_add(len);
+        Ok(begin..self.ahead.start)
+    }
+
+    /// Reads until `len` bytes are there, and what else it may.
+    fn read_ahead(&mut self, len: usize) -> Result<(), Failure> {
+        let more = match (self.checker.behind(), self.file.can_unread()) {
+            (Behind::Records, true) => AHEAD.saturating_sub(len),
+            (Behind::Bytes(_), true) => NEAR,
+            (Behind::Records, false) => Header::SIZE,
+            (Behind::Bytes(more), false) => more,
+        };
+        let room = len.saturating_add(more);
+
+        self.buffer.copy_within(self.ahead.clone(), 0);
+        self.ahead = 0..self.ahead.len();
+        if self.buffer.len() < room {
+            self.buffer.resize(room, 0, GFP_KERNEL_ACCOUNT)?;
+        }
+        while self.ahead.end < len {
+            let to = self.buffer.get_mut(self.ahead.end..room);
+            let read = match self.file.read(to.unwrap_or(&mut [])) {
+                Err(e) if e == EAGAIN => self.file.wait().map(|()| None),
+                read => read.map(Some),
+            };
+            match read {
+                Ok(Some(0)) => {
+                    // Whoever had the file was at its end.
+                    let found = core::mem::take(&mut self.ahead).len();
+                    return Err(self.checker.truncated(found).into());
+                }
+                Ok(read) => self.ahead.end = self.ahead.end.saturating_add(read.unwrap_or(0)),
+                Err(error) => {
+                    return Err(Failure::Io {
+                        offset: self.checker.offset().saturating_add(self.ahead.end as u64),
+                        error,
+                    })
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back what has been read and not been looked at, as far as that can be: of a stream it
+    /// is the header behind a record that is refused.
+    fn unread(&mut self) {
+        let ahead = core::mem::take(&mut self.ahead).len();
+
+        if ahead > 0 && self.file.can_unread() {
+            self.file.unread(ahead);
+        }
+    }
+}
+
+impl<T: Transport> Drop for ImageReader<'_, T> {
+    fn drop(&mut self) {
+        self.unread();
     }
 }
 
@@ -517,20 +613,6 @@ impl<T: Transport> BulkReader<'_, '_, T> {
     }
 }
 
-/// Fills `to` with what `checker` asks for.
-fn fill<T: Transport>(file: &T, checker: &mut Checker<'_>, to: &mut [u8]) -> Result<(), Failure> {
-    read_all(file, to).map_err(|(moved, error)| {
-        if error == EPIPE {
-            Failure::Refused(checker.truncated(moved))
-        } else {
-            Failure::Io {
-                offset: checker.offset().saturating_add(moved as u64),
-                error,
-            }
-        }
-    })
-}
-
 #[cfg(CONFIG_CHECKPOINT_RESTART_KUNIT_TEST)]
 #[kernel::macros::kunit_tests(checkpoint_stream)]
 mod tests {
@@ -561,6 +643,8 @@ mod tests {
         waits: Cell<usize>,
         data: RefCell<KVVec<u8>>,
         position: Cell<usize>,
+        /// Whether it can be read again.
+        regular: bool,
     }
 
     impl<'a> Script<'a> {
@@ -574,7 +658,15 @@ mod tests {
                 waits: Cell::new(0),
                 data: RefCell::new(copy),
                 position: Cell::new(0),
+                regular: false,
             })
+        }
+
+        /// A file that can be read again.
+        fn regular(data: &[u8]) -> Result<Self> {
+            let regular = true;
+
+            Self::new(&[], data).map(|file| Self { regular, ..file })
         }
 
         fn step(&self, len: usize) -> Result<usize> {
@@ -633,6 +725,15 @@ mod tests {
                 return Err(*error);
             }
             Ok(())
+        }
+
+        fn can_unread(&self) -> bool {
+            self.regular
+        }
+
+        fn unread(&self, len: usize) {
+            assert!(self.regular);
+            self.position.set(self.position.get() - len);
         }
     }
 
@@ -804,13 +905,30 @@ mod tests {
 
     #[test]
     fn reader_takes_no_byte_behind_the_tail() -> Result {
-        let image = Script::new(&[], &[])?;
-        write_image(&image).map_err(|f| f.error())?;
-        write_image(&image).map_err(|f| f.error())?;
+        for image in [Script::new(&[], &[])?, Script::regular(&[])?] {
+            write_image(&image).map_err(|f| f.error())?;
+            write_image(&image).map_err(|f| f.error())?;
 
-        assert_eq!(read_image(&image).map_err(|f| f.error())?, 5);
-        assert_eq!(image.position.get() * 2, image.data.borrow().len());
-        assert_eq!(read_image(&image).map_err(|f| f.error())?, 5);
+            assert_eq!(read_image(&image).map_err(|f| f.error())?, 5);
+            assert_eq!(image.position.get() * 2, image.data.borrow().len());
+            assert_eq!(read_image(&image).map_err(|f| f.error())?, 5);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn reader_reads_a_record_and_the_next_header_at_once() -> Result {
+        let stream = Script::new(&[], &[])?;
+        write_image(&stream).map_err(|f| f.error())?;
+        let regular = Script::regular(&stream.data.borrow())?;
+
+        stream.next.set(0);
+        read_image(&stream).map_err(|f| f.error())?;
+        // The first header, and five payloads.
+        assert_eq!(stream.next.get(), 6);
+        read_image(&regular).map_err(|f| f.error())?;
+        // All.
+        assert_eq!(regular.next.get(), 1);
         Ok(())
     }
 
@@ -821,13 +939,13 @@ mod tests {
         let bytes = image.data.borrow();
 
         for len in 0..bytes.len() {
-            let cut = Script::new(&[], &bytes[..len])?;
-
-            assert!(matches!(
-                read_image(&cut),
-                Err(failure @ Failure::Refused(_)) if failure.error() == EPIPE
-            ));
-            assert_eq!(cut.position.get(), len);
+            for cut in [Script::new(&[], &bytes[..len])?, Script::regular(&bytes[..len])?] {
+                assert!(matches!(
+                    read_image(&cut),
+                    Err(failure @ Failure::Refused(_)) if failure.error() == EPIPE
+                ));
+                assert_eq!(cut.position.get(), len);
+            }
         }
         Ok(())
     }

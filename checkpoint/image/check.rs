@@ -177,7 +177,13 @@ impl Part {
 
 /// What is to come of each part of a process: records, or bytes if the length of a record varies.
 #[derive(Clone, Copy, Debug)]
-struct ToCome([usize; Part::ALL.len()]);
+struct ToCome {
+    left: [usize; Part::ALL.len()],
+    /// The parts of which anything is left, a bit for each in their order.
+    parts: u64,
+}
+
+const _: () = assert!(Part::ALL.len() <= u64::BITS as usize);
 
 impl ToCome {
     /// The parts of which every task that lives has one record.
@@ -196,13 +202,22 @@ impl ToCome {
 
     /// Returns what is to come before a task is.
     const fn nothing() -> Self {
-        Self([0; Part::ALL.len()])
+        Self {
+            left: [0; Part::ALL.len()],
+            parts: 0,
+        }
     }
 
     /// Notes that so much is to come.
     fn announce(&mut self, part: Part, count: usize) {
-        if let Some(left) = self.0.get_mut(part as usize) {
+        let bit = 1u64 << part as u32;
+
+        if let Some(left) = self.left.get_mut(part as usize) {
             *left = count;
+        }
+        match count {
+            0 => self.parts &= !bit,
+            _ => self.parts |= bit,
         }
     }
 
@@ -219,21 +234,21 @@ impl ToCome {
             Some(_) => 1,
             None => len,
         };
-        if let Some(left) = self.0.get_mut(part as usize) {
-            *left = left.saturating_sub(came);
-        }
+        let left = self.left.get(part as usize).copied().unwrap_or(0);
+
+        self.announce(part, left.saturating_sub(came));
     }
 
     /// Returns the place before the next record of a task, [`None`] behind the last.
     fn next(&self) -> Option<Place> {
-        Part::ALL
-            .iter()
-            .zip(self.0)
-            .find(|(_, left)| *left > 0)
-            .map(|(&part, left)| Place::Part {
-                part,
-                len: left.min(part.record_max()),
-            })
+        let first = self.parts.trailing_zeros() as usize;
+        let part = *Part::ALL.get(first)?;
+        let left = self.left.get(first).copied().unwrap_or(0);
+
+        Some(Place::Part {
+            part,
+            len: left.min(part.record_max()),
+        })
     }
 }
 
@@ -827,6 +842,15 @@ enum Step {
     Refused(Refusal),
 }
 
+/// What is known of that which comes behind the header or payload that is read next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// At least so many bytes of records; bulk data, or the end, may come then.
+    Bytes(usize),
+    /// Records, of which there are many.
+    Records,
+}
+
 /// Checks an image, record by record.
 ///
 /// For each record, a reader reads [`Header::SIZE`] bytes, hands them to [`Self::header`], reads
@@ -896,6 +920,25 @@ impl<'a> Checker<'a> {
     /// Returns where the record begins whose header was handed in last.
     pub const fn record_offset(&self) -> u64 {
         self.record
+    }
+
+    /// Returns what comes behind the bytes that are to be handed in next: a reader may read some of
+    /// it with them.
+    pub const fn behind(&self) -> Behind {
+        match self.step {
+            Step::Payload(
+                _,
+                Kind::Extents | Kind::SharedExtents | Kind::Pad | Kind::Data | Kind::Tail,
+                _,
+            ) => Behind::Bytes(0),
+            Step::Payload(Place::Bulks, ..) => Behind::Bytes(Header::SIZE),
+            Step::Header(Place::Gap { pad_len, .. }) => Behind::Bytes(pad_len),
+            Step::Header(
+                Place::Bulks | Place::Pages(_) | Place::Shared(_) | Place::Bulk(_) | Place::End,
+            )
+            | Step::Refused(_) => Behind::Bytes(0),
+            Step::Payload(..) | Step::Header(_) => Behind::Records,
+        }
     }
 
     /// Returns the bulk data that comes next, [`None`] if a record does.

@@ -87,6 +87,7 @@ pub use bulk::{
     SharedPages, //
 };
 pub use check::{
+    Behind,
     Checker,
     Expect,
     Kernel, //
@@ -208,6 +209,15 @@ macro_rules! records {
                 }
             }
 
+            /// Returns the kind with `number`, [`None`] if there is none.
+            pub const fn from_number(number: i16) -> Option<Kind> {
+                match number {
+                    $(numbers::$any => Some(Kind::$any),)+
+                    $(numbers::$name => Some(Kind::$name),)+
+                    _ => None,
+                }
+            }
+
             /// Returns the name of this kind, as in the C header without `CR_HDR_`.
             pub const fn name(self) -> &'static str {
                 match self {
@@ -236,6 +246,13 @@ macro_rules! records {
                     $(Kind::$name => Some(<$name as Record>::LEN),)+
                 }
             }
+        }
+
+        /// The numbers, by the names of their kinds.
+        #[allow(non_upper_case_globals)]
+        mod numbers {
+            $(pub(super) const $any: i16 = super::Kind::$any.number();)+
+            $(pub(super) const $name: i16 = super::Kind::$name.number();)+
         }
 
         /// A record that has been read, and is valid.
@@ -411,16 +428,6 @@ const _: () = {
         kinds = others;
     }
 };
-
-impl Kind {
-    /// Returns the kind with `number`, [`None`] if there is none.
-    pub fn from_number(number: i16) -> Option<Kind> {
-        Kind::ALL
-            .iter()
-            .copied()
-            .find(|kind| kind.number() == number)
-    }
-}
 
 /// Returns the name of a record type, as in the C header without `CR_HDR_`.
 ///

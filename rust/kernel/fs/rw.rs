@@ -104,6 +104,7 @@ pub struct StreamFile {
     /// Whether the file can tell when it is ready. One that cannot is a regular file or a plain
     /// device, whose waits are short, or killable.
     can_poll: bool,
+    regular: bool,
     rwf: bindings::rwf_t,
 }
 
@@ -165,6 +166,7 @@ impl StreamFile {
             file,
             direction,
             can_poll: can_poll && kind != bindings::S_IFREG,
+            regular: kind == bindings::S_IFREG,
             rwf: 0,
         })
     }
@@ -210,6 +212,23 @@ impl StreamFile {
     /// Writes some bytes of `pages`, from their byte `at` on; like [`Self::write`].
     pub fn write_pages(&self, pages: &PageBatch, at: usize) -> Result<usize> {
         self.transfer(Memory::FromPages(pages, at))
+    }
+
+    /// Tells whether [`Self::unread`] can be used: the file is a regular one, with a position.
+    pub fn can_unread(&self) -> bool {
+        self.regular && f_mode(&self.file) & bindings::FMODE_LSEEK != 0
+    }
+
+    /// Moves the position back by the `len` bytes that were read last, so that the next to read the
+    /// file has them again; if [`Self::can_unread`].
+    pub fn unread(&self, len: usize) {
+        let position = Position::lock(&self.file);
+        let at = position.as_ptr();
+
+        if !at.is_null() {
+            // SAFETY: It is the position of a valid file. It is locked if it is protected.
+            unsafe { *at = (*at).saturating_sub_unsigned(len as u64).max(0) };
+        }
     }
 
     /// Sleeps until the file is ready for its direction, or has an error or a hang-up to report.
