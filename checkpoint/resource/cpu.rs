@@ -203,10 +203,9 @@ impl Resource for CpuState {
             Item::Thread(thread) => image.thread = Some(*thread),
             Item::Cpu(cpu) => image.cpu = Some(*cpu),
             Item::XState(bytes) => {
-                image.xstate.reserve(bytes.len() / 8, GFP_KERNEL_ACCOUNT)?;
-                for word in image::u64s(bytes) {
-                    image.xstate.push(word, GFP_KERNEL_ACCOUNT)?;
-                }
+                image.xstate = KVVec::from_elem(0, bytes.len() / 8, GFP_KERNEL_ACCOUNT)?;
+                let words = image.xstate.as_mut_slice();
+                bytes.write_to(words.as_mut_bytes()).map_err(|_| EINVAL)?;
             }
             _ => (),
         }
