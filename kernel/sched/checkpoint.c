@@ -196,9 +196,22 @@ static int set_unused(const struct cr_hdr_sched *hdr, bool check)
 	return ret;
 }
 
+/* Whether the current task is what set_params() would make of it. */
+static bool has_params(const struct cr_hdr_sched *hdr)
+{
+	struct cr_hdr_sched own;
+
+	describe(current, &own);
+	return own.policy == hdr->policy && own.nice == hdr->nice &&
+	       own.priority == hdr->priority && own.flags == hdr->flags &&
+	       own.runtime == hdr->runtime && own.deadline == hdr->deadline &&
+	       own.period == hdr->period && own.util_min == hdr->util_min &&
+	       own.util_max == hdr->util_max;
+}
+
 /*
  * Policy, nice value, slice and clamps of the current task. With @check as by
- * sched_setattr(2).
+ * sched_setattr(2). A thread mostly has what its maker has, and nothing is done.
  */
 static int set_params(const struct cr_hdr_sched *hdr, bool check)
 {
@@ -210,6 +223,8 @@ static int set_params(const struct cr_hdr_sched *hdr, bool check)
 	struct task_struct *tsk = current;
 	int ret, i;
 
+	if (has_params(hdr))
+		return 0;
 #ifdef CONFIG_UCLAMP_TASK
 	clamps |= tsk->uclamp_req[UCLAMP_MIN].user_defined ||
 		  tsk->uclamp_req[UCLAMP_MAX].user_defined;
