@@ -1200,8 +1200,8 @@ static unsigned long cr_vma_first_prot(const struct cr_hdr_vma *vma)
 
 	if (vma->kind == CR_MAPPING_AIO)
 		return PROT_READ | PROT_WRITE;
-	/* It was once written to, and is accounted for; or is filled in place. */
-	if (vma->flags & (CR_VMA_ACCOUNT | CR_VMA_HUGETLB) && !(vma->flags & CR_VMA_SHARED))
+	/* It is filled in place. */
+	if (vma->flags & CR_VMA_HUGETLB && !(vma->flags & CR_VMA_SHARED))
 		prot |= PROT_WRITE;
 	/* That alone would take a protection key. */
 	if (prot == PROT_EXEC && arch_pkeys_enabled())
@@ -1236,7 +1236,6 @@ static int advise(const struct cr_hdr_vma *vma)
 		{ CR_VMA_WIPEONFORK,	MADV_WIPEONFORK },
 		{ CR_VMA_DONTDUMP,	MADV_DONTDUMP },
 		{ CR_VMA_HUGEPAGE,	MADV_HUGEPAGE },
-		{ CR_VMA_NOHUGEPAGE,	MADV_NOHUGEPAGE },
 		{ CR_VMA_MERGEABLE,	MADV_MERGEABLE },
 		{ CR_VMA_SEQ_READ,	MADV_SEQUENTIAL },
 		{ CR_VMA_RAND_READ,	MADV_RANDOM },
@@ -1253,6 +1252,49 @@ static int advise(const struct cr_hdr_vma *vma)
 			return ret;
 	}
 	return 0;
+}
+
+/*
+ * A private mapping was writable once, and is accounted for since, as mprotect(2)
+ * has it. To go that way would join it with its neighbours and split it again.
+ */
+static int account(const struct cr_hdr_vma *hdr)
+{
+	const unsigned long nr = (hdr->end - hdr->start) >> PAGE_SHIFT;
+	struct mm_struct *mm = current->mm;
+	VMA_ITERATOR(vmi, mm, hdr->start);
+	struct vm_area_struct *vma, *prev;
+	vma_flags_t flags;
+	int ret = 0;
+
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	vma = find_vma_prev(mm, hdr->start, &prev);
+	if (!vma || vma->vm_start > hdr->start || vma->vm_end < hdr->end) {
+		ret = -EINVAL;
+		goto out;
+	}
+	if (vma->vm_flags & (VM_ACCOUNT | VM_WRITE | VM_HUGETLB | VM_SHARED | VM_NORESERVE))
+		goto out;
+	if (vma->vm_start < hdr->start)
+		prev = vma;
+	ret = security_vm_enough_memory_mm(mm, nr);
+	if (ret)
+		goto out;
+
+	flags = vma->flags;
+	vma_flags_set(&flags, VMA_ACCOUNT_BIT);
+	vma = vma_modify_flags(&vmi, prev, vma, hdr->start, hdr->end, &flags);
+	if (IS_ERR(vma)) {
+		vm_unacct_memory(nr);
+		ret = PTR_ERR(vma);
+		goto out;
+	}
+	vma_start_write(vma);
+	vma_flags_reset_once(vma, &flags);
+out:
+	mmap_write_unlock(mm);
+	return ret;
 }
 
 /**
@@ -1290,6 +1332,9 @@ int checkpoint_map(const struct cr_hdr_vma *vma, struct file *file, const char *
 		flags |= MAP_GROWSDOWN;
 	if (vma->flags & CR_VMA_NORESERVE)
 		flags |= MAP_NORESERVE;
+	/* All that this does is MADV_NOHUGEPAGE; the stack of each thread has it. */
+	if (vma->flags & CR_VMA_NOHUGEPAGE)
+		flags |= MAP_STACK;
 
 	personality = begin_exact_prot();
 	addr = vm_mmap_pgoff(file ?: own, vma->start, len, cr_vma_first_prot(vma), flags,
@@ -1302,7 +1347,9 @@ int checkpoint_map(const struct cr_hdr_vma *vma, struct file *file, const char *
 	if (addr != vma->start)
 		return -EINVAL;
 
-	ret = advise(vma);
+	ret = (vma->flags & (CR_VMA_ACCOUNT | CR_VMA_WRITE)) == CR_VMA_ACCOUNT ? account(vma) : 0;
+	if (!ret)
+		ret = advise(vma);
 #ifdef CONFIG_ANON_VMA_NAME
 	if (!ret && name)
 		ret = set_anon_vma_name_kernel(vma->start, len, name);
