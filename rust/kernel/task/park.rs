@@ -191,22 +191,19 @@ impl Request {
         unsafe {
             let killable = bindings::TASK_KILLABLE | bindings::TASK_FREEZABLE;
 
-            if bindings::wait_for_completion_state(gate.seen.get(), killable) != 0 {
-                let held = gate.held.lock();
+            if bindings::wait_for_completion_state(gate.release.get(), killable) == 0 {
+                return;
+            }
+            // It is being killed, but does not move while it is looked at.
+            let held = *gate.held.lock();
 
-                if !*held {
-                    request.gone.store(true, Ordering::Release);
-                    return;
-                }
-                drop(held);
+            if held {
                 bindings::wait_for_completion_state(
                     gate.seen.get(),
                     bindings::TASK_UNINTERRUPTIBLE | bindings::TASK_FREEZABLE,
                 );
             }
-            if bindings::wait_for_completion_state(gate.release.get(), killable) != 0 {
-                request.gone.store(true, Ordering::Release);
-            }
+            request.gone.store(true, Ordering::Release);
         }
     }
 }
