@@ -124,12 +124,24 @@ impl Task {
     /// nothing if it did not call that.
     pub fn affinity(&self) -> Result<KVec<u64>> {
         const MAX: usize = uapi::CR_AFFINITY_LEN_MAX as usize / size_of::<u64>();
-        let mut mask = KVec::from_elem(0, MAX, GFP_KERNEL)?;
-
-        // SAFETY: `self` is a valid task, and there is room for `MAX` words.
-        let ret = unsafe {
-            bindings::checkpoint_affinity_get(self.as_ptr(), mask.as_mut_ptr(), MAX as u32)
+        let get = |mask: &mut [u64]| {
+            // SAFETY: `self` is a valid task, and the slice has as many words as the function is
+            // told.
+            unsafe {
+                bindings::checkpoint_affinity_get(
+                    self.as_ptr(),
+                    mask.as_mut_ptr(),
+                    mask.len() as u32,
+                )
+            }
         };
+
+        // Most tasks did not, and there is no need of memory.
+        if get(&mut []) == 0 {
+            return Ok(KVec::new());
+        }
+        let mut mask = KVec::from_elem(0, MAX, GFP_KERNEL)?;
+        let ret = get(&mut mask);
         to_result(ret)?;
         mask.truncate(ret as usize);
         Ok(mask)

@@ -37,17 +37,25 @@ impl Task {
     /// `E2BIG` if it has more than `CR_LABEL_LEN_MAX` bytes; whatever the module answers.
     #[doc(alias = "security_getprocattr")]
     pub fn label(&self) -> Result<KVec<u8>> {
+        let get = |label: &mut [u8]| {
+            // SAFETY: `self` is a valid task, and the slice has as many bytes as the function is
+            // told.
+            unsafe {
+                bindings::checkpoint_label_get(
+                    self.as_ptr(),
+                    label.as_mut_ptr().cast(),
+                    label.len() as u32,
+                )
+            }
+        };
+
+        // Mostly there is none, and no need of memory.
+        if get(&mut []) == 0 {
+            return Ok(KVec::new());
+        }
         let max = uapi::CR_LABEL_LEN_MAX as usize;
         let mut label = KVec::from_elem(0u8, max, GFP_KERNEL_ACCOUNT)?;
-
-        // SAFETY: `self` is a valid task, and the vector has as many bytes as the function is told.
-        let len = unsafe {
-            bindings::checkpoint_label_get(
-                self.as_ptr(),
-                label.as_mut_ptr().cast(),
-                uapi::CR_LABEL_LEN_MAX,
-            )
-        };
+        let len = get(&mut label);
         to_result(len.min(0))?;
         label.truncate(len as usize);
         Ok(label)
