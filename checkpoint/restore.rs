@@ -280,13 +280,6 @@ fn plan_all(
             }
         };
 
-        // The caller lives, and goes on as it.
-        if place == 0 && !task.is_alive() && task.is_process() {
-            return Err(cx.fail(
-                EOPNOTSUPP,
-                format_args!("task {pid}: the first task has ended before its threads"),
-            ));
-        }
         if place != 0 && cx.flags & uapi::RESTART_NEW_PIDS == 0 {
             check_pid(cx, pid)?;
         }

@@ -290,6 +290,13 @@ bool checkpoint_pid_taken(pid_t nr, struct task_struct **by)
 static DEFINE_HASHTABLE(claims, 8);
 static DEFINE_SPINLOCK(claims_lock);
 
+static void claim_add(struct checkpoint_claim *claim, struct task_struct *task, bool restart)
+{
+	claim->task = task;
+	claim->restart = restart;
+	hash_add(claims, &claim->node, (unsigned long)task);
+}
+
 /**
  * checkpoint_claim - keep checkpoints, other checkpoints, away from a task
  * @claim: who claims it
@@ -307,9 +314,7 @@ int checkpoint_claim(struct checkpoint_claim *claim, struct task_struct *task, b
 	hash_for_each_possible(claims, other, node, (unsigned long)task)
 		if (other->task == task)
 			return other->restart ? -EAGAIN : -EBUSY;
-	claim->task = task;
-	claim->restart = restart;
-	hash_add(claims, &claim->node, (unsigned long)task);
+	claim_add(claim, task, restart);
 	return 0;
 }
 
@@ -342,8 +347,11 @@ static void put_worker(struct checkpoint_worker *worker)
 
 static void put_gate(struct checkpoint_gate *gate)
 {
-	if (refcount_dec_and_test(&gate->refs))
-		kfree(gate);
+	if (!refcount_dec_and_test(&gate->refs))
+		return;
+	if (gate->ending)
+		put_task_struct(gate->ending);
+	kfree(gate);
 }
 
 /* Not killable: whoever drives the worker ends it. */
@@ -366,10 +374,27 @@ static void gate_started(struct checkpoint_gate *gate)
 		complete_all(&gate->open);
 }
 
+/*
+ * Waits for the end of the caller, which comes soon, and which no one tells of. Others
+ * wait for the first that looks.
+ */
+static void await_caller(struct checkpoint_gate *gate)
+{
+	if (atomic_xchg(&gate->watched, 1)) {
+		worker_wait(&gate->ended);
+		return;
+	}
+	while (!checkpoint_has_ended(gate->ending))
+		usleep_range_state(20, 50, TASK_IDLE | TASK_FREEZABLE);
+	complete_all(&gate->ended);
+}
+
 /* Waits until all may go to user mode. */
 static void pass_gate(struct checkpoint_gate *gate)
 {
 	worker_wait(&gate->open);
+	if (gate->ending && gate->ending != current)
+		await_caller(gate);
 
 	/* Others have added signals that any thread may take. */
 	spin_lock_irq(&current->sighand->siglock);
@@ -682,6 +707,7 @@ struct checkpoint_gate *checkpoint_gate_create(unsigned int nr)
 	refcount_set(&gate->refs, 1);
 	init_completion(&gate->ready);
 	init_completion(&gate->open);
+	init_completion(&gate->ended);
 	return gate;
 }
 
@@ -774,19 +800,29 @@ static void caller_ends(struct callback_head *work)
 	struct checkpoint_gate *gate = container_of(work, struct checkpoint_gate, work);
 	int code = gate->code;
 
+	checkpoint_unclaim(&gate->claim);
 	put_gate(gate);
 	do_exit(code);
 }
 
-/* Lets the caller end with @code where it would go to user mode. */
+/**
+ * checkpoint_gate_end - let the caller end where it would go to user mode
+ * @gate: the gate, which is passed after this: nobody else does before that end
+ * @code: how it ends; if other threads of its process live, that is seen in /proc only
+ *
+ * Up to then it is what it was made of, so that it must not be saved.
+ */
 void checkpoint_gate_end(struct checkpoint_gate *gate, int code)
 {
 	gate->code = code;
+	gate->ending = get_task_struct(current);
+	/* Besides that of restart(2), which ends before. */
+	scoped_guard(spinlock, &claims_lock)
+		claim_add(&gate->claim, current, true);
 	init_task_work(&gate->work, caller_ends);
 	refcount_inc(&gate->refs);
-	/* One that exits does not go to user mode either. */
-	if (task_work_add(current, &gate->work, TWA_RESUME))
-		put_gate(gate);
+	/* The caller does not exit. */
+	WARN_ON_ONCE(task_work_add(current, &gate->work, TWA_RESUME));
 }
 
 /* Drops a gate that nobody was sent to. */

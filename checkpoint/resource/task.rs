@@ -273,11 +273,6 @@ impl Resource for TaskState {
                 cx.refuse_further(format_args!("{what}"))?;
             }
         }
-        if cx.is_root() && member.is_outlived() {
-            cx.refuse_further(format_args!(
-                "the first task of a tree, which has ended before its threads,"
-            ))?;
-        }
         check_jobs(cx, member)?;
         let known = cx.tree.users(&member.kin, |kin| kin.sysvsem);
         if member.is_alive() && task.undo_users() > known {

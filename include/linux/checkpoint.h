@@ -413,7 +413,11 @@ enum {
  * @refs: who has a pointer to it
  * @work: what the caller does instead of going to user mode: it ends, if the image
  *	has it as one that has ended, or goes on with vfork(2)
+ * @ending: the caller if it ends, with a reference: nobody goes before it has
+ * @claim: that nobody saves it meanwhile
  * @code: how it ends
+ * @watched: somebody looks whether it has
+ * @ended: when it has
  * @vfork: the child that it waits for, with a reference
  * @vfork_done: when that has ended before the caller is there
  */
@@ -424,7 +428,11 @@ struct checkpoint_gate {
 	atomic_t starting;
 	refcount_t refs;
 	struct callback_head work;
+	struct task_struct *ending;
+	struct checkpoint_claim claim;
 	int code;
+	atomic_t watched;
+	struct completion ended;
 	struct task_struct *vfork;
 	struct completion vfork_done;
 };

@@ -489,9 +489,9 @@ static inline bool proc_wait_comm(pid_t pid, const char *comm)
 	for (tries = 0; tries < PATIENCE / 5; tries++) {
 		if (proc_comm_is(pid, comm))
 			return true;
-		/* It has ended instead. */
+		/* It has ended instead, unless only its leader has, by now. */
 		if (proc_state(pid) == 'Z' || !proc_state(pid))
-			return false;
+			return proc_comm_is(pid, comm);
 		sleep_ms(5);
 	}
 	return false;

@@ -5,6 +5,7 @@
  */
 #include <linux/sched.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 
 #include "subject.h"
@@ -453,41 +454,241 @@ SUBJECT_TEST(outlived_then_killed)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 }
 
-static void *refused_saver(void *arg)
-{
-	static const char what[] =
-		"the first task of a tree, which has ended before its threads, is not supported\n";
-	char log[512] = { 0 };
-	int image = tmp_memfd(), logfd = tmp_memfd();
+/*
+ * As the first of a tree. The subject ends with 5, and a thread of it goes on. Nothing
+ * of what the kernel did at that end happens again.
+ */
+static struct {
+	pid_t tid;
+	unsigned int cleared;
+	int code;
+} first;
 
-	while (proc_state(getpid()) != 'Z')
-		sleep_ms(1);
-	if (sys_checkpoint(0, image, CHECKPOINT_LOG, logfd) != -1 || errno != EOPNOTSUPP)
-		_exit(1);
-	pread(logfd, log, sizeof(log) - 1, 0);
-	if (!strstr(log, what) || !one_printable_line(log) || file_size(image))
-		_exit(2);
-	_exit(42);
-	return arg;
+/* The exit code of a thread of this process that has ended. */
+static int code_of(pid_t tid)
+{
+	char path[64], text[1024] = { 0 };
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	fd = open(path, O_RDONLY);
+	CHECK(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	CHECK(strrchr(text, ' '));
+	return atoi(strrchr(text, ' '));
 }
 
-TEST(first_is_outlived)
+static char state_of(pid_t tid)
+{
+	char path[64], text[1024] = { 0 };
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	fd = open(path, O_RDONLY);
+	CHECK(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	CHECK(strrchr(text, ')'));
+	return strrchr(text, ')')[2];
+}
+
+static void check_first(void)
+{
+	CHECK(state_of(getpid()) == 'Z' && code_of(getpid()) == 5 << 8);
+	CHECK(gettid() == first.tid && getpid() != first.tid);
+	CHECK(getsid(0) == getpid() && first.cleared == 42);
+}
+
+/* Where the checkpoint happens: the leader sleeps no more. */
+static void first_here(void)
+{
+	if (subject_how == ITSELF) {
+		checkpoint_here();
+	} else {
+		say(SAY_BUSY);
+		wait_go();
+	}
+}
+
+static void *first_goes_on(void *arg)
+{
+	first.tid = gettid();
+	while (first.cleared)
+		sleep_ms(1);
+	while (state_of(getpid()) != 'Z')
+		sleep_ms(1);
+	/* Where the kernel wrote a zero at the end of the leader. */
+	first.cleared = 42;
+	check_first();
+	first_here();
+	/* At once: nobody runs before that. */
+	check_first();
+	((void (*)(void))arg)();
+	say("ok\n");
+	syscall(first.code ? SYS_exit_group : SYS_exit, first.code);
+	return NULL;
+}
+
+static void first_ends(void (*then)(void))
 {
 	pthread_t thread;
+
+	first.cleared = 1;
+	syscall(SYS_set_tid_address, &first.cleared);
+	CHECK(!pthread_create(&thread, NULL, first_goes_on, then));
+	syscall(SYS_exit, 5);
+}
+
+static int taken;
+
+static void take(int sig)
+{
+	taken = sig;
+}
+
+static void use_process(void)
+{
+	struct rlimit limit;
+	pthread_t thread;
+	void *value;
 	int status;
 	pid_t pid;
 
-	if (ckpt_missing())
-		SKIP(return, "kernel has no checkpoint(2)");
+	/* A signal of the process finds who lives. */
+	signal(SIGUSR1, take);
+	CHECK(!kill(getpid(), SIGUSR1));
+	CHECK(taken == SIGUSR1);
+	CHECK(!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur == 333);
+	/* It makes others. */
+	CHECK(!pthread_create(&thread, NULL, burner, NULL));
+	CHECK(!pthread_join(thread, &value) && !value);
 	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		pthread_create(&thread, NULL, refused_saver, NULL);
-		syscall(SYS_exit, 0);
+	CHECK(pid >= 0);
+	if (!pid)
+		_exit(getppid() == getsid(0) ? 4 : 9);
+	CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 4);
+}
+
+SUBJECT_TEST(first_is_outlived)
+{
+	struct rlimit limit = { 333, 333 };
+
+	CHECK(!setrlimit(RLIMIT_NOFILE, &limit));
+	first_ends(use_process);
+}
+
+static int gate_of_child[2];
+static pid_t child_of_first;
+
+static void end_child(void)
+{
+	int status;
+
+	close(gate_of_child[1]);
+	CHECK(waitpid(child_of_first, &status, 0) == child_of_first);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
+/* It has children: a process like it, and they are not orphans. */
+SUBJECT_TEST(first_is_outlived_parent)
+{
+	int ready[2];
+	char c;
+
+	CHECK(!pipe(gate_of_child) && !pipe(ready));
+	child_of_first = fork();
+	CHECK(child_of_first >= 0);
+	if (!child_of_first) {
+		pid_t parent = getppid();
+
+		close(gate_of_child[1]);
+		if (write(ready[1], "r", 1) != 1 || read(gate_of_child[0], &c, 1))
+			_exit(99);
+		_exit(getppid() == parent && proc_state(parent) == 'Z' ? 7 : 98);
 	}
-	status = wait_ms(pid, PATIENCE);
-	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 42)
-		TH_LOG("status %#x", status);
+	CHECK(read(ready[0], &c, 1) == 1);
+	first_ends(end_child);
+}
+
+static void nothing(void)
+{
+}
+
+static void first_ends_later(void)
+{
+	first.code = 7;
+	first_ends(nothing);
+}
+
+static void wait_for_kill(void)
+{
+	say("k");
+	for (;;)
+		pause();
+}
+
+static void first_is_killed_later(void)
+{
+	first_ends(wait_for_kill);
+}
+
+/* What the parent is told is of those that lived on. */
+static void check_end_of_first(struct __test_metadata *_metadata, void (*fn)(void),
+			       int sig, int expect)
+{
+	struct subject s = { .metadata = _metadata };
+	siginfo_t info;
+	int status;
+
+	ASSERT_TRUE(subject_start(&s, fn, KILLED));
+	ASSERT_TRUE(subject_checkpoint(&s, KILLED, CHECKPOINT_KILL));
+	close(s.in);
+	close(s.out);
+	ASSERT_TRUE(subject_restart(&s));
+	/* The end of the leader is none of the process. */
+	EXPECT_EQ('Z', proc_state(s.pid));
+	info.si_pid = 0;
+	EXPECT_EQ(0, waitid(P_PID, s.pid, &info, WEXITED | WNOWAIT | WNOHANG));
+	EXPECT_EQ(0, info.si_pid);
+	EXPECT_EQ(1, write(s.in, "g", 1));
+	if (sig) {
+		EXPECT_EQ('k', read_byte(s.out));
+		EXPECT_EQ(0, kill(s.pid, sig));
+	} else {
+		EXPECT_EQ('o', read_byte(s.out));
+	}
+	status = wait_ms(s.pid, PATIENCE);
+	EXPECT_EQ(expect, status);
+	if (status == -1) {
+		kill(s.pid, SIGKILL);
+		waitpid(s.pid, NULL, 0);
+	}
+	close(s.in);
+	close(s.out);
+	subject_close(&s);
+}
+
+FIXTURE(first)
+{
+	char none;
+};
+
+FIXTURE_SETUP(first)
+{
+	skip_without_root(_metadata, "to give pids");
+}
+
+FIXTURE_TEARDOWN(first)
+{
+}
+
+TEST_F(first, ends_with_exit_group)
+{
+	check_end_of_first(_metadata, first_ends_later, 0, 7 << 8);
+}
+
+TEST_F(first, is_killed)
+{
+	check_end_of_first(_metadata, first_is_killed_later, SIGTERM, SIGTERM);
 }
 
 /* Dead, and leader of a session and a group in which somebody lives. */
