@@ -145,10 +145,6 @@ void checkpoint_task_obstacles(struct task_struct *task, struct checkpoint_obsta
 	if (task->utask && (task->utask->active_uprobe || task->utask->depth))
 		found(to, "an active uprobe");
 #endif
-#ifdef CONFIG_SYSVIPC
-	if (sem_undo_pending(task))
-		found(to, "SEM_UNDO");
-#endif
 	ns_obstacles(task, to);
 	checkpoint_cred_obstacles(task, to);
 	what = checkpoint_cpu_obstacle(task);

@@ -831,41 +831,6 @@ void checkpoint_gate_drop(struct checkpoint_gate *gate)
 	put_gate(gate);
 }
 
-/* Whether there is something to undo when @task ends. */
-bool checkpoint_undo_pending(struct task_struct *task)
-{
-#ifdef CONFIG_SYSVIPC
-	return sem_undo_pending(task);
-#else
-	return false;
-#endif
-}
-
-/* How many tasks have the list for SEM_UNDO of @task, which stands still. */
-unsigned int checkpoint_undo_users(struct task_struct *task)
-{
-#ifdef CONFIG_SYSVIPC
-	return sem_undo_users(task);
-#else
-	return 0;
-#endif
-}
-
-/**
- * checkpoint_undo_share - give current the list for SEM_UNDO of another task
- * @from: the task, which does nothing meanwhile; current for a list of its own
- *
- * Return: 0, -EINVAL if @from has none, -ENOMEM, -EOPNOTSUPP.
- */
-int checkpoint_undo_share(struct task_struct *from)
-{
-#ifdef CONFIG_SYSVIPC
-	return sem_undo_share(from);
-#else
-	return -EOPNOTSUPP;
-#endif
-}
-
 /* Gives @task, a worker, the namespaces of the caller. */
 void checkpoint_share_namespaces(struct task_struct *task)
 {

@@ -9,7 +9,7 @@
 //! object  = PIPE | SHM [STRING] | INODE STRING | FILE [STRING] [detail]
 //! detail  = TTY | EVENTFD | TIMERFD | SIGNALFD | INOTIFY | PIDFD
 //! task    = TASK STRING TASK_STATS [CREDS [GROUPS] [USAGE] seccomp [limits] sched
-//!           cpu [timers] signals [actions] [paths] [files] [mm]]
+//!           cpu [timers] signals [actions] [undos] [paths] [files] [mm]]
 //! seccomp = SECCOMP (FILTER INSNS+){nr_filters}
 //! limits  = LIMITS
 //! sched   = SCHED [AFFINITY] TASK_ATTRS [STRING]
@@ -17,6 +17,7 @@
 //! timers  = TIMERS TIMER{nr_timers}
 //! signals = SIGNALS SIGINFO{nr_pending}
 //! actions = PROCESS SIGACTION{nr_actions} SIGINFO{nr_pending}
+//! undos   = SEM_UNDO_LIST (SEM_UNDO SEMADJ{nr_adjs}){nr_undos}
 //! paths   = FS
 //! files   = FILES FD{count} LOCK{nr_locks} OWNER{nr_owners}
 //!           EPOLL_ITEM{nr_epoll_items} WATCH{nr_watches}
@@ -28,7 +29,8 @@
 //! An image of one task may end behind TASK_STATS: then there are no objects and no bulk data.
 //! Otherwise a task that lives has seccomp, sched, cpu and signals; the leader of a thread group of
 //! which any thread lives has limits, timers and actions. It has paths, files and mm if it does not
-//! have those of a task before it. Nothing but CREDS and USAGE is there of a task that
+//! have those of a task before it, and undos if it has a list for them that no task before it has.
+//! Nothing but CREDS and USAGE is there of a task that
 //! has ended. USAGE is there if TASK says so.
 //!
 //! The records of all of it are
@@ -146,6 +148,10 @@ parts! {
     Action = SigAction,
     /// Those of the process.
     Shared = SigInfo,
+    SemUndoList = SemUndoList,
+    /// Of each set of semaphores.
+    SemAdj = SemAdj,
+    SemUndo = SemUndo,
     Fs = Fs,
     Files = Files,
     Fd = Fd,
@@ -398,6 +404,10 @@ struct OfTask {
     nr_timers: u32,
     /// The last signal with an action.
     signal: u32,
+    /// The last set of semaphores, how many of them it has, and which was the last.
+    semid: i32,
+    sem_nsems: u32,
+    sem_num: i64,
     /// The last descriptor.
     fd: i32,
     /// What has the last lock, of which kind that is, and its last byte.
@@ -429,6 +439,9 @@ impl OfTask {
         timer: -1,
         nr_timers: 0,
         signal: 0,
+        semid: -1,
+        sem_nsems: 0,
+        sem_num: -1,
         fd: -1,
         lock: (0, 0, -1),
         owner: 0,
@@ -447,6 +460,7 @@ impl OfTask {
         parts.announce_all(&[Part::Usage], task.flags & uapi::CR_TASK_USAGE != 0);
         parts.announce_all(&ToCome::ALIVE, task.is_alive());
         parts.announce_all(&ToCome::PROCESS, task.is_process());
+        parts.announce_all(&[Part::SemUndoList], task.has_undo_list());
         parts.announce_all(&[Part::Fs], task.has_fs());
         parts.announce_all(&[Part::Files], task.has_files());
         parts.announce_all(&ToCome::MM, task.has_mm());
@@ -515,6 +529,22 @@ impl OfTask {
             }
             Item::SigInfo(pending) => {
                 Reason::unless_in("timer", pending.timer, 0, self.nr_timers)?;
+            }
+
+            Item::SemUndoList(list) => to_come.announce(Part::SemUndo, list.nr_undos as usize),
+            Item::SemUndo(undo) => {
+                to_come.announce(Part::SemAdj, undo.nr_adjs as usize);
+                let next = i64::from(self.semid).saturating_add(1);
+                Reason::unless_in("semid", undo.semid, next, i64::MAX)?;
+                self.semid = undo.semid;
+                self.sem_nsems = undo.sem_nsems;
+                self.sem_num = -1;
+            }
+            Item::SemAdj(adj) => {
+                let next = self.sem_num.saturating_add(1);
+                let last = self.sem_nsems.saturating_sub(1);
+                Reason::unless_in("sem_num", adj.sem_num, next, last)?;
+                self.sem_num = adj.sem_num.into();
             }
 
             Item::Files(files) => {

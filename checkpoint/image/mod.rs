@@ -21,7 +21,7 @@
 //! | `object.rs` | files, pipes, shared memory: what others refer to by its number |
 //! | `anon.rs` | state of files that have no path |
 //! | `task.rs`, `creds.rs`, `seccomp.rs`, `limits.rs`, `sched.rs`, `attrs.rs` | a task |
-//! | `thread.rs`, `timers.rs`, `signals.rs`, `files.rs`, `mm.rs` | a process |
+//! | `thread.rs`, `timers.rs`, `signals.rs`, `undo.rs`, `files.rs`, `mm.rs` | a process |
 //! | `bulk.rs` | pages and contents of objects: what announces them, and where they stand |
 //! | `check.rs` | the reading side: which record may follow which, and whether it is valid |
 //! | `tree.rs` | likewise: which task may be whose child, thread and sharer |
@@ -65,6 +65,7 @@ mod task;
 mod thread;
 mod timers;
 mod tree;
+mod undo;
 
 pub use anon::{
     EventFd,
@@ -173,6 +174,11 @@ pub use timers::{
 pub use tree::{
     Shared,
     Tree, //
+};
+pub use undo::{
+    SemAdj,
+    SemUndo,
+    SemUndoList, //
 };
 
 /// The list of all records.
@@ -375,6 +381,12 @@ records! {
     SigAction,
     /// A pending signal.
     SigInfo,
+    /// What there is to undo of semaphores; [`Kind::SemUndo`] follow.
+    SemUndoList,
+    /// A set of semaphores of which there is; [`Kind::SemAdj`] follow.
+    SemUndo,
+    /// What there is to undo of a semaphore.
+    SemAdj,
     /// Where paths begin.
     Fs,
     /// Descriptor table; [`Kind::Fd`], [`Kind::Lock`], [`Kind::Owner`], [`Kind::EpollItem`] and

@@ -114,6 +114,11 @@ impl Task {
     pub const fn has_sysvsem(&self) -> bool {
         self.flags & uapi::CR_TASK_SYSVSEM != 0
     }
+
+    /// Tells whether such a list belongs to this task.
+    pub const fn has_undo_list(&self) -> bool {
+        self.has_sysvsem() && self.sysvsem == 0
+    }
 }
 
 impl Validate for Task {

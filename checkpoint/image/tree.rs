@@ -76,7 +76,7 @@ impl Shared {
             Shared::Files => task.has_files(),
             Shared::Fs => task.has_fs(),
             Shared::Sighand => task.is_process() && task.sighand == 0,
-            Shared::Sysvsem => task.has_sysvsem() && task.sysvsem == 0,
+            Shared::Sysvsem => task.has_undo_list(),
         }
     }
 

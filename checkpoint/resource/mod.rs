@@ -312,6 +312,8 @@ resources! {
     signals::SignalState,
     /// What signals do, which wait for any thread, and whether one has stopped the process.
     process::ProcessState,
+    /// What semop(2) with `SEM_UNDO` has left to undo.
+    undo::UndoState,
     /// Working directory, root, umask.
     fs::FsState,
     /// Descriptor table.

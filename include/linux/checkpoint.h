@@ -295,6 +295,9 @@ void checkpoint_signals_set(const u64 *masks, u32 flags, struct sigqueue **queue
 bool sem_undo_pending(struct task_struct *task);
 unsigned int sem_undo_users(struct task_struct *task);
 int sem_undo_share(struct task_struct *from);
+int sem_undo_next(struct task_struct *task, int semid);
+int sem_undo_look(struct task_struct *task, int semid, struct cr_hdr_sem_undo *to,
+		  short *semadj, unsigned int nr);
 
 /* In kernel/rseq.c. */
 bool rseq_restorable(unsigned long rseq, u32 len);
@@ -473,9 +476,17 @@ struct checkpoint_worker {
 	refcount_t refs;
 };
 
+
+/* What semop(2) with SEM_UNDO has left to undo: kernel/checkpoint_undo.c. */
 bool checkpoint_undo_pending(struct task_struct *task);
 unsigned int checkpoint_undo_users(struct task_struct *task);
 int checkpoint_undo_share(struct task_struct *from);
+int checkpoint_undo_next(struct task_struct *task, int semid);
+int checkpoint_undo_look(struct task_struct *task, int semid, struct cr_hdr_sem_undo *to,
+			 short *semadj, unsigned int nr);
+int checkpoint_undo_take(int semid, unsigned short sem_num, short sem_op);
+void checkpoint_undo_drop(void);
+
 struct checkpoint_worker *checkpoint_worker_create(u64 flags, pid_t pid,
 						   void (*run)(void *arg), void *arg);
 void checkpoint_worker_run(struct checkpoint_worker *worker,

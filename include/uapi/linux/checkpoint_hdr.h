@@ -57,6 +57,7 @@
 #define CR_POLICIES_MAX		65536
 #define CR_GUARDS_MAX		1048576
 #define CR_AIO_MAX		1024
+#define CR_SEM_UNDOS_MAX	4096
 #define CR_TASKS_MAX		65536
 #define CR_AFFINITY_LEN_MAX	8192
 #define CR_LABEL_LEN_MAX	4096
@@ -105,6 +106,9 @@ enum {
 	CR_HDR_AFFINITY,
 	CR_HDR_TASK_ATTRS,
 	CR_HDR_USAGE,
+	CR_HDR_SEM_UNDO_LIST,
+	CR_HDR_SEM_UNDO,
+	CR_HDR_SEMADJ,
 
 	CR_HDR_MM = 201,
 	CR_HDR_VMA,
@@ -196,7 +200,7 @@ struct cr_hdr_head {
 #define CR_TASK_FOREGROUND	0x8	/* its process group is in the foreground there */
 #define CR_TASK_STRANGER	0x10	/* its parent gets SIGCHLD whatever @exit_signal is */
 #define CR_TASK_USAGE		0x20	/* CR_HDR_USAGE follows its credentials */
-#define CR_TASK_SYSVSEM		0x40	/* has a list for SEM_UNDO, which is empty */
+#define CR_TASK_SYSVSEM		0x40	/* has a list for SEM_UNDO */
 
 /**
  * struct cr_hdr_task - a task; a CR_HDR_STRING with its comm follows
@@ -953,6 +957,48 @@ struct cr_hdr_tty {
 	__u8 line;
 	__u8 cc[19];
 	__u8 reserved[4];
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_sem_undo_list - what semop(2) with SEM_UNDO has left to undo, of
+ *	those that have one list; @nr_undos CR_HDR_SEM_UNDO follow
+ * @nr_undos: sets of semaphores
+ * @reserved: 0
+ */
+struct cr_hdr_sem_undo_list {
+	__u32 nr_undos;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_sem_undo - a set of semaphores, ascending by @semid, which is not in
+ *	the image; @nr_adjs CR_HDR_SEMADJ follow
+ * @sem_ctime: when it was made, or changed by semctl(2), in seconds
+ * @semid: its number
+ * @key: its key
+ * @cuid: who made it, by the ids that the checkpointer sees
+ * @cgid: likewise
+ * @sem_nsems: how many semaphores it has, at most 65536
+ * @nr_adjs: of how many there is something to undo, not 0
+ */
+struct cr_hdr_sem_undo {
+	__s64 sem_ctime;
+	__s32 semid;
+	__s32 key;
+	__u32 cuid;
+	__u32 cgid;
+	__u32 sem_nsems;
+	__u32 nr_adjs;
+} __attribute__((aligned(8)));
+
+/**
+ * struct cr_hdr_semadj - what there is to undo of a semaphore, ascending by @sem_num
+ * @sem_num: its number in the set
+ * @semadj: what is added to its value in the end, from -32768 to 32767, not 0
+ */
+struct cr_hdr_semadj {
+	__u32 sem_num;
+	__s32 semadj;
 } __attribute__((aligned(8)));
 
 /**

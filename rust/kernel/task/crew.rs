@@ -22,10 +22,7 @@ use super::{
 };
 use crate::{
     bindings,
-    error::{
-        from_err_ptr,
-        to_result, //
-    },
+    error::from_err_ptr,
     prelude::*,
     types::{
         NotThreadSafe,
@@ -537,19 +534,6 @@ impl CurrentTask {
     pub fn set_end(&self, signal: i32, flags: u32) {
         // SAFETY: The function changes the current task, and takes the lock that it needs.
         unsafe { bindings::checkpoint_end_set(self.as_ptr(), signal, flags) };
-    }
-
-    /// Tells whether semop(2) with `SEM_UNDO` has left something to undo.
-    pub fn has_undo(&self) -> bool {
-        // SAFETY: `self` is the current task.
-        unsafe { bindings::checkpoint_undo_pending(self.as_ptr()) }
-    }
-
-    /// Gives the current task the list for `SEM_UNDO` that `of` has, or one of its own if that is
-    /// itself. `of` is a task that is being made, or makes this one.
-    pub fn share_undo(&self, of: &Task) -> Result {
-        // SAFETY: `of` is a valid task, which does nothing meanwhile.
-        to_result(unsafe { bindings::checkpoint_undo_share(of.as_ptr()) })
     }
 
     /// Makes the current process one of a group.

@@ -97,12 +97,6 @@ impl Task {
         self.as_ptr() as usize
     }
 
-    /// Returns how many tasks have the list for `SEM_UNDO` of this one, which stands still.
-    pub fn undo_users(&self) -> usize {
-        // SAFETY: `self` is a valid task, which keeps what it has.
-        unsafe { bindings::checkpoint_undo_users(self.as_ptr()) as usize }
-    }
-
     /// Returns how the task is related to others.
     pub fn kin(&self) -> Kin {
         let mut kin = bindings::checkpoint_kin::default();

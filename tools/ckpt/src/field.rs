@@ -518,6 +518,7 @@ fn meaning(record: Option<&str>, field: &str) -> Meaning {
         | (Some("EPOLL_ITEM"), "data")
         | (Some("POLICY"), "start" | "end" | "nodes")
         | (Some("AIO"), "id")
+        | (Some("SEM_UNDO"), "key")
         | (
             Some("CREDS"),
             "securebits" | "cap_inheritable" | "cap_permitted" | "cap_effective" | "cap_bset"
@@ -539,7 +540,7 @@ fn meaning(record: Option<&str>, field: &str) -> Meaning {
         )
         | (Some("MM_CONTEXT"), "vdso" | "pkeys" | "personality")
         | (Some("VMA"), "start" | "end" | "pgoff") => Meaning::Hex,
-        (Some("HEAD"), "time") => Meaning::Time,
+        (Some("HEAD"), "time") | (Some("SEM_UNDO"), "sem_ctime") => Meaning::Time,
         (Some("TASK"), "exit_signal") => Meaning::ExitSignal,
         (Some("THREAD"), "restart_left") => Meaning::Timeout,
         (

@@ -248,7 +248,7 @@ mod tests {
         let rows = rows(&tasks());
         let shares: Vec<_> = rows.iter().map(Row::shares).collect();
         assert_eq!(shares[0], "-");
-        assert_eq!(shares[1], "mm 1, fs 1, sighand 1");
+        assert_eq!(shares[1], "mm 1, fs 1, sighand 1, sysvsem 1");
         assert_eq!(shares[4], "mm 1, files 2, fs 3, sighand 1");
         let states: Vec<_> = rows.iter().map(|row| row.state.name()).collect();
         assert_eq!(states[5..8], ["zombie", "outlived", "alive"]);

@@ -271,7 +271,7 @@ fn summary() {
             "# 1 task, 11 mappings, 14 descriptors, 15 open files, 1 pipe, 1 shared memory object, \
              1 deleted file, 2 timers, 3 signal actions, 2 pending signals, 4 pages, \
              4239 bytes of data\n\
-             # {} bytes in 118 records; all checks passed\n",
+             # {} bytes in 125 records; all checks passed\n",
             process().len()
         ));
     run(ckpt(["inspect", "--summary", "-"]).write_stdin(sample()))

@@ -276,7 +276,7 @@ fn a_whole_process() {
         .code(0)
         .quiet()
         .stdout(&format!(
-            "standard input: ok: id 1, task \"sample\", {} bytes, 118 records, 11 mappings, \
+            "standard input: ok: id 1, task \"sample\", {} bytes, 125 records, 11 mappings, \
              14 descriptors, 4 pages\n",
             image.len()
         ));
@@ -317,7 +317,7 @@ fn a_whole_tree() {
         *thread,
         json!({
             "task": 2, "name": "sample", "pid": 413, "tgid": 412, "ppid": null, "pgid": 412,
-            "sid": 400, "state": "alive", "mm": 1, "files": null, "fs": 1, "sighand": 1, "sysvsem": null,
+            "sid": 400, "state": "alive", "mm": 1, "files": null, "fs": 1, "sighand": 1, "sysvsem": 1,
             "fds": 3, "mappings": 0, "pages": 0,
         })
     );

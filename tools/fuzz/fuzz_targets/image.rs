@@ -119,6 +119,7 @@ fn small_tree(numbers: &[usize], spaces: &[u32]) -> Vec<u8> {
         if let Some(parts) = &mut task.parts {
             parts.groups.clear();
             parts.xstate.truncate(576);
+            parts.undos.truncate(1);
             parts.fds.truncate(1);
             parts.locks.clear();
             parts.owners.clear();

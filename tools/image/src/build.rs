@@ -52,6 +52,9 @@ use crate::{
         Refusal,
         Sched,
         Seccomp,
+        SemAdj,
+        SemUndo,
+        SemUndoList,
         SharedExtent,
         SharedPages,
         Shm,
@@ -229,6 +232,10 @@ pub struct Parts {
     pub signals: Signals,
     /// SIGINFO behind SIGNALS
     pub pending: Vec<SigInfo>,
+    /// SEM_UNDO_LIST
+    pub undo_list: SemUndoList,
+    /// SEM_UNDO, and SEMADJ
+    pub undos: Vec<(SemUndo, Vec<SemAdj>)>,
     /// FS
     pub fs: Fs,
     /// FILES
@@ -418,6 +425,13 @@ impl Writer {
             self.records(&parts.actions);
             self.records(&parts.shared);
         }
+        if task.has_undo_list() {
+            self.record(&parts.undo_list);
+            for (undo, adjs) in &parts.undos {
+                self.record(undo);
+                self.records(adjs);
+            }
+        }
         if task.has_fs() {
             self.record(&parts.fs);
         }
@@ -522,6 +536,7 @@ impl ImageBuilder {
         let mut builder = Self::new();
         builder.objects = sample_objects();
         for task in &mut builder.tasks {
+            task.task.flags = uapi::CR_TASK_SYSVSEM;
             task.parts = Some(Box::new(sample_parts()));
         }
         builder.bulk = sample_bulk();
@@ -579,6 +594,10 @@ impl ImageBuilder {
             parts.process.nr_actions = parts.actions.len() as u32;
             parts.process.nr_pending = parts.shared.len() as u32;
             parts.signals.nr_pending = parts.pending.len() as u32;
+            parts.undo_list.nr_undos = parts.undos.len() as u32;
+            for (undo, adjs) in &mut parts.undos {
+                undo.nr_adjs = adjs.len() as u32;
+            }
             parts.files.count = parts.fds.len() as u32;
             parts.files.nr_locks = parts.locks.len() as u32;
             parts.files.nr_owners = parts.owners.len() as u32;
@@ -911,6 +930,16 @@ fn sample_parts() -> Parts {
             ..Policy::default()
         }
     };
+    let undo = |semid, key, sem_nsems| SemUndo {
+        sem_ctime: 1_789_999_000,
+        semid,
+        key,
+        cuid: 1000,
+        cgid: 100,
+        sem_nsems,
+        nr_adjs: 0,
+    };
+    let adj = |sem_num, semadj| SemAdj { sem_num, semadj };
     let unnamed = |vma| (vma, Vec::new());
     let rw = r | w | uapi::CR_VMA_ACCOUNT;
     Parts {
@@ -960,6 +989,14 @@ fn sample_parts() -> Parts {
             ..Signals::default()
         },
         pending: vec![SigInfo::new(1, expired)],
+        undo_list: SemUndoList::default(),
+        undos: vec![
+            (undo(3, 0, 1), vec![adj(0, 1)]),
+            (
+                undo(32_769, 0x5101_0aff, 17),
+                vec![adj(2, 32_767), adj(3, -4), adj(16, -32_768)],
+            ),
+        ],
         fs: Fs {
             umask: 0o22,
             cwd: 3,
@@ -1179,6 +1216,8 @@ fn sample_tree() -> Vec<TaskRecords> {
     let tasks = [
         Task {
             fs: 1,
+            flags: uapi::CR_TASK_SYSVSEM,
+            sysvsem: 1,
             ..sample_thread(413, &root, 1)
         },
         Task {
@@ -1412,6 +1451,9 @@ pub fn rewrite(image: &[u8], expect: Expect<'_>) -> Result<Vec<u8>, Refusal> {
             Item::Signals(record) => writer.record(&record),
             Item::SigAction(record) => writer.record(&record),
             Item::SigInfo(record) => writer.record(&record),
+            Item::SemUndoList(record) => writer.record(&record),
+            Item::SemUndo(record) => writer.record(&record),
+            Item::SemAdj(record) => writer.record(&record),
             Item::Fs(record) => writer.record(&record),
             Item::Files(record) => writer.record(&record),
             Item::Fd(record) => writer.record(&record),

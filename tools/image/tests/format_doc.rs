@@ -270,6 +270,7 @@ fn check_constants(document: &str, wrong: &mut Vec<String>) {
         ("CR_POLICIES_MAX", uapi::CR_POLICIES_MAX.into()),
         ("CR_GUARDS_MAX", uapi::CR_GUARDS_MAX.into()),
         ("CR_AIO_MAX", uapi::CR_AIO_MAX.into()),
+        ("CR_SEM_UNDOS_MAX", uapi::CR_SEM_UNDOS_MAX.into()),
         ("CR_TASKS_MAX", uapi::CR_TASKS_MAX.into()),
         ("CR_AFFINITY_LEN_MAX", uapi::CR_AFFINITY_LEN_MAX.into()),
         ("CR_LABEL_LEN_MAX", uapi::CR_LABEL_LEN_MAX.into()),

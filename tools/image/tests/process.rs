@@ -375,10 +375,10 @@ fn counts() {
         ("SIGACTION: expected SIGINFO here", |b| {
             process(b).process.nr_actions -= 1
         }),
-        ("FS: expected SIGINFO here", |b| {
+        ("SEM_UNDO_LIST: expected SIGINFO here", |b| {
             process(b).process.nr_pending += 1
         }),
-        ("SIGINFO: expected FS here", |b| {
+        ("SIGINFO: expected SEM_UNDO_LIST here", |b| {
             process(b).process.nr_pending -= 1
         }),
         ("PROCESS: expected SIGINFO here", |b| {
@@ -441,6 +441,19 @@ fn counts() {
         }),
         ("WATCH: expected MM here", |b| {
             process(b).files.nr_watches -= 1
+        }),
+        ("FS: expected SEM_UNDO here", |b| {
+            process(b).undo_list.nr_undos += 1
+        }),
+        ("SEM_UNDO: expected FS here", |b| {
+            process(b).undo_list.nr_undos -= 1
+        }),
+        ("SEM_UNDO: expected SEMADJ here", |b| {
+            process(b).undos[0].0.sem_nsems = 2;
+            process(b).undos[0].0.nr_adjs += 1
+        }),
+        ("SEMADJ: expected FS here", |b| {
+            process(b).undos[1].0.nr_adjs -= 1
         }),
         ("LOCK: expected FD here", |b| process(b).files.count += 1),
         ("FD: expected LOCK here", |b| process(b).files.count -= 1),
@@ -1088,6 +1101,48 @@ fn values() {
             "WATCH: mask has the bits 0x1000000, which it cannot have",
             |b| process(b).watches[0].mask |= 0x100_0000,
         ),
+        // What is to be undone
+        (
+            "SEM_UNDO_LIST: nr_undos 4097 is over the limit of 4096",
+            |b| process(b).undo_list.nr_undos = 4097,
+        ),
+        ("SEM_UNDO_LIST: reserved is not 0", |b| {
+            process(b).undo_list.reserved = 1
+        }),
+        ("SEM_UNDO: semid -1 is less than 0", |b| {
+            process(b).undos[0].0.semid = -1
+        }),
+        ("SEM_UNDO: semid 3 is less than 4", |b| {
+            process(b).undos[1].0.semid = 3
+        }),
+        ("SEM_UNDO: sem_nsems 0 is less than 1", |b| {
+            process(b).undos[0].0.sem_nsems = 0
+        }),
+        (
+            "SEM_UNDO: sem_nsems 65537 is over the limit of 65536",
+            |b| process(b).undos[0].0.sem_nsems = 65_537,
+        ),
+        ("SEM_UNDO: nr_adjs 0 is less than 1", |b| {
+            process(b).undos[0].0.nr_adjs = 0
+        }),
+        ("SEM_UNDO: nr_adjs 18 is over the limit of 17", |b| {
+            process(b).undos[1].0.nr_adjs = 18
+        }),
+        ("SEMADJ: sem_num 17 is over the limit of 16", |b| {
+            process(b).undos[1].1[2].sem_num = 17
+        }),
+        ("SEMADJ: sem_num 2 is less than 3", |b| {
+            process(b).undos[1].1[1].sem_num = 2
+        }),
+        ("SEMADJ: semadj 0 is less than 1", |b| {
+            process(b).undos[0].1[0].semadj = 0
+        }),
+        ("SEMADJ: semadj 32768 is over the limit of 32767", |b| {
+            process(b).undos[0].1[0].semadj = 32_768
+        }),
+        ("SEMADJ: semadj -32769 is less than -32768", |b| {
+            process(b).undos[0].1[0].semadj = -32_769
+        }),
         // Memory
         (
             "MM: membarrier has the bits 0x1, which it cannot have",

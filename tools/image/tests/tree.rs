@@ -320,6 +320,7 @@ fn roots() {
     let mut outlived = zombie(uapi::CR_TASK_OUTLIVED);
     outlived.tasks.truncate(3);
     outlived.tasks[1].task.fs = 0;
+    outlived.tasks[1].task.sysvsem = 0;
     outlived.bulk.truncate(6);
     verify(&*outlived.counted().build(), EXACT).unwrap();
 

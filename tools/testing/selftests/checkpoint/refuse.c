@@ -19,7 +19,6 @@
 #include <sys/io.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
-#include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -415,19 +414,6 @@ REFUSE_TEST(time_namespace_for_children, "a time namespace for its children")
 }
 
 /* What else a process may have */
-
-REFUSE_TEST(sem_undo, "SEM_UNDO")
-{
-	struct sembuf up = { .sem_op = 1, .sem_flg = SEM_UNDO };
-	int id = semget(IPC_PRIVATE, 1, 0600);
-
-	if (id < 0)
-		lacks("semaphores");
-	CHECK(!semop(id, &up, 1));
-	checkpoint_here();
-	CHECK(semctl(id, 0, GETVAL) == 1);
-	CHECK(!semctl(id, 0, IPC_RMID));
-}
 
 REFUSE_TEST(io_ports, "access to I/O ports")
 {
