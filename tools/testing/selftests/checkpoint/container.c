@@ -383,6 +383,57 @@ TEST_F_TIMEOUT(container, shared_file_that_is_inherited, 120)
 	whole_end(w);
 }
 
+/*
+ * The file of the image, which the tree has, and somebody else: the restarter has one
+ * for it, which is nothing that a container may need.
+ */
+static void image_tree(void)
+{
+	static const char what[] = "fd 5: file: the restarter would have to provide it\n";
+	char log[512] = { 0 };
+	long id;
+
+	put_at(open(in_dir("image"), O_RDWR | O_CREAT, 0600), 5);
+	put_at(open(in_dir("log"), O_RDWR | O_CREAT, 0600), 6);
+	hold(5, 5);
+	CHECK(sys_checkpoint(0, 5, CHECKPOINT_CONTAINER | CHECKPOINT_LOG, 6) == -1);
+	CHECK(errno == EOPNOTSUPP && !file_size(5) && !lseek(5, 0, SEEK_CUR));
+	CHECK(pread(6, log, sizeof(log) - 1, 0) > 0);
+	CHECK(strstr(log, what) && one_printable_line(log));
+	CHECK(!ftruncate(6, 0) && !lseek(6, 0, SEEK_SET));
+	id = sys_checkpoint(0, 5, CHECKPOINT_LOG, 6);
+	CHECK(id >= 0 && !file_size(6) && fcntl(5, F_GETFD) == 0);
+	/* The restored one has what it was read from. */
+	CHECK(lseek(5, 0, SEEK_CUR) == file_size(5));
+	if (id)
+		let_holder_go();
+	whole_here();
+}
+
+TEST_F_TIMEOUT(container, image_that_somebody_has, 120)
+{
+	struct whole *w = &self->w;
+	char buf[65536];
+	pid_t pid;
+	ssize_t n;
+	int fd;
+
+	ASSERT_TRUE(whole_start(w, image_tree, 0))
+		whole_show(w);
+	pid = w->pid;
+	ASSERT_TRUE(whole_finish(w));
+	fd = open(in_dir("image"), O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		ASSERT_TRUE(write_all(w->image, buf, n));
+	close(fd);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	ASSERT_TRUE(whole_restart(w, pid, 0, 0));
+	whole_goes_on(w);
+	whole_end(w);
+}
+
 /* All reasons are in the log of a check. */
 static void two_shared_tree(void)
 {

@@ -3,6 +3,7 @@
  * Files in /proc and /sys: those of the process itself are about the restored
  * one, and of the others only the path counts.
  */
+#include "restarter.h"
 #include "subject.h"
 
 #include <sys/stat.h>
@@ -204,6 +205,142 @@ TEST_F_TIMEOUT(subject, other_pid, 120)
 	}
 	subject_finish(&s, "the one with another pid");
 	subject_close(&s);
+}
+
+/* Files of others in the tree */
+
+static pid_t pid_in(int fd)
+{
+	char stat[512] = { 0 };
+
+	return pread(fd, stat, sizeof(stat) - 1, 0) > 0 ? atoi(stat) : -1;
+}
+
+static int open_stat(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	return open_it(path, O_RDONLY);
+}
+
+/* Tasks 2, which lives, and 3, which does not. */
+static void make_two(pid_t pids[2], int gate[2])
+{
+	siginfo_t info;
+	int i;
+	char c;
+
+	CHECK(!pipe(gate));
+	for (i = 0; i < 2; i++) {
+		pids[i] = fork();
+		CHECK(pids[i] >= 0);
+		if (pids[i])
+			continue;
+		close(gate[1]);
+		_exit(!i && read(gate[0], &c, 1) ? 99 : 0);
+	}
+	CHECK(!waitid(P_PID, pids[1], &info, WEXITED | WNOWAIT));
+}
+
+static void end_two(pid_t pids[2], int gate[2])
+{
+	int status, i;
+
+	close(gate[1]);
+	for (i = 0; i < 2; i++)
+		CHECK(waitpid(pids[i], &status, 0) == pids[i] && !status);
+}
+
+SUBJECT_TEST(of_a_zombie)
+{
+	int gate[2], fd;
+	pid_t pids[2];
+
+	make_two(pids, gate);
+	fd = open_stat(pids[1]);
+	checkpoint_here();
+	CHECK(pid_in(fd) == pids[1]);
+	CHECK(strstr(rest_of(fd), ") Z "));
+	end_two(pids, gate);
+	CHECK(!lseek(fd, 0, SEEK_SET) && pid_in(fd) == -1 && errno == ESRCH);
+}
+
+/* What the file of task 2 becomes that of. */
+static void aim_at(struct walk *w, __u32 target)
+{
+	struct rec *r;
+	int i;
+
+	for (i = 0; (r = walk_nth(w, CR_HDR_FILE, i)); i++) {
+		struct cr_hdr_file *file = walk_payload(w, r);
+
+		if (file->kind == CR_FILE_PROC && file->target == 2)
+			file->target = target;
+	}
+}
+
+static void aim_at_the_zombie(struct walk *w)
+{
+	aim_at(w, 3);
+}
+
+static void aim_behind_the_last(struct walk *w)
+{
+	aim_at(w, 4);
+}
+
+static void aim_far_behind(struct walk *w)
+{
+	aim_at(w, CR_TASKS_MAX);
+}
+
+static void aim_too_far(struct walk *w)
+{
+	aim_at(w, CR_TASKS_MAX + 1);
+}
+
+static void has_stat_of_a_child(void)
+{
+	int gate[2], fd;
+	pid_t pids[2];
+
+	make_two(pids, gate);
+	fd = open_stat(pids[0]);
+	checkpoint_here();
+	CHECK(pid_in(fd) == pids[0]);
+	end_two(pids, gate);
+}
+
+/* It may be: others can open it. */
+RESTARTER_TEST(aimed_at_a_zombie, .craft = aim_at_the_zombie)
+{
+	int gate[2], fd;
+	pid_t pids[2];
+
+	make_two(pids, gate);
+	fd = open_stat(pids[0]);
+	checkpoint_here();
+	CHECK(pid_in(fd) == pids[1]);
+	end_two(pids, gate);
+}
+
+RESTARTER_TEST(aimed_behind_the_last, .craft = aim_behind_the_last, .err = EINVAL,
+	       .what = "its task is not there")
+{
+	has_stat_of_a_child();
+}
+
+RESTARTER_TEST(aimed_far_behind, .craft = aim_far_behind, .err = EINVAL,
+	       .what = "its task is not there")
+{
+	has_stat_of_a_child();
+}
+
+RESTARTER_TEST(aimed_too_far, .craft = aim_too_far, .err = EINVAL,
+	       .what = "FILE: target 65537 is over the limit of 65536")
+{
+	has_stat_of_a_child();
 }
 
 TEST_HARNESS_MAIN

@@ -3,9 +3,18 @@
  * Trees: parents have their children, with their numbers, and groups and sessions
  * are what they were.
  */
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "subject.h"
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
 
 /* A child that ends with its code when it is told to, by a pipe. */
 static pid_t child(int gate[2], int code)
@@ -57,6 +66,77 @@ SUBJECT_TEST(zombie)
 	checkpoint_here();
 	CHECK(waitpid(pid, &status, 0) == pid);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+}
+
+/* The ways to wait for a child; true if it was that one, and ended with 3. */
+
+static bool by_waitpid(pid_t pid, int pidfd)
+{
+	int status;
+
+	(void)pidfd;
+	return waitpid(pid, &status, 0) == pid && status == 3 << 8;
+}
+
+static bool by_wait4(pid_t pid, int pidfd)
+{
+	struct rusage used;
+	int status;
+
+	(void)pidfd;
+	return wait4(-1, &status, __WALL, &used) == pid && status == 3 << 8;
+}
+
+static bool by_waitid(pid_t pid, int pidfd)
+{
+	siginfo_t info;
+
+	(void)pidfd;
+	return !waitid(P_PGID, getpgrp(), &info, WEXITED | WSTOPPED) &&
+	       info.si_pid == pid && info.si_code == CLD_EXITED && info.si_status == 3;
+}
+
+static bool by_pidfd(pid_t pid, int pidfd)
+{
+	siginfo_t info;
+
+	return !waitid(P_PIDFD, pidfd, &info, WEXITED) && info.si_pid == pid &&
+	       info.si_code == CLD_EXITED && info.si_status == 3;
+}
+
+/* Saved in the middle of the call, which goes on, and returns when the child ends. */
+SUBJECT_TEST(waits)
+{
+	static bool (*const ways[])(pid_t pid, int pidfd) = {
+		by_waitpid, by_wait4, by_waitid, by_pidfd,
+	};
+	int gate[2], status, i;
+	pid_t pids[4];
+
+	CHECK(!pipe(gate));
+	for (i = 0; i < 4; i++) {
+		pids[i] = fork();
+		CHECK(pids[i] >= 0);
+		if (!pids[i]) {
+			pid_t pid = child(gate, 3);
+			int pidfd = syscall(SYS_pidfd_open, pid, 0);
+
+			close(gate[1]);
+			_exit(pidfd >= 0 && ways[i](pid, pidfd) ? 10 + i : 97);
+		}
+	}
+	close(gate[0]);
+	for (i = 0; i < 4; i++)
+		CHECK(proc_wait_asleep(pids[i]));
+	checkpoint_here();
+	for (i = 0; i < 4; i++)
+		CHECK(proc_wait_asleep(pids[i]));
+	CHECK(!waitpid(-1, &status, WNOHANG));
+	close(gate[1]);
+	for (i = 0; i < 4; i++) {
+		CHECK(waitpid(pids[i], &status, 0) == pids[i]);
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 10 + i);
+	}
 }
 
 SUBJECT_TEST(sessions_and_groups)

@@ -24,25 +24,33 @@ static const unsigned short at_first[NR] = { 1, 5, 0, 3 };
 /* As semctl(2) wants it. */
 union semun {
 	int val;
-	struct semid_ds *ds;
 	unsigned short *array;
 };
 
 static bool make_set(void)
 {
 	unsigned short values[NR];
+	union semun arg = { .array = values };
 
 	memcpy(values, at_first, sizeof(values));
 	set = semget(IPC_PRIVATE, NR, 0600);
-	return set >= 0 && !semctl(set, 0, SETALL, (union semun){ .array = values });
+	return set >= 0 && !semctl(set, 0, SETALL, arg);
+}
+
+/* All zeros if the set is gone. */
+static void get_values(unsigned short *now)
+{
+	union semun arg = { .array = now };
+
+	memset(now, 0, NR * sizeof(*now));
+	semctl(set, 0, GETALL, arg);
 }
 
 static bool values_are(int a, int b, int c, int d)
 {
 	unsigned short now[NR];
 
-	if (semctl(set, 0, GETALL, (union semun){ .array = now }))
-		return false;
+	get_values(now);
 	if (now[0] == a && now[1] == b && now[2] == c && now[3] == d)
 		return true;
 	fprintf(stderr, "# values %d %d %d %d\n", now[0], now[1], now[2], now[3]);
@@ -342,11 +350,9 @@ static void run_refused(struct __test_metadata *_metadata, void (*subject)(void)
 	EXPECT_TRUE(values_are(1, 5, 0, 3));
 	if (meanwhile)
 		ASSERT_TRUE(meanwhile());
-	memset(before, 0, sizeof(before));
-	semctl(set, 0, GETALL, (union semun){ .array = before });
+	get_values(before);
 	restart_by(&s, r);
-	memset(after, 0, sizeof(after));
-	semctl(set, 0, GETALL, (union semun){ .array = after });
+	get_values(after);
 	EXPECT_EQ(0, memcmp(before, after, sizeof(before)));
 	/* Of that set. */
 	snprintf(what, sizeof(what), "semaphore set %d: ", set);
@@ -360,11 +366,10 @@ static void run_refused(struct __test_metadata *_metadata, void (*subject)(void)
 }
 
 #define REFUSED_TEST(name, subject, meanwhile, ...) \
+	static const struct restarter name##_how = { __VA_ARGS__ }; \
 	TEST_F_TIMEOUT(refused, name, 120) \
 	{ \
-		static const struct restarter how = { __VA_ARGS__ }; \
-		\
-		run_refused(_metadata, subject, meanwhile, &how); \
+		run_refused(_metadata, subject, meanwhile, &name##_how); \
 	}
 
 static bool take_it(void)
@@ -421,8 +426,10 @@ REFUSED_TEST(made_again, holds, make_it_again, .err = EIDRM,
 /* Who sets values does not know of those that were to be undone. */
 static bool set_it(void)
 {
+	union semun arg = { .val = 4 };
+
 	sleep_ms(1100);
-	return !semctl(set, 3, SETVAL, (union semun){ .val = 4 });
+	return !semctl(set, 3, SETVAL, arg);
 }
 
 REFUSED_TEST(set_since, holds, set_it, .err = ESTALE,

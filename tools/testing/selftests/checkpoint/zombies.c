@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 
+#include "restarter.h"
 #include "subject.h"
 
 /* All that waitid(2) says of a zombie, which stays. */
@@ -192,6 +193,44 @@ SUBJECT_TEST(usage_so_far)
 	close(gate[1]);
 	CHECK(wait4(pid, &status, 0, &used) == pid && !status);
 	CHECK(used.ru_utime.tv_sec || used.ru_utime.tv_usec >= 190000);
+}
+
+/* What the restarter has had is none of what others have. */
+static void touch_much(void)
+{
+	touch(96 << 20);
+}
+
+RESTARTER_TEST(peak_of_a_child, .before = touch_much)
+{
+	struct rusage used, children;
+	int gate[2], status;
+	long before;
+	pid_t pid;
+	char c;
+
+	CHECK(!pipe(gate));
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		close(gate[1]);
+		touch(24 << 20);
+		CHECK(!getrusage(RUSAGE_SELF, &used));
+		before = used.ru_maxrss;
+		CHECK(!read(gate[0], &c, 1));
+		CHECK(!getrusage(RUSAGE_SELF, &used));
+		_exit(used.ru_maxrss == before ? 8 : 9);
+	}
+	CHECK(proc_wait_asleep(pid));
+	checkpoint_here();
+	close(gate[1]);
+	CHECK(wait4(pid, &status, 0, &used) == pid && WIFEXITED(status));
+	CHECK(WEXITSTATUS(status) == 8);
+	CHECK(used.ru_maxrss >= 24 << 10 && used.ru_maxrss < 48 << 10);
+	CHECK(!getrusage(RUSAGE_CHILDREN, &children));
+	CHECK(children.ru_maxrss == used.ru_maxrss);
+	/* Its own are those of the restarter. */
+	CHECK(!getrusage(RUSAGE_SELF, &used) && used.ru_maxrss >= 96 << 10);
 }
 
 static void text_of(pid_t pid, const char *name, char *to, size_t size, uid_t *owner)
