@@ -66,38 +66,41 @@ static void refused_for(struct whole *w, unsigned long flags, const char *what)
 	EXPECT_TRUE(proc_wait_asleep(w->pid));
 }
 
-/* Shared with a holder: refused always, and with the flag. */
-static void run_shared(struct whole *w, void (*fn)(void), const char *what)
+/* What there is between a tree and somebody outside of it. */
+enum tie {
+	SHARED,		/* would be cut: refused always, and with the flag */
+	FOUND_AGAIN,	/* is not cut without the flag, as it can be found again */
+	PROVIDED,	/* likewise by the restarter, by rule, and not for a container */
+};
+
+static void run_tied(struct whole *w, void (*fn)(void), enum tie tie, const char *what)
 {
 	struct __test_metadata *_metadata = w->metadata;
 
 	ASSERT_TRUE(whole_start(w, fn, 0))
 		whole_show(w);
-	refused_for(w, 0, what);
-	refused_for(w, CHECKPOINT_CONTAINER, what);
+	if (tie == SHARED) {
+		refused_for(w, 0, what);
+	} else {
+		EXPECT_EQ(0, whole_checkpoint(w, 0))
+			whole_show(w);
+	}
+	if (tie == PROVIDED) {
+		EXPECT_EQ(EOPNOTSUPP,
+			  whole_checkpoint(w, CHECKPOINT_CONTAINER | CHECKPOINT_KILL));
+		whole_log(w, what);
+	} else {
+		refused_for(w, CHECKPOINT_CONTAINER, what);
+	}
 	whole_finish(w);
 	whole_end(w);
 }
 
-/* Shared with a holder: not cut without the flag, as it can be found again. */
-static void run_found_again(struct whole *w, void (*fn)(void), const char *what)
-{
-	struct __test_metadata *_metadata = w->metadata;
-
-	ASSERT_TRUE(whole_start(w, fn, 0))
-		whole_show(w);
-	EXPECT_EQ(0, whole_checkpoint(w, 0))
-		whole_show(w);
-	refused_for(w, CHECKPOINT_CONTAINER, what);
-	whole_finish(w);
-	whole_end(w);
-}
-
-#define SHARED_TEST(name, run, what) \
+#define SHARED_TEST(name, tie, what) \
 	static void name##_tree(void); \
 	TEST_F_TIMEOUT(container, name, 120) \
 	{ \
-		run(&self->w, name##_tree, what); \
+		run_tied(&self->w, name##_tree, tie, what); \
 	} \
 	static void name##_tree(void)
 
@@ -111,17 +114,17 @@ static void hold_at_5(int fd)
 	let_holder_go();
 }
 
-SHARED_TEST(eventfd, run_shared, "fd 5: eventfd: it is shared with task ")
+SHARED_TEST(eventfd, SHARED, "fd 5: eventfd: it is shared with task ")
 {
 	hold_at_5(eventfd(7, 0));
 }
 
-SHARED_TEST(timerfd, run_shared, "fd 5: timerfd: it is shared with task ")
+SHARED_TEST(timerfd, SHARED, "fd 5: timerfd: it is shared with task ")
 {
 	hold_at_5(timerfd_create(CLOCK_MONOTONIC, 0));
 }
 
-SHARED_TEST(signalfd, run_shared, "fd 5: signalfd: it is shared with task ")
+SHARED_TEST(signalfd, SHARED, "fd 5: signalfd: it is shared with task ")
 {
 	sigset_t set;
 
@@ -130,17 +133,17 @@ SHARED_TEST(signalfd, run_shared, "fd 5: signalfd: it is shared with task ")
 	hold_at_5(signalfd(-1, &set, 0));
 }
 
-SHARED_TEST(epoll, run_shared, "fd 5: epoll: it is shared with task ")
+SHARED_TEST(epoll, SHARED, "fd 5: epoll: it is shared with task ")
 {
 	hold_at_5(epoll_create1(0));
 }
 
-SHARED_TEST(inotify, run_shared, "fd 5: inotify: it is shared with task ")
+SHARED_TEST(inotify, SHARED, "fd 5: inotify: it is shared with task ")
 {
 	hold_at_5(inotify_init1(0));
 }
 
-SHARED_TEST(pipe_end, run_shared, "fd 5: pipe: the other end is with task ")
+SHARED_TEST(pipe_end, SHARED, "fd 5: pipe: the other end is with task ")
 {
 	int p[2];
 	char c;
@@ -156,7 +159,7 @@ SHARED_TEST(pipe_end, run_shared, "fd 5: pipe: the other end is with task ")
 }
 
 /* Both ends are in the tree, and somebody else has one of them. */
-SHARED_TEST(pipe_of_both_ends, run_shared, "fd 6: pipe: it is shared with task ")
+SHARED_TEST(pipe_of_both_ends, SHARED, "fd 6: pipe: it is shared with task ")
 {
 	int p[2];
 
@@ -169,13 +172,13 @@ SHARED_TEST(pipe_of_both_ends, run_shared, "fd 6: pipe: it is shared with task "
 	let_holder_go();
 }
 
-SHARED_TEST(memfd, run_shared, "fd 5: shared memory: it is shared with task ")
+SHARED_TEST(memfd, SHARED, "fd 5: shared memory: it is shared with task ")
 {
 	hold_at_5(memfd_create("shared", 0));
 }
 
 /* The holder has opened it by itself. */
-SHARED_TEST(memfd_opened_again, run_shared,
+SHARED_TEST(memfd_opened_again, SHARED,
 	    "fd 5: shared memory: it is shared with task ")
 {
 	put_at(memfd_create("shared", 0), 5);
@@ -187,7 +190,7 @@ SHARED_TEST(memfd_opened_again, run_shared,
 }
 
 /* The holder has it mapped, and no descriptor of it. */
-SHARED_TEST(memfd_mapped, run_shared, "fd 5: shared memory: it is shared with task ")
+SHARED_TEST(memfd_mapped, SHARED, "fd 5: shared memory: it is shared with task ")
 {
 	char *p;
 
@@ -201,7 +204,7 @@ SHARED_TEST(memfd_mapped, run_shared, "fd 5: shared memory: it is shared with ta
 	let_holder_go();
 }
 
-SHARED_TEST(anonymous_memory, run_shared, ": shared memory: it is shared with task ")
+SHARED_TEST(anonymous_memory, SHARED, ": shared memory: it is shared with task ")
 {
 	char *p = shared(PAGE);
 
@@ -214,7 +217,7 @@ SHARED_TEST(anonymous_memory, run_shared, ": shared memory: it is shared with ta
 }
 
 /* Nobody can write to it, so that both have the same whatever becomes of either. */
-SHARED_TEST(sealed_memory, run_found_again, "fd 5: shared memory: it is shared with task ")
+SHARED_TEST(sealed_memory, FOUND_AGAIN, "fd 5: shared memory: it is shared with task ")
 {
 	int fd = memfd_create("sealed", MFD_ALLOW_SEALING);
 
@@ -228,7 +231,7 @@ SHARED_TEST(sealed_memory, run_found_again, "fd 5: shared memory: it is shared w
 	let_holder_go();
 }
 
-SHARED_TEST(deleted_file, run_shared, "fd 5: a deleted file: it is shared with task ")
+SHARED_TEST(deleted_file, SHARED, "fd 5: a deleted file: it is shared with task ")
 {
 	put_at(open(in_dir("deleted"), O_RDWR | O_CREAT, 0600), 5);
 	put_at(open(in_dir("deleted"), O_RDONLY), 6);
@@ -239,7 +242,7 @@ SHARED_TEST(deleted_file, run_shared, "fd 5: a deleted file: it is shared with t
 	let_holder_go();
 }
 
-SHARED_TEST(deleted_file_mapped, run_shared,
+SHARED_TEST(deleted_file_mapped, SHARED,
 	    "fd 5: a deleted file: it is shared with task ")
 {
 	char *p;
@@ -254,22 +257,22 @@ SHARED_TEST(deleted_file_mapped, run_shared,
 	let_holder_go();
 }
 
-SHARED_TEST(regular_file, run_found_again, "fd 5: file: it is shared with task ")
+SHARED_TEST(regular_file, FOUND_AGAIN, "fd 5: file: it is shared with task ")
 {
 	hold_at_5(open(in_dir("file"), O_RDWR | O_CREAT, 0600));
 }
 
-SHARED_TEST(directory, run_found_again, "fd 5: directory: it is shared with task ")
+SHARED_TEST(directory, FOUND_AGAIN, "fd 5: directory: it is shared with task ")
 {
 	hold_at_5(open("/tmp", O_RDONLY | O_DIRECTORY));
 }
 
-SHARED_TEST(device, run_found_again, "fd 5: device: it is shared with task ")
+SHARED_TEST(device, FOUND_AGAIN, "fd 5: device: it is shared with task ")
 {
 	hold_at_5(open("/dev/zero", O_RDONLY));
 }
 
-SHARED_TEST(pidfd, run_found_again, "fd 5: pidfd: it is of task ")
+SHARED_TEST(pidfd, FOUND_AGAIN, "fd 5: pidfd: it is of task ")
 {
 	hold(100, 100);
 	put_at(syscall(SYS_pidfd_open, holder, 0), 5);
@@ -277,7 +280,7 @@ SHARED_TEST(pidfd, run_found_again, "fd 5: pidfd: it is of task ")
 	let_holder_go();
 }
 
-SHARED_TEST(owner, run_found_again, "fd 5: file: its signals go to task ")
+SHARED_TEST(owner, FOUND_AGAIN, "fd 5: file: its signals go to task ")
 {
 	hold(100, 100);
 	put_at(open(in_dir("file"), O_RDWR | O_CREAT, 0600), 5);
@@ -307,32 +310,19 @@ static void waited_for(bool posix)
 	let_holder_go();
 }
 
-SHARED_TEST(lock, run_found_again, "fd 5: file: task ")
+SHARED_TEST(lock, FOUND_AGAIN, "fd 5: file: task ")
 {
 	waited_for(true);
 }
 
-SHARED_TEST(whole_file_lock, run_found_again, "fd 5: file: task ")
+SHARED_TEST(whole_file_lock, FOUND_AGAIN, "fd 5: file: task ")
 {
 	waited_for(false);
 }
 
 /* What the restarter provides by rule is nothing that a container may have. */
-static void refused_stream(struct whole *w, void (*fn)(void), const char *what)
-{
-	struct __test_metadata *_metadata = w->metadata;
 
-	ASSERT_TRUE(whole_start(w, fn, 0))
-		whole_show(w);
-	EXPECT_EQ(0, whole_checkpoint(w, 0))
-		whole_show(w);
-	EXPECT_EQ(EOPNOTSUPP, whole_checkpoint(w, CHECKPOINT_CONTAINER | CHECKPOINT_KILL));
-	whole_log(w, what);
-	whole_finish(w);
-	whole_end(w);
-}
-
-SHARED_TEST(standard_pipe, refused_stream, "fd 0: pipe: the other end is with task ")
+SHARED_TEST(standard_pipe, PROVIDED, "fd 0: pipe: the other end is with task ")
 {
 	int p[2];
 
@@ -345,14 +335,14 @@ SHARED_TEST(standard_pipe, refused_stream, "fd 0: pipe: the other end is with ta
 	let_holder_go();
 }
 
-SHARED_TEST(standard_socket, refused_stream,
+SHARED_TEST(standard_socket, PROVIDED,
 	    "fd 0: a socket: the restarter would have to provide it")
 {
 	put_at(socket(AF_UNIX, SOCK_STREAM, 0), 0);
 	whole_here();
 }
 
-SHARED_TEST(terminal, refused_stream, "terminal: the restarter would have to provide it")
+SHARED_TEST(terminal, PROVIDED, "terminal: the restarter would have to provide it")
 {
 	int master = open("/dev/ptmx", O_RDWR | O_NOCTTY), number, off = 0;
 	char name[32];
@@ -413,23 +403,13 @@ static void image_tree(void)
 TEST_F_TIMEOUT(container, image_that_somebody_has, 120)
 {
 	struct whole *w = &self->w;
-	char buf[65536];
-	pid_t pid;
-	ssize_t n;
-	int fd;
 
 	ASSERT_TRUE(whole_start(w, image_tree, 0))
 		whole_show(w);
-	pid = w->pid;
-	ASSERT_TRUE(whole_finish(w));
-	fd = open(in_dir("image"), O_RDONLY | O_CLOEXEC);
-	ASSERT_LE(0, fd);
-	while ((n = read(fd, buf, sizeof(buf))) > 0)
-		ASSERT_TRUE(write_all(w->image, buf, n));
-	close(fd);
+	whole_saved_itself(w);
 	while (waitpid(-1, NULL, 0) > 0)
 		;
-	ASSERT_TRUE(whole_restart(w, pid, 0, 0));
+	ASSERT_TRUE(whole_restart(w, w->pid, 0, 0));
 	whole_goes_on(w);
 	whole_end(w);
 }
@@ -512,16 +492,9 @@ static void whole_tree(void)
 TEST_F_TIMEOUT(container, tree_that_is_whole, 120)
 {
 	struct whole *w = &self->w;
-	pid_t pid;
 
-	ASSERT_TRUE(whole_start(w, whole_tree, 0))
-		whole_show(w);
-	pid = w->pid;
-	ASSERT_EQ(0, whole_checkpoint(w, CHECKPOINT_CONTAINER | CHECKPOINT_KILL))
-		whole_show(w);
-	while (waitpid(-1, NULL, 0) > 0)
-		;
-	ASSERT_TRUE(whole_restart(w, pid, 0, 0));
+	whole_move(w, whole_tree, 0, CHECKPOINT_CONTAINER);
+	ASSERT_TRUE(whole_restart(w, w->pid, 0, 0));
 	whole_goes_on(w);
 	whole_end(w);
 }

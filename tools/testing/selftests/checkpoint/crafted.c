@@ -136,65 +136,29 @@ static void twice(struct image *img, int type)
 
 /* Which records, how many, in which order */
 
-CRAFT(head_missing, CR_HDR_HEAD, "HEAD")
-{
-	img_remove(img, CR_HDR_HEAD);
-}
-
-CRAFT(task_missing, CR_HDR_TASK, "TASK")
-{
-	img_remove(img, CR_HDR_TASK);
-}
-
-CRAFT(comm_missing, CR_HDR_STRING, "STRING")
-{
-	img_remove(img, CR_HDR_STRING);
-}
-
-CRAFT(stats_missing, CR_HDR_TASK_STATS, "TASK_STATS")
-{
-	img_remove(img, CR_HDR_TASK_STATS);
-}
+CRAFT_ONE(head_missing, CR_HDR_HEAD, "HEAD", img_remove(img, CR_HDR_HEAD));
+CRAFT_ONE(task_missing, CR_HDR_TASK, "TASK", img_remove(img, CR_HDR_TASK));
+CRAFT_ONE(comm_missing, CR_HDR_STRING, "STRING",
+	  img_remove(img, CR_HDR_STRING));
+CRAFT_ONE(stats_missing, CR_HDR_TASK_STATS, "TASK_STATS",
+	  img_remove(img, CR_HDR_TASK_STATS));
 
 CRAFT(tail_missing, CR_HDR_TAIL, "", .unsealed = true, .err = EPIPE)
 {
 	img_remove(img, CR_HDR_TAIL);
 }
 
-CRAFT(head_twice, CR_HDR_TASK, "HEAD")
-{
-	twice(img, CR_HDR_HEAD);
-}
-
-CRAFT(task_twice, CR_HDR_STRING, "TASK")
-{
-	twice(img, CR_HDR_TASK);
-}
-
-CRAFT(comm_twice, CR_HDR_TASK_STATS, "STRING")
-{
-	twice(img, CR_HDR_STRING);
-}
-
-CRAFT(stats_twice, CR_HDR_TAIL, "TASK_STATS")
-{
-	twice(img, CR_HDR_TASK_STATS);
-}
-
-CRAFT(task_before_head, CR_HDR_HEAD, "TASK")
-{
-	swap_with_next(img, CR_HDR_HEAD);
-}
-
-CRAFT(comm_before_task, CR_HDR_TASK, "STRING")
-{
-	swap_with_next(img, CR_HDR_TASK);
-}
-
-CRAFT(stats_before_comm, CR_HDR_STRING, "TASK_STATS")
-{
-	swap_with_next(img, CR_HDR_STRING);
-}
+CRAFT_ONE(head_twice, CR_HDR_TASK, "HEAD", twice(img, CR_HDR_HEAD));
+CRAFT_ONE(task_twice, CR_HDR_STRING, "TASK", twice(img, CR_HDR_TASK));
+CRAFT_ONE(comm_twice, CR_HDR_TASK_STATS, "STRING", twice(img, CR_HDR_STRING));
+CRAFT_ONE(stats_twice, CR_HDR_TAIL, "TASK_STATS",
+	  twice(img, CR_HDR_TASK_STATS));
+CRAFT_ONE(task_before_head, CR_HDR_HEAD, "TASK",
+	  swap_with_next(img, CR_HDR_HEAD));
+CRAFT_ONE(comm_before_task, CR_HDR_TASK, "STRING",
+	  swap_with_next(img, CR_HDR_TASK));
+CRAFT_ONE(stats_before_comm, CR_HDR_STRING, "TASK_STATS",
+	  swap_with_next(img, CR_HDR_STRING));
 
 CRAFT(tail_before_stats, CR_HDR_TASK_STATS, "TAIL", .unsealed = true)
 {
@@ -237,39 +201,20 @@ CRAFT_ONE(type_negative, CR_HDR_TASK, "-101",
 	  hdr(img, CR_HDR_TASK)->type = -101);
 CRAFT_ONE(type_unknown, CR_HDR_TASK_STATS, "4242",
 	  hdr(img, CR_HDR_TASK_STATS)->type = 4242);
-
-CRAFT(type_unknown_inserted, CR_HDR_TAIL, "4242")
-{
-	img_insert(img, CR_HDR_TAIL, 4242, "12345678", 8);
-}
-
+CRAFT_ONE(type_unknown_inserted, CR_HDR_TAIL, "4242",
+	  img_insert(img, CR_HDR_TAIL, 4242, "12345678", 8));
 CRAFT_ONE(type_largest, CR_HDR_TAIL, "32767",
 	  hdr(img, CR_HDR_TAIL)->type = 32767);
-
-CRAFT(thread_inserted, CR_HDR_TAIL, "THREAD")
-{
-	img_insert(img, CR_HDR_TAIL, CR_HDR_THREAD, "12345678", 8);
-}
-
-CRAFT(cpu_inserted, CR_HDR_TAIL, "CPU")
-{
-	img_insert(img, CR_HDR_TAIL, CR_HDR_CPU, "12345678", 8);
-}
-
-CRAFT(mm_inserted, CR_HDR_TAIL, "MM")
-{
-	img_insert(img, CR_HDR_TAIL, CR_HDR_MM, "12345678", 8);
-}
-
-CRAFT(vma_inserted, CR_HDR_TAIL, "VMA")
-{
-	img_insert(img, CR_HDR_TAIL, CR_HDR_VMA, "", 0);
-}
-
-CRAFT(mm_context_inserted, CR_HDR_TAIL, "MM_CONTEXT")
-{
-	img_insert(img, CR_HDR_TAIL, CR_HDR_MM_CONTEXT, "12345678", 8);
-}
+CRAFT_ONE(thread_inserted, CR_HDR_TAIL, "THREAD",
+	  img_insert(img, CR_HDR_TAIL, CR_HDR_THREAD, "12345678", 8));
+CRAFT_ONE(cpu_inserted, CR_HDR_TAIL, "CPU",
+	  img_insert(img, CR_HDR_TAIL, CR_HDR_CPU, "12345678", 8));
+CRAFT_ONE(mm_inserted, CR_HDR_TAIL, "MM",
+	  img_insert(img, CR_HDR_TAIL, CR_HDR_MM, "12345678", 8));
+CRAFT_ONE(vma_inserted, CR_HDR_TAIL, "VMA",
+	  img_insert(img, CR_HDR_TAIL, CR_HDR_VMA, "", 0));
+CRAFT_ONE(mm_context_inserted, CR_HDR_TAIL, "MM_CONTEXT",
+	  img_insert(img, CR_HDR_TAIL, CR_HDR_MM_CONTEXT, "12345678", 8));
 
 CRAFT(pages_without_a_process, CR_HDR_TAIL, "PAGES")
 {
@@ -285,10 +230,8 @@ CRAFT(data_without_an_object, CR_HDR_TAIL, "DATA")
 	img_insert(img, CR_HDR_TAIL, CR_HDR_DATA, &data, sizeof(data));
 }
 
-CRAFT(pad_before_tail, CR_HDR_TAIL, "PAD")
-{
-	img_insert(img, CR_HDR_TAIL, CR_HDR_PAD, "\0\0\0\0\0\0\0", 8);
-}
+CRAFT_ONE(pad_before_tail, CR_HDR_TAIL, "PAD",
+	  img_insert(img, CR_HDR_TAIL, CR_HDR_PAD, "\0\0\0\0\0\0\0", 8));
 
 CRAFT(creds_and_no_more, 0, "TAIL: expected SECCOMP here")
 {
@@ -297,10 +240,8 @@ CRAFT(creds_and_no_more, 0, "TAIL: expected SECCOMP here")
 	img_insert(img, CR_HDR_TAIL, CR_HDR_CREDS, &creds, sizeof(creds));
 }
 
-CRAFT(mm_first, CR_HDR_HEAD, "MM")
-{
-	img_insert(img, CR_HDR_HEAD, CR_HDR_MM, "12345678", 8);
-}
+CRAFT_ONE(mm_first, CR_HDR_HEAD, "MM",
+	  img_insert(img, CR_HDR_HEAD, CR_HDR_MM, "12345678", 8));
 
 /* Lengths */
 
@@ -403,11 +344,8 @@ CRAFT_ONE(flags_high, CR_HDR_HEAD, "flags", img_head(img)->flags = 1ULL << 63);
 CRAFT_ONE(flags_beside_known, CR_HDR_HEAD, "flags",
 	  img_head(img)->flags = CHECKPOINT_LOG | 1ULL << 32);
 CRAFT_ONE(release, CR_HDR_HEAD, "release", img_head(img)->release[0] ^= 1);
-
-CRAFT(release_empty, CR_HDR_HEAD, "release")
-{
-	memset(img_head(img)->release, 0, CR_UTS_LEN);
-}
+CRAFT_ONE(release_empty, CR_HDR_HEAD, "release",
+	  memset(img_head(img)->release, 0, CR_UTS_LEN));
 
 CRAFT(release_longer, CR_HDR_HEAD, "release")
 {
@@ -425,11 +363,8 @@ CRAFT(release_prefix, CR_HDR_HEAD, "release")
 
 CRAFT_ONE(release_behind_nul, CR_HDR_HEAD, "release",
 	  img_head(img)->release[CR_UTS_LEN - 1] = 'x');
-
-CRAFT(release_full, CR_HDR_HEAD, "release")
-{
-	memset(img_head(img)->release, 'r', CR_UTS_LEN);
-}
+CRAFT_ONE(release_full, CR_HDR_HEAD, "release",
+	  memset(img_head(img)->release, 'r', CR_UTS_LEN));
 
 /* What is printed of it must not become a line, or more, of its own. */
 CRAFT(release_with_newlines, CR_HDR_HEAD, "release")
@@ -442,12 +377,8 @@ CRAFT(release_with_newlines, CR_HDR_HEAD, "release")
 CRAFT_ONE(version, CR_HDR_HEAD, "version", img_head(img)->version[1] ^= 1);
 CRAFT_ONE(version_behind_nul, CR_HDR_HEAD, "version",
 	  img_head(img)->version[CR_UTS_LEN - 1] ^= 'x');
-
-CRAFT(machine, CR_HDR_HEAD, "machine")
-{
-	img_uts(img_head(img)->machine, "pdp11");
-}
-
+CRAFT_ONE(machine, CR_HDR_HEAD, "machine",
+	  img_uts(img_head(img)->machine, "pdp11"));
 CRAFT_ONE(machine_behind_nul, CR_HDR_HEAD, "machine",
 	  img_head(img)->machine[CR_UTS_LEN - 1] = 'x');
 CRAFT_ONE(crid_zero, CR_HDR_HEAD, "crid", img_head(img)->crid = 0);
@@ -485,7 +416,6 @@ CRAFT_ONE(head_nr_tasks_largest, CR_HDR_HEAD, "nr_tasks",
 /* One that is not alone has a process. */
 CRAFT_ONE(head_nr_tasks_two, CR_HDR_TAIL, "TAIL: expected CREDS here",
 	  img_head(img)->nr_tasks = 2);
-
 CRAFT_ONE(head_pid_zero, CR_HDR_HEAD, "pid", img_head(img)->pid = 0);
 CRAFT_ONE(head_pid_negative, CR_HDR_HEAD, "pid", img_head(img)->pid = -1);
 CRAFT_ONE(task_pid_zero, CR_HDR_TASK, "pid", img_task(img)->pid = 0);
@@ -518,18 +448,13 @@ CRAFT_ONE(task_fs_of_another, CR_HDR_TASK, "fs 1 is over the limit of 0",
 	  img_task(img)->fs = 1);
 CRAFT_ONE(task_sighand_of_another, CR_HDR_TASK, "sighand 1 is over the limit of 0",
 	  img_task(img)->sighand = 1);
-
 CRAFT_ONE(task_sighand_largest, CR_HDR_TASK, "sighand",
 	  img_task(img)->sighand = ~0U);
 CRAFT_ONE(task_vfork, CR_HDR_TASK, "vfork", img_task(img)->vfork = 1);
 CRAFT_ONE(task_comm_len_zero, CR_HDR_TASK, "task_comm_len",
 	  img_task(img)->task_comm_len = 0);
-
-CRAFT(task_comm_len_zero_and_no_text, CR_HDR_TASK, "task_comm_len")
-{
-	img_build(img, "", 0);
-}
-
+CRAFT_ONE(task_comm_len_zero_and_no_text, CR_HDR_TASK, "task_comm_len",
+	  img_build(img, "", 0));
 CRAFT_ONE(task_comm_len_negative, CR_HDR_TASK, "task_comm_len",
 	  img_task(img)->task_comm_len = -1);
 CRAFT_ONE(task_comm_len_minimum, CR_HDR_TASK, "task_comm_len",

@@ -52,9 +52,7 @@ static bool restore(struct subject *s, unsigned long flags, int fd, int as, bool
 	int in[2], out[2];
 	pid_t pid;
 
-	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) ||
-	    ftruncate(s->logfd, 0) || lseek(s->logfd, 0, SEEK_SET) ||
-	    lseek(s->image, 0, SEEK_SET))
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || !subject_rewind(s))
 		return false;
 	pid = fork();
 	if (!pid) {

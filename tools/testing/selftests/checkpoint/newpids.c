@@ -126,13 +126,8 @@ TEST_F_TIMEOUT(newpids, taken_by_a_group, 120)
 	size_t i;
 	char c;
 
-	ASSERT_TRUE(whole_start(w, family_tree, 0))
-		whole_show(w);
+	whole_move(w, family_tree, 0, 0);
 	pid = w->pid;
-	ASSERT_EQ(0, whole_checkpoint(w, CHECKPOINT_KILL))
-		whole_show(w);
-	while (waitpid(-1, NULL, 0) > 0)
-		;
 	{
 		struct walk image = walk_file(w->image);
 
@@ -361,12 +356,7 @@ TEST_F_TIMEOUT(newpids, child_with_other_credentials, 120)
 {
 	struct whole *w = &self->w;
 
-	ASSERT_TRUE(whole_start(w, setuid_tree, 0))
-		whole_show(w);
-	ASSERT_EQ(0, whole_checkpoint(w, CHECKPOINT_KILL))
-		whole_show(w);
-	while (waitpid(-1, NULL, 0) > 0)
-		;
+	whole_move(w, setuid_tree, 0, 0);
 	as_user(_metadata, w, user_may_not_restart);
 	whole_log(w, "(setuid): credentials: ");
 	whole_end(w);

@@ -266,10 +266,7 @@ FIXTURE_SETUP(owner)
 		return;
 	ASSERT_TRUE(make_dir());
 	self->s.metadata = _metadata;
-	ASSERT_TRUE(subject_start(&self->s, owner_subject, KILLED));
-	ASSERT_TRUE(subject_checkpoint(&self->s, KILLED, CHECKPOINT_KILL));
-	self->w = walk_file(self->s.image);
-	ASSERT_EQ(NULL, self->w.wrong);
+	self->w = subject_walk(&self->s, owner_subject);
 	ASSERT_EQ(1U, walk_count(&self->w, CR_HDR_OWNER));
 	ASSERT_EQ(1U, walk_count(&self->w, CR_HDR_LOCK));
 }
@@ -281,33 +278,12 @@ FIXTURE_TEARDOWN(owner)
 	remove_dir();
 }
 
-static void restart_fails(struct __test_metadata *_metadata, struct subject *s,
-			  struct walk *w, int err, const char *what)
-{
-	char text[1024] = { 0 };
-	int status;
-	pid_t pid;
-
-	walk_seal(w);
-	ASSERT_EQ((ssize_t)w->len, pwrite(s->image, w->buf, w->len, 0));
-	ASSERT_EQ(0, lseek(s->image, 0, SEEK_SET));
-	ASSERT_EQ(0, ftruncate(s->logfd, 0));
-	ASSERT_EQ(0, lseek(s->logfd, 0, SEEK_SET));
-	pid = spawn_restart(0, s->image, 0, s->flags, s->logfd, -1, -1);
-	status = wait_ms(pid, PATIENCE);
-	ASSERT_LE(0, pread(s->logfd, text, sizeof(text) - 1, 0));
-	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 100 + err)
-		TH_LOG("status %#x, log '%s'", status, text);
-	EXPECT_TRUE(!!strstr(text, what))
-		TH_LOG("log '%s', wanted '%s'", text, what);
-}
-
 TEST_F(owner, no_such_process)
 {
 	struct cr_hdr_owner *owner = walk_find(&self->w, CR_HDR_OWNER);
 
 	owner->pid = INT_MAX;
-	restart_fails(_metadata, &self->s, &self->w, ESRCH,
+	subject_unfit(&self->s, &self->w, ESRCH,
 		      "its signals cannot be sent to 2147483647");
 }
 
@@ -316,7 +292,7 @@ TEST_F(owner, no_such_signal)
 	struct cr_hdr_owner *owner = walk_find(&self->w, CR_HDR_OWNER);
 
 	owner->signal = 65;
-	restart_fails(_metadata, &self->s, &self->w, EINVAL, "signal");
+	subject_unfit(&self->s, &self->w, EINVAL, "signal");
 }
 
 TEST_F(owner, no_such_kind_of_owner)
@@ -324,7 +300,7 @@ TEST_F(owner, no_such_kind_of_owner)
 	struct cr_hdr_owner *owner = walk_find(&self->w, CR_HDR_OWNER);
 
 	owner->kind = 3;
-	restart_fails(_metadata, &self->s, &self->w, EINVAL, "kind");
+	subject_unfit(&self->s, &self->w, EINVAL, "kind");
 }
 
 /* Somebody writes to it now. */
@@ -333,7 +309,7 @@ TEST_F(owner, lease_in_the_way)
 	int fd = open(in_dir("file"), O_WRONLY);
 
 	ASSERT_LE(0, fd);
-	restart_fails(_metadata, &self->s, &self->w, EAGAIN,
+	subject_unfit(&self->s, &self->w, EAGAIN,
 		      "no lease: another process has it open");
 	close(fd);
 	/* Nobody has one now. */

@@ -145,14 +145,8 @@ TEST_F_TIMEOUT(pidns, from_outside, 120)
 TEST_F_TIMEOUT(pidns, container_that_is_killed, 120)
 {
 	struct whole *w = &self->w;
-	int status;
 
-	ASSERT_TRUE(whole_start(w, init_tree, CLONE_NEWPID))
-		whole_show(w);
-	ASSERT_EQ(0, whole_checkpoint(w, CHECKPOINT_CONTAINER | CHECKPOINT_KILL))
-		whole_show(w);
-	status = wait_ms(w->pid, PATIENCE);
-	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	whole_move(w, init_tree, CLONE_NEWPID, CHECKPOINT_CONTAINER);
 	ASSERT_TRUE(whole_restart(w, 0, CLONE_NEWPID, 0));
 	whole_goes_on(w);
 	whole_end(w);
@@ -164,12 +158,7 @@ TEST_F_TIMEOUT(pidns, numbers_are_taken_outside, 120)
 	struct whole *w = &self->w;
 	int status;
 
-	ASSERT_TRUE(whole_start(w, init_tree, CLONE_NEWPID))
-		whole_show(w);
-	ASSERT_EQ(0, whole_checkpoint(w, CHECKPOINT_KILL))
-		whole_show(w);
-	status = wait_ms(w->pid, PATIENCE);
-	EXPECT_TRUE(WIFSIGNALED(status));
+	whole_move(w, init_tree, CLONE_NEWPID, 0);
 	/* The kernel's first threads are always there. */
 	ASSERT_TRUE(whole_restart(w, 0, 0, 0));
 	status = wait_ms(w->pid, PATIENCE);
@@ -232,16 +221,11 @@ static void child_saves_tree(void)
 static void saves_from_inside(struct whole *w, void (*fn)(void))
 {
 	struct __test_metadata *_metadata = w->metadata;
-	int fd;
 
 	ASSERT_TRUE(whole_start(w, fn, CLONE_NEWPID))
 		whole_show(w);
-	whole_finish(w);
-	fd = open(in_dir("image"), O_RDONLY | O_CLOEXEC);
-	ASSERT_LE(0, fd);
+	whole_saved_itself(w);
 	ASSERT_TRUE(make_file("restored", "", 0));
-	close(w->image);
-	w->image = fd;
 	ASSERT_TRUE(whole_restart(w, 0, CLONE_NEWPID, 0));
 	whole_goes_on(w);
 	whole_end(w);

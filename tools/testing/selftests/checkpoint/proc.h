@@ -909,15 +909,20 @@ static inline bool subject_finish(struct subject *s, const char *which)
 	return false;
 }
 
+/* The image is to be read from its beginning, with a new log. */
+static inline bool subject_rewind(struct subject *s)
+{
+	return !ftruncate(s->logfd, 0) && !lseek(s->logfd, 0, SEEK_SET) &&
+	       !lseek(s->image, 0, SEEK_SET);
+}
+
 /* A child that becomes what the image says. */
 static inline bool subject_restart(struct subject *s)
 {
 	int in[2], out[2];
 	pid_t pid;
 
-	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) ||
-	    ftruncate(s->logfd, 0) || lseek(s->logfd, 0, SEEK_SET) ||
-	    lseek(s->image, 0, SEEK_SET))
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || !subject_rewind(s))
 		return false;
 	pid = spawn_restart(s->pid, s->image, 0, s->flags, s->logfd, in[0],
 			    out[1]);
@@ -999,6 +1004,48 @@ static inline void subject_close(struct subject *s)
 	close(s->err);
 	close(s->image);
 	close(s->logfd);
+}
+
+/* It is started, saved and killed, and this is its image. */
+static inline struct walk subject_walk(struct subject *s, void (*fn)(void))
+{
+	struct __test_metadata *_metadata = s->metadata;
+	struct walk w;
+
+	ASSERT_TRUE(subject_start(s, fn, KILLED));
+	ASSERT_TRUE(subject_checkpoint(s, KILLED, CHECKPOINT_KILL));
+	w = walk_file(s->image);
+	ASSERT_EQ(NULL, w.wrong);
+	return w;
+}
+
+/* The image becomes what was made of it. */
+static inline void subject_rewrite(struct subject *s, struct walk *w)
+{
+	struct __test_metadata *_metadata = s->metadata;
+
+	walk_seal(w);
+	ASSERT_EQ((ssize_t)w->len, pwrite(s->image, w->buf, w->len, 0));
+	ASSERT_TRUE(subject_rewind(s));
+}
+
+/* A restart of what was made of it fails with @err and a line with @what. */
+static inline void subject_unfit(struct subject *s, struct walk *w, int err,
+				 const char *what)
+{
+	struct __test_metadata *_metadata = s->metadata;
+	char text[1024] = { 0 };
+	int status;
+	pid_t pid;
+
+	subject_rewrite(s, w);
+	pid = spawn_restart(0, s->image, 0, s->flags, s->logfd, -1, -1);
+	status = wait_ms(pid, PATIENCE);
+	ASSERT_LE(0, pread(s->logfd, text, sizeof(text) - 1, 0));
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 100 + err)
+		TH_LOG("status %#x, log '%s'", status, text);
+	EXPECT_TRUE(!!strstr(text, what))
+		TH_LOG("log '%s', wanted '%s'", text, what);
 }
 
 /* All of it: start, checkpoint, restart, and what it says in the end. */

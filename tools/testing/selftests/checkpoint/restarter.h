@@ -227,9 +227,7 @@ static inline bool restart_by(struct subject *s, const struct restarter *r)
 	pid_t pid;
 
 	if ((r->craft && !change_image(s, r->craft)) ||
-	    pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) ||
-	    ftruncate(s->logfd, 0) || lseek(s->logfd, 0, SEEK_SET) ||
-	    lseek(s->image, 0, SEEK_SET)) {
+	    pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || !subject_rewind(s)) {
 		subject_failure(s, "image");
 		return false;
 	}

@@ -147,6 +147,31 @@ static inline int whole_checkpoint(struct whole *w, unsigned long flags)
 	return ret > 0 ? 0 : errno;
 }
 
+/* It is started, saved with @how, and gone, with all that it had. */
+static inline void whole_move(struct whole *w, void (*fn)(void), __u64 flags,
+			      unsigned long how)
+{
+	struct __test_metadata *_metadata = w->metadata;
+
+	ASSERT_TRUE(whole_start(w, fn, flags))
+		whole_show(w);
+	ASSERT_EQ(0, whole_checkpoint(w, how | CHECKPOINT_KILL))
+		whole_show(w);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+}
+
+/* It has gone on and ended, and left its own image in a file. */
+static inline void whole_saved_itself(struct whole *w)
+{
+	struct __test_metadata *_metadata = w->metadata;
+
+	whole_finish(w);
+	close(w->image);
+	w->image = open(in_dir("image"), O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, w->image);
+}
+
 /* Is @what in the only line of the log, which is about the first task? */
 static inline void whole_log(struct whole *w, const char *what)
 {
