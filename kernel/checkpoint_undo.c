@@ -8,6 +8,7 @@
 #include <linux/checkpoint.h>
 #include <linux/ipc_namespace.h>
 #include <linux/nsproxy.h>
+#include <linux/sched/signal.h>
 #include <linux/sem.h>
 #include <linux/syscalls.h>
 
@@ -45,8 +46,6 @@ int checkpoint_undo_share(struct task_struct *from)
  */
 int checkpoint_undo_next(struct task_struct *task, int semid)
 {
-	/* It may be as long as there are sets. */
-	cond_resched();
 	return sem_undo_next(task, semid);
 }
 
@@ -59,11 +58,15 @@ int checkpoint_undo_next(struct task_struct *task, int semid)
  * @nr: places in @semadj
  *
  * Return: 0; -EIDRM if there is no such set, or not in the list; -ENOSPC if it has
- * more than @nr semaphores.
+ * more than @nr semaphores; -EINTR on a fatal signal.
  */
 int checkpoint_undo_look(struct task_struct *task, int semid, struct cr_hdr_sem_undo *to,
 			 short *semadj, unsigned int nr)
 {
+	/* A list may have as many sets as there are. */
+	cond_resched();
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	return sem_undo_look(task, semid, to, semadj, nr);
 }
 
@@ -73,7 +76,7 @@ int checkpoint_undo_look(struct task_struct *task, int semid, struct cr_hdr_sem_
  * @sem_num: the number of the semaphore
  * @sem_op: what is added to its value
  *
- * Return: what semop(2) with SEM_UNDO and IPC_NOWAIT does.
+ * Return: what semop(2) with SEM_UNDO and IPC_NOWAIT does; -EINTR on a fatal signal.
  */
 int checkpoint_undo_take(int semid, unsigned short sem_num, short sem_op)
 {
@@ -83,6 +86,9 @@ int checkpoint_undo_take(int semid, unsigned short sem_num, short sem_op)
 		.sem_flg = SEM_UNDO | IPC_NOWAIT,
 	};
 
+	cond_resched();
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	return __do_semtimedop(semid, &op, 1, NULL, current->nsproxy->ipc_ns);
 }
 

@@ -81,10 +81,11 @@ fn check(cx: &mut Prepare<'_>, set: &image::SemUndo) -> Result {
             ESTALE,
             format_args!("semaphore set {semid}: it is another one than at the checkpoint"),
         )),
-        Err(e) => Err(cx.fail(
+        Err(e) if e == EIDRM => Err(cx.fail(
             e,
             format_args!("semaphore set {semid}: it is not there any more"),
         )),
+        Err(e) => Err(e),
     }
 }
 

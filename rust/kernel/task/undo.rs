@@ -30,7 +30,7 @@ pub struct Undo {
 ///
 /// # Errors
 ///
-/// `EIDRM` if the set is gone, `ENOSPC` if there is too little room.
+/// `EIDRM` if the set is gone, `ENOSPC` if there is too little room, `EINTR` on a fatal signal.
 fn look(task: &Task, semid: i32, semadj: &mut [i16]) -> Result<uapi::cr_hdr_sem_undo> {
     let mut set = uapi::cr_hdr_sem_undo::default();
     let room = match semadj.is_empty() {
