@@ -424,9 +424,7 @@ const char *checkpoint_thread_unfit(const struct cr_hdr_thread *from)
 		if (mode == SS_DISABLE || from->altstack_size < MINSIGSTKSZ)
 			return "altstack_size";
 #ifdef CONFIG_DYNAMIC_SIGFRAME
-		spin_lock_irq(&current->sighand->siglock);
-		fits = sigaltstack_size_valid(from->altstack_size);
-		spin_unlock_irq(&current->sighand->siglock);
+		fits = checkpoint_altstack_fits(from->altstack_size, from->flags);
 #endif
 		if (!fits)
 			return "altstack_size";

@@ -50,6 +50,7 @@ use zerocopy::IntoBytes;
 use super::{
     bulk::pad_len,
     creds::NO_ID,
+    thread::XCOMP,
     u32s,
     Bulk,
     Context,
@@ -397,6 +398,8 @@ struct OfTask {
     has_actions: bool,
     /// `CR_THREAD_IA32` of its thread, [`None`] before that or without one.
     ia32: Option<u32>,
+    /// What its process has permission for, [`None`] before the first thread of it.
+    xcomp: Option<u32>,
     /// It comes with an address space.
     has_mm: bool,
     /// The last timer, and how many there are in all.
@@ -435,6 +438,7 @@ impl OfTask {
         parts: ToCome::nothing(),
         has_actions: false,
         ia32: None,
+        xcomp: None,
         has_mm: false,
         timer: -1,
         nr_timers: 0,
@@ -498,6 +502,9 @@ impl OfTask {
             Item::Thread(thread) => {
                 to_come.announce(Part::XState, thread.xstate_len());
                 self.ia32 = Some(thread.flags & uapi::CR_THREAD_IA32);
+                let xcomp = thread.flags & XCOMP;
+                Reason::unless_equal("flags", xcomp, self.xcomp.unwrap_or(xcomp))?;
+                self.xcomp = Some(xcomp);
             }
 
             Item::Timers(timers) => {
@@ -688,13 +695,14 @@ impl Before {
             Reason::unless_in("sighand", task.sighand, 1, self.tasks)?;
         }
         // A thread may have signals of timers, which are those of its process.
-        let nr_timers = match task.is_leader() {
-            true => 0,
-            false => self.task.nr_timers,
+        let (nr_timers, xcomp) = match task.is_leader() {
+            true => (0, None),
+            false => (self.task.nr_timers, self.task.xcomp),
         };
         self.tasks = self.tasks.saturating_add(1);
         self.task = OfTask {
             nr_timers,
+            xcomp,
             ..OfTask::new(task)
         };
         Ok(())

@@ -26,6 +26,17 @@ use crate::{
 /// `SS_ONSTACK`, `SS_DISABLE` and `SS_AUTODISARM`.
 const ALTSTACK_FLAGS: u32 = 1 | 2 | 1 << 31;
 
+const FLAGS: u32 = uapi::CR_THREAD_IA32
+    | uapi::CR_THREAD_RESTART_COMPAT
+    | uapi::CR_THREAD_DISPATCH
+    | XCOMP
+    | uapi::CR_THREAD_XTILE_DATA;
+
+/// What a process has permission for, so that all of its threads say the same.
+pub(super) const XCOMP: u32 = uapi::CR_THREAD_XCOMP_PERM
+    | uapi::CR_THREAD_XCOMP_GUEST_PERM
+    | uapi::CR_THREAD_XCOMP_GUEST_LOCKED;
+
 /// Bytes of the legacy region of XSAVE and the header behind it: no state is shorter.
 const XSTATE_MIN: u32 = 512 + 64;
 
@@ -115,11 +126,11 @@ impl Validate for Thread {
             self.compat_robust_list,
             u32::MAX.into(),
         )?;
-        Reason::unless_bits(
-            "flags",
-            self.flags,
-            uapi::CR_THREAD_IA32 | uapi::CR_THREAD_RESTART_COMPAT | uapi::CR_THREAD_DISPATCH,
-        )?;
+        Reason::unless_bits("flags", self.flags, FLAGS)?;
+        // There are no tiles without permission.
+        if self.flags & uapi::CR_THREAD_XCOMP_PERM == 0 {
+            Reason::unless_bits("flags", self.flags, !uapi::CR_THREAD_XTILE_DATA)?;
+        }
         let max = match self.flags & uapi::CR_THREAD_DISPATCH {
             0 => 0,
             _ => u64::MAX,

@@ -245,14 +245,17 @@ impl Resource for CpuState {
                 format_args!("prctl(PR_SET_SYSCALL_USER_DISPATCH): {e:?}"),
             )
         })?;
+        cx.caller
+            .may_have_tiles(&thread)
+            .map_err(|e| cx.fail(e, format_args!("arch_prctl(ARCH_REQ_XCOMP_PERM): {e:?}")))?;
         let registers = Registers::new(transmute!(cpu)).map_err(|register| {
             cx.fail(
                 EINVAL,
                 format_args!("register {register}: a value that it does not have in user mode"),
             )
         })?;
-        let xstate = XState::new(image.xstate)
-            .map_err(|what| cx.fail(EINVAL, format_args!("extended registers: {what}")))?;
+        let xstate = XState::new(image.xstate, saved.flags)
+            .map_err(|(e, what)| cx.fail(e, format_args!("extended registers: {what}")))?;
 
         Ok(Some(Prepared {
             thread,
@@ -264,8 +267,8 @@ impl Resource for CpuState {
         if let Some(prepared) = prepared {
             caller.reset();
             caller.set_thread(&prepared.thread);
-            if let Some((registers, xstate)) = &prepared.registers {
-                caller.set_registers(registers, xstate);
+            if let Some((registers, xstate)) = prepared.registers {
+                caller.set_registers(&registers, xstate);
             }
         }
     }
@@ -427,7 +430,9 @@ mod tests {
             }) == Some("altstack_size")
         );
         assert!(refused(&|t| t.restart_kind = 99) == Some("restart_args"));
-        assert!(refused(&|t| t.flags = 8) == Some("flags"));
+        assert!(refused(&|t| t.flags = 1 << 31) == Some("flags"));
+        // Tiles without permission.
+        assert!(refused(&|t| t.flags = uapi::CR_THREAD_XTILE_DATA) == Some("flags"));
         assert!(refused(&|t| t.compat_robust_list = 1 << 32) == Some("compat_robust_list"));
         assert!(
             refused(&|t| {
@@ -444,6 +449,6 @@ mod tests {
 
     #[test]
     fn short_extended_registers_are_refused() {
-        assert!(XState::new(KVVec::new()).is_err());
+        assert!(XState::new(KVVec::new(), 0).is_err());
     }
 }

@@ -26,6 +26,8 @@ struct bio_vec;
 struct checkpoint_program;
 struct compat_robust_list_head;
 struct file;
+struct fpstate;
+struct fpu_state_perm;
 struct prctl_mm_map;
 struct robust_list_head;
 struct task_exec_state;
@@ -248,9 +250,22 @@ bool checkpoint_syscall_idempotent(void);
 /* In arch/<arch>/kernel/fpu/checkpoint.c. */
 unsigned int checkpoint_xstate_len(struct task_struct *task);
 int checkpoint_xstate_get(struct task_struct *task, void *to, unsigned int len);
-const char *checkpoint_xstate_check(const void *from, unsigned int len);
-void checkpoint_xstate_set(const void *from);
-const char *checkpoint_xstate_obstacle(struct task_struct *task);
+const char *checkpoint_xstate_check(const void *from, unsigned int len, u32 flags);
+void checkpoint_xstate_set(const void *from, struct fpstate *fpstate);
+
+/* What a thread record says of registers that a program has to ask for. */
+#define CHECKPOINT_XCOMP_FLAGS						\
+	(CR_THREAD_XCOMP_PERM | CR_THREAD_XCOMP_GUEST_PERM |		\
+	 CR_THREAD_XCOMP_GUEST_LOCKED | CR_THREAD_XTILE_DATA)
+
+u32 checkpoint_xcomp_flags(struct task_struct *task);
+bool checkpoint_xcomp_unfit(u32 flags);
+int checkpoint_xcomp_check(u32 flags);
+void checkpoint_xcomp_set(u32 flags);
+bool checkpoint_altstack_fits(u64 size, u32 flags);
+bool sigaltstack_size_permitted(size_t ss_size, const struct fpu_state_perm *perm);
+struct fpstate *checkpoint_fpstate_alloc(void);
+void checkpoint_fpstate_free(struct fpstate *fpstate);
 
 /**
  * struct checkpoint_obstacles - what a task has that no image has

@@ -508,12 +508,15 @@ u32 checkpoint_thread_flags(struct task_struct *task)
 	if (task->thread_info.status & TS_COMPAT)
 		flags |= CR_THREAD_RESTART_COMPAT;
 #endif
-	return flags;
+	return flags | checkpoint_xcomp_flags(task);
 }
 
 /* Whether a task could not have these. */
 bool checkpoint_thread_flags_unfit(u32 flags)
 {
+	if (checkpoint_xcomp_unfit(flags))
+		return true;
+	flags &= ~CHECKPOINT_XCOMP_FLAGS;
 	if (flags & ~(CR_THREAD_IA32 | CR_THREAD_RESTART_COMPAT))
 		return true;
 #ifdef CONFIG_IA32_EMULATION
@@ -532,6 +535,7 @@ void checkpoint_thread_flags_set(u32 flags)
 	else
 		current_thread_info()->status &= ~TS_COMPAT;
 #endif
+	checkpoint_xcomp_set(flags);
 }
 
 /* The value that a system call of @task returned or is about to return. */
@@ -704,7 +708,7 @@ const char *checkpoint_cpu_obstacle(struct task_struct *task)
 		return "access to I/O ports";
 	if (has_lam(task->mm))
 		return "linear address masking";
-	return checkpoint_xstate_obstacle(task);
+	return NULL;
 }
 
 /*

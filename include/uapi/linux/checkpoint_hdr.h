@@ -480,6 +480,10 @@ struct cr_hdr_task_attrs {
 #define CR_THREAD_IA32		0x1	/* a 32-bit program */
 #define CR_THREAD_RESTART_COMPAT 0x2	/* the interrupted call is a 32-bit one */
 #define CR_THREAD_DISPATCH	0x4	/* prctl(PR_SET_SYSCALL_USER_DISPATCH) is on */
+#define CR_THREAD_XCOMP_PERM	0x8	/* arch_prctl(ARCH_REQ_XCOMP_PERM), of AMX */
+#define CR_THREAD_XCOMP_GUEST_PERM 0x10	/* arch_prctl(ARCH_REQ_XCOMP_GUEST_PERM) */
+#define CR_THREAD_XCOMP_GUEST_LOCKED 0x20 /* that answers EBUSY from now on */
+#define CR_THREAD_XTILE_DATA	0x40	/* it has used tiles of AMX */
 
 /* restart_kind: the call that restart_syscall(2) goes on with. */
 #define CR_RESTART_NONE		0	/* nothing: it answers EINTR */

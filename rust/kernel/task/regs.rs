@@ -11,9 +11,14 @@ use super::{
 use crate::{
     bindings,
     error::to_result,
-    prelude::*, //
+    prelude::*,
+    uapi, //
 };
-use core::ffi::CStr;
+use core::{
+    ffi::CStr,
+    mem::ManuallyDrop,
+    ptr::NonNull, //
+};
 
 /// How many general registers there are.
 pub const NR_REGS: usize = bindings::CHECKPOINT_NR_REGS as usize;
@@ -57,35 +62,77 @@ impl Registers {
     }
 }
 
+/// Room for the registers of a thread that uses tiles of AMX.
+///
+/// # Invariants
+///
+/// `checkpoint_fpstate_alloc()` returned it, and nobody else has it.
+struct Room(NonNull<bindings::fpstate>);
+
+// SAFETY: It is memory that nothing else refers to, whoever made it.
+unsafe impl Send for Room {}
+
+impl Room {
+    fn new() -> Result<Self> {
+        // SAFETY: The function has no preconditions.
+        let room = unsafe { bindings::checkpoint_fpstate_alloc() };
+
+        // INVARIANT: It was returned just now.
+        NonNull::new(room).map(Self).ok_or(ENOMEM)
+    }
+
+    /// Gives it up to whoever takes the pointer.
+    fn into_raw(self) -> *mut bindings::fpstate {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant of the type nobody else has it.
+        unsafe { bindings::checkpoint_fpstate_free(self.0.as_ptr()) };
+    }
+}
+
 /// Floating point and vector registers, in the standard format of XSAVE.
 ///
 /// # Invariants
 ///
-/// `checkpoint_xstate_check()` finds nothing wrong with them: the current task may have these, and
-/// what it may have does not change while it is in a system call.
-pub struct XState(KVVec<u64>);
+/// `checkpoint_xstate_check()` finds nothing wrong with them, with the flag that says whether there
+/// is room for tiles.
+pub struct XState {
+    registers: KVVec<u64>,
+    room: Option<Room>,
+}
 
 impl XState {
-    /// Checks registers for the current task.
+    /// Checks registers for the current task, and makes room for them if `flags` of its
+    /// thread say that it has used tiles of AMX.
     ///
     /// # Errors
     ///
-    /// What is wrong with them.
-    pub fn new(registers: KVVec<u64>) -> Result<Self, &'static str> {
+    /// What is wrong with them, `ENOMEM` if that is nothing.
+    pub fn new(registers: KVVec<u64>, flags: u32) -> Result<Self, (Error, &'static str)> {
         let len = registers.len().saturating_mul(8);
 
         // SAFETY: The vector has `len` bytes, and the function reads no more than that: it looks at
         // the length first. It returns null, or a string literal.
-        match unsafe {
+        let wrong = unsafe {
             name(bindings::checkpoint_xstate_check(
                 registers.as_ptr().cast(),
                 u32::try_from(len).unwrap_or(0),
+                flags,
             ))
-        } {
-            Some(what) => Err(what),
-            // INVARIANT: Just checked.
-            None => Ok(Self(registers)),
+        };
+        if let Some(what) = wrong {
+            return Err((EINVAL, what));
         }
+        let room = match flags & uapi::CR_THREAD_XTILE_DATA {
+            0 => None,
+            _ => Some(Room::new().map_err(|e| (e, "tiles"))?),
+        };
+        // INVARIANT: Just checked, and there is room if the flag says so.
+        Ok(Self { registers, room })
     }
 }
 
@@ -131,11 +178,13 @@ impl CurrentTask {
     /// interrupted system call among them be done again.
     ///
     /// The system call that this is called from must return [`CurrentTask::return_value`].
-    pub fn set_registers(&self, regs: &Registers, xstate: &XState) {
+    pub fn set_registers(&self, regs: &Registers, xstate: XState) {
+        let room = xstate.room.map_or(core::ptr::null_mut(), Room::into_raw);
+
         // SAFETY: By the invariants of the types, the registers have been checked, and the arrays
-        // are as long as the functions expect. These change the current task.
+        // are as long as the functions expect. These change the current task, which gets the room.
         unsafe {
-            bindings::checkpoint_xstate_set(xstate.0.as_ptr().cast());
+            bindings::checkpoint_xstate_set(xstate.registers.as_ptr().cast(), room);
             bindings::checkpoint_cpu_set(regs.0.as_ptr());
             bindings::checkpoint_finish_syscall();
         }

@@ -159,6 +159,16 @@ impl CurrentTask {
         to_result(unsafe { bindings::checkpoint_dispatch_check((&raw const thread.0).cast()) })
     }
 
+    /// Checks that there are the registers that a thread has permission for.
+    ///
+    /// # Errors
+    ///
+    /// As arch_prctl(`ARCH_REQ_XCOMP_PERM`).
+    pub fn may_have_tiles(&self, thread: &Thread) -> Result {
+        // SAFETY: The function has no preconditions.
+        to_result(unsafe { bindings::checkpoint_xcomp_check(thread.0.flags) })
+    }
+
     /// Gives the current task what the kernel keeps for it. Addresses are those of the address space
     /// that it is about to have.
     pub fn set_thread(&self, thread: &Thread) {

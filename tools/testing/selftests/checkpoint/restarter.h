@@ -130,6 +130,7 @@ struct own {
 	int spec[3];
 	int personality;
 	int membarrier;
+	__u64 xcomp;
 	pid_t sid;
 	pid_t pgrp;
 };
@@ -158,6 +159,8 @@ static inline void note(struct own *own)
 	own->personality = personality(0xffffffff);
 	own->membarrier = syscall(SYS_membarrier, MEMBARRIER_CMD_GET_REGISTRATIONS,
 				  0, 0);
+	/* ARCH_GET_XCOMP_PERM: registers that it has asked for. */
+	syscall(SYS_arch_prctl, 0x1022, &own->xcomp);
 	own->sid = getsid(0);
 	own->pgrp = getpgrp();
 }
