@@ -117,16 +117,23 @@ MIDWAY_TEST(general_registers)
 	wait_go();
 }
 
-alignas(64) __u8 vectors_want[16][64];
-alignas(64) __u8 vectors_got[16][64];
+alignas(64) __u8 vectors_want[32][64];
+alignas(64) __u8 vectors_got[32][64];
+__u64 masks_want[8];
+__u64 masks_got[8];
 
 #define EACH ".irp i,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
 #define LOAD_X EACH "movdqa vectors_want+64*\\i(%%rip), %%xmm\\i\n.endr\n"
 #define STORE_X EACH "movdqa %%xmm\\i, vectors_got+64*\\i(%%rip)\n.endr\n"
 #define LOAD_Y EACH "vmovdqa vectors_want+64*\\i(%%rip), %%ymm\\i\n.endr\n"
 #define STORE_Y EACH "vmovdqa %%ymm\\i, vectors_got+64*\\i(%%rip)\n.endr\n"
-#define LOAD_Z EACH "vmovdqa64 vectors_want+64*\\i(%%rip), %%zmm\\i\n.endr\n"
-#define STORE_Z EACH "vmovdqa64 %%zmm\\i, vectors_got+64*\\i(%%rip)\n.endr\n"
+/* Of AVX-512 there are twice as many, and masks. */
+#define EACH_Z EACH_K ",8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
+#define LOAD_Z EACH_Z "vmovdqa64 vectors_want+64*\\i(%%rip), %%zmm\\i\n.endr\n"
+#define STORE_Z EACH_Z "vmovdqa64 %%zmm\\i, vectors_got+64*\\i(%%rip)\n.endr\n"
+#define EACH_K ".irp i,0,1,2,3,4,5,6,7"
+#define LOAD_K EACH_K "\nkmovq masks_want+8*\\i(%%rip), %%k\\i\n.endr\n"
+#define STORE_K EACH_K "\nkmovq %%k\\i, masks_got+8*\\i(%%rip)\n.endr\n"
 
 #define SPIN "1: cmpl $0, spin_over(%%rip)\nje 1b\n"
 #define ALL_XMM "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", \
@@ -140,15 +147,17 @@ static void fill_vectors(void)
 
 	for (i = 0; i < sizeof(vectors_want); i++)
 		((__u8 *)vectors_want)[i] = rand_r(&seed) >> 5;
+	for (i = 0; i < ARRAY_SIZE(masks_want); i++)
+		masks_want[i] = PATTERN(i);
 	spin_until_sigusr1();
 	say(SAY_SPINNING);
 }
 
-static bool vectors_are(size_t bytes)
+static bool vectors_are(size_t nr, size_t bytes)
 {
 	size_t i;
 
-	for (i = 0; i < 16; i++)
+	for (i = 0; i < nr; i++)
 		if (memcmp(vectors_want[i], vectors_got[i], bytes))
 			return false;
 	return true;
@@ -159,7 +168,7 @@ MIDWAY_TEST(sse_registers)
 	fill_vectors();
 	asm volatile(LOAD_X SPIN STORE_X
 		     : : : "memory", "cc", ALL_XMM);
-	CHECK(vectors_are(16));
+	CHECK(vectors_are(16, 16));
 	wait_go();
 }
 
@@ -180,7 +189,7 @@ static void avx_subject(void)
 	asm volatile(LOAD_Y SPIN STORE_Y
 		     "vzeroupper\n"
 		     : : : "memory", "cc", ALL_XMM);
-	CHECK(vectors_are(32));
+	CHECK(vectors_are(16, 32));
 	wait_go();
 }
 
@@ -194,16 +203,21 @@ TEST_F_TIMEOUT(midway, avx_registers, 120)
 static void avx512_subject(void)
 {
 	fill_vectors();
-	asm volatile(LOAD_Z SPIN STORE_Z
+	asm volatile(LOAD_Z LOAD_K SPIN STORE_Z STORE_K
 		     "vzeroupper\n"
 		     : : : "memory", "cc", ALL_XMM);
-	CHECK(vectors_are(64));
+	CHECK(vectors_are(32, 64));
+	CHECK(!memcmp(masks_want, masks_got, sizeof(masks_want)));
 	wait_go();
 }
 
 TEST_F_TIMEOUT(midway, avx512_registers, 120)
 {
-	if ((xcr0() & 0xe6) != 0xe6)
+	unsigned int a, b, c, d;
+
+	/* With AVX512BW, whose masks are of 64 bits. */
+	if ((xcr0() & 0xe6) != 0xe6 || !__get_cpuid_count(7, 0, &a, &b, &c, &d) ||
+	    !(b & bit_AVX512BW))
 		SKIP(return, "this processor has no AVX-512");
 	run_subject(_metadata, avx512_subject, variant->how);
 }
