@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 VM := tools/vm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tree kernel demo check check-debug shell kunit selftests host-test docs \
+.PHONY: help setup tree kernel demo check check-amx check-debug shell kunit selftests host-test docs \
 	inventory menuconfig export bench lint clean
 
 help:
@@ -28,6 +28,7 @@ help:
 #:   make host-test    cargo test, rustfmt and clippy of the tools
 #:   make lint         the rules of the house, rustfmt, clippy, checkpatch, man pages
 #:   make check-debug  selftests under KASAN, lockdep, kmemleak
+#:   make check-amx    selftests on an emulated processor with AVX-512 and AMX
 #:   make bench        measurements
 #:   make docs         check and build the documentation
 #:   make export       the whole work as a series for 'git am', in out/
@@ -54,6 +55,9 @@ shell: kernel
 
 demo kunit selftests host-test inventory lint docs menuconfig export bench check check-debug: setup
 	@$(VM)/$@
+
+check-amx: setup
+	@$(VM)/bochs
 
 clean:
 	@$(VM)/clean
