@@ -825,8 +825,8 @@ fn values() {
         ("STRING: there is a NUL in it", |b| process(b).label[1] = 0),
         // Registers
         (
-            "THREAD: flags has the bits 0x8, which it cannot have",
-            |b| process(b).thread.flags = 8,
+            "THREAD: flags has the bits 0x80, which it cannot have",
+            |b| process(b).thread.flags = 0x80,
         ),
         (
             "THREAD: compat_robust_list 4294967296 is over the limit of 4294967295",
@@ -887,6 +887,11 @@ fn values() {
         ("THREAD: rseq_len is 32, not 0", |b| {
             process(b).thread.rseq = 0
         }),
+        // Tiles without permission.
+        (
+            "THREAD: flags has the bits 0x40, which it cannot have",
+            |b| process(b).thread.flags |= uapi::CR_THREAD_XTILE_DATA,
+        ),
         ("THREAD: restart_kind 5 is unknown", |b| {
             process(b).thread.restart_kind = 5
         }),

@@ -169,6 +169,12 @@ fn memory_of_the_reader() {
     assert!(Tree::check(&[], &mut []).unwrap().is_empty());
 }
 
+fn permit(task: &mut TaskRecords, flag: u32) {
+    if let Some(parts) = &mut task.parts {
+        parts.thread.flags |= flag;
+    }
+}
+
 #[test]
 fn what_is_no_tree() {
     type Change = fn(&mut Vec<TaskRecords>);
@@ -236,6 +242,16 @@ fn what_is_no_tree() {
         (3, "TASK: mm is 2, not 1", |t| t[2].task.mm = 2),
         (8, "TASK: sighand is 1, not 7", |t| t[7].task.sighand = 1),
         (11, "TASK: mm is 10, not 7", |t| t[10].task.mm = 10),
+        // What the process has permission for, also if the leader has ended.
+        (2, "THREAD: flags is 8, not 0", |t| {
+            permit(&mut t[1], uapi::CR_THREAD_XCOMP_PERM)
+        }),
+        (3, "THREAD: flags is 16, not 0", |t| {
+            permit(&mut t[2], uapi::CR_THREAD_XCOMP_GUEST_PERM)
+        }),
+        (9, "THREAD: flags is 0, not 8", |t| {
+            permit(&mut t[7], uapi::CR_THREAD_XCOMP_PERM)
+        }),
         // What others have.
         (3, "TASK: files 3 is over the limit of 2", |t| {
             t[2].task.files = 3

@@ -535,7 +535,7 @@ HOSTILE(code_of_32_bits_at_an_address_of_64, "register ip")
 
 HOSTILE(unknown_flag, "flags")
 {
-	((struct cr_hdr_thread *)walk_find(w, CR_HDR_THREAD))->flags = 8;
+	((struct cr_hdr_thread *)walk_find(w, CR_HDR_THREAD))->flags = 0x80;
 }
 
 HOSTILE(list_of_futexes_beyond_32_bits, "compat_robust_list")
