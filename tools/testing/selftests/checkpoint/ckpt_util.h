@@ -73,16 +73,54 @@
 	 REC_SIZE(sizeof(struct cr_hdr_task_stats)) + \
 	 REC_SIZE(sizeof(struct cr_hdr_tail)))
 
+/* Which allocations are failed before a call (every_nth.h); no @step: none. */
+static struct {
+	unsigned int first;
+	unsigned int step;
+} every_nth;
+
+__attribute__((constructor)) static void read_every_nth(void)
+{
+	const char *text = getenv("CKPT_FAIL_NTH");
+
+	if (!text || sscanf(text, "%u:%u", &every_nth.first, &every_nth.step) < 1)
+		return;
+	every_nth.step = every_nth.step ?: 1;
+}
+
+/*
+ * How long anything may take that takes no time; the machine may be slow. Calls that are
+ * made for each allocation take longer the more of them there are.
+ */
+#define PATIENCE (!every_nth.step ? 30000 : every_nth.step < 32 ? 1800000 : 240000)
+
+static inline bool nth_try_checkpoint(pid_t pid, int fd, unsigned long flags, int logfd,
+				      long *ret);
+static inline bool nth_try_restart(int crid, int fd, unsigned long flags);
+
 /* The two system calls */
 
 static inline long sys_checkpoint(pid_t pid, int fd, unsigned long flags,
 				  int logfd)
 {
+	int err = errno;
+	long ret;
+
+	if (every_nth.step && !nth_try_checkpoint(pid, fd, flags, logfd, &ret))
+		return ret;
+	errno = err;
 	return syscall(__NR_checkpoint, pid, fd, flags, logfd);
 }
 
 static inline long sys_restart(int crid, int fd, unsigned long flags, int logfd)
 {
+	int err = errno;
+
+	if (every_nth.step && !nth_try_restart(crid, fd, flags)) {
+		errno = EBADE;
+		return -1;
+	}
+	errno = err;
 	return syscall(__NR_restart, crid, fd, flags, logfd);
 }
 
@@ -371,6 +409,22 @@ static inline int wait_ms(pid_t pid, unsigned int ms)
 		sleep_ms(5);
 	}
 	return status;
+}
+
+/* State of a task, as /proc has it; 0 if it is gone. */
+static inline char proc_state(pid_t pid)
+{
+	char path[64], text[512] = { 0 }, *p;
+	int fd, n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	p = n > 0 ? strrchr(text, ')') : NULL;
+	return p ? p[2] : 0;
 }
 
 /* Images */
@@ -785,5 +839,7 @@ static inline void check_restored(struct __test_metadata *_metadata, int line,
 
 #define EXPECT_RESTORED(o, name) \
 	check_restored(_metadata, __LINE__, o, name)
+
+#include "every_nth.h"
 
 #endif /* __CKPT_UTIL_H */

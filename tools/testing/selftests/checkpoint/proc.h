@@ -24,9 +24,6 @@
 #define SYS_clone3 435
 #endif
 
-/* How long anything may take that takes no time; the machine may be slow. */
-#define PATIENCE 30000
-
 /* Images of processes, record by record */
 
 struct rec {
@@ -196,6 +193,21 @@ static inline struct walk walk_file(int fd)
 		w.len = size;
 	walk(&w);
 	return w;
+}
+
+static inline const char *walk_file_wrong(int fd)
+{
+	struct walk w = walk_file(fd);
+	const char *wrong = w.wrong;
+
+	walk_free(&w);
+	return wrong;
+}
+
+/* So that images are looked into there, too. */
+__attribute__((constructor)) static void set_image_wrong(void)
+{
+	nth_image_wrong = walk_file_wrong;
 }
 
 /* The image that @img has been filled with. */
@@ -431,22 +443,6 @@ static inline void show_log(struct __test_metadata *_metadata, int logfd)
 	for (line = strtok_r(text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save))
 		TH_LOG("log: %s", line);
-}
-
-/* State of a task, as /proc has it; 0 if it is gone. */
-static inline char proc_state(pid_t pid)
-{
-	char path[64], text[512] = { 0 }, *p;
-	int fd, n;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	p = n > 0 ? strrchr(text, ')') : NULL;
-	return p ? p[2] : 0;
 }
 
 /* Is it called so? */
