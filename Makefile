@@ -8,8 +8,8 @@ MAKEFLAGS += --no-print-directory
 VM := tools/vm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tree kernel demo check check-amx check-debug shell kunit selftests host-test docs \
-	inventory menuconfig export bench lint clean
+.PHONY: help setup tree kernel demo check check-amx check-debug check-faults shell kunit selftests \
+	host-test docs inventory menuconfig export bench lint clean
 
 help:
 	@sed -n 's/^#: \?//p' Makefile
@@ -29,6 +29,7 @@ help:
 #:   make lint         the rules of the house, rustfmt, clippy, checkpatch, man pages
 #:   make check-debug  selftests under KASAN, lockdep, kmemleak
 #:   make check-amx    selftests on an emulated processor with AVX-512 and AMX
+#:   make check-faults selftests with one allocation after another failed (takes hours)
 #:   make bench        measurements
 #:   make docs         check and build the documentation
 #:   make export       the whole work as a series for 'git am', in out/
@@ -39,6 +40,7 @@ help:
 #:   KERNEL_TARBALL=path  use this source      ACCEL=tcg|kvm  do not try KVM
 #:   TESTS="memory files"  only these selftests
 #:   CHECK_DEBUG=0  no debug kernel in make check
+#:   FAIL_NTH=1:7  in check-faults: every 7th allocation only, from the first on
 #:   JOBS=n  MEM=2G  CPUS=2
 
 setup:
@@ -53,7 +55,7 @@ kernel: setup
 shell: kernel
 	@$(VM)/run --shell
 
-demo kunit selftests host-test inventory lint docs menuconfig export bench check check-debug: setup
+demo kunit selftests host-test inventory lint docs menuconfig export bench check check-debug check-faults: setup
 	@$(VM)/$@
 
 check-amx: setup
