@@ -129,11 +129,13 @@ static inline unsigned int disarm(int fd)
 
 /*
  * Errors that say that there is no memory. The kernel makes ENFILE of it for a
- * pipe, ENOSPC for a file in memory, and EAGAIN for a signal in a queue.
+ * pipe, ENOSPC for a file in memory, EAGAIN for a signal in a queue, and ENOLCK for
+ * a lock.
  */
 static inline bool says_no_memory(int err)
 {
-	return err == ENOMEM || err == ENFILE || err == ENOSPC || err == EAGAIN;
+	return err == ENOMEM || err == ENFILE || err == ENOSPC || err == EAGAIN ||
+	       err == ENOLCK;
 }
 
 #endif /* __CKPT_FAULT_H */
