@@ -442,12 +442,14 @@ static inline void nth_pipes(int ends[3])
 	}
 }
 
+/* The first process of a namespace is copied as that of another one. */
 static inline pid_t nth_copy(struct nth_restart *r, int alive, const int ends[3])
 {
 	struct clone_args args = {
+		.flags = r->pid == 1 ? CLONE_NEWPID : 0,
 		.exit_signal = SIGCHLD,
-		.set_tid = (uintptr_t)&r->pid,
-		.set_tid_size = 1,
+		.set_tid = r->pid == 1 ? 0 : (uintptr_t)&r->pid,
+		.set_tid_size = r->pid != 1,
 	};
 	pid_t pid;
 	int i;
@@ -498,7 +500,7 @@ static inline unsigned int nth_left(struct nth_restart *r)
 	return atoi(text);
 }
 
-/* In the first process of the namespace: makes copies, and ends what they become. */
+/* In the first process of the namespace, or outside of those of the copies: makes copies, and ends what they become. */
 static inline void nth_watch(struct nth_restart *r)
 {
 	int alive[2], ends[3], p[2], i;
@@ -532,7 +534,7 @@ static inline void nth_watch(struct nth_restart *r)
 			sleep_ms(20);
 			r->left = nth_left(r);
 		}
-		kill(-1, SIGKILL);
+		kill(r->pid == 1 ? pid : -1, SIGKILL);
 		while (waitpid(-1, NULL, __WALL) > 0)
 			;
 		if (r->end == NTH_REFUSED && !first) {
@@ -556,7 +558,7 @@ static inline void nth_watch(struct nth_restart *r)
 
 static inline bool nth_try_restart(int crid, int fd, unsigned long flags)
 {
-	struct clone_args args = { .flags = CLONE_NEWPID };
+	struct clone_args args = { .flags = getpid() == 1 ? 0 : CLONE_NEWPID };
 	struct nth_restart *r;
 	int fail_nth, status = -1;
 	bool ok = true;
