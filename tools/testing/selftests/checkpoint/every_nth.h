@@ -500,7 +500,10 @@ static inline unsigned int nth_left(struct nth_restart *r)
 	return atoi(text);
 }
 
-/* In the first process of the namespace, or outside of those of the copies: makes copies, and ends what they become. */
+/*
+ * In the first process of the namespace, or outside of those of the copies: makes
+ * copies, and ends what they become.
+ */
 static inline void nth_watch(struct nth_restart *r)
 {
 	int alive[2], ends[3], p[2], i;
