@@ -21,7 +21,6 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
-#include <sys/sem.h>
 #include <sys/sendfile.h>
 
 #ifndef PR_SET_VMA
@@ -227,27 +226,6 @@ static void rich_subject(void)
 	CHECK(prctl(PR_CAPBSET_READ, CAP_WAKE_ALARM) == 0);
 }
 
-/* Semaphores, of which what fails has given back all that it had taken. */
-static int semaphores;
-
-#define SEM_VALUE 100
-
-static bool make_semaphores(void)
-{
-	semaphores = semget(IPC_PRIVATE, 2, 0600);
-	return semaphores >= 0 && !semctl(semaphores, 0, SETVAL, SEM_VALUE);
-}
-
-static void change_semaphores(void)
-{
-	struct sembuf ops[] = {
-		{ .sem_num = 0, .sem_op = -1, .sem_flg = SEM_UNDO },
-		{ .sem_num = 1, .sem_op = 1, .sem_flg = SEM_UNDO },
-	};
-
-	CHECK(!semop(semaphores, ops, 2));
-}
-
 /* Two processes of two threads: most of the allocations are for one more of each. */
 static int tree_until[2];
 
@@ -268,12 +246,10 @@ static void tree_subject(void)
 
 	CHECK(!pipe(tree_until));
 	CHECK(!pthread_create(&thread, NULL, tree_thread, &tree_until));
-	change_semaphores();
 	pid = fork();
 	CHECK(pid >= 0);
 	if (!pid) {
 		close(tree_until[1]);
-		change_semaphores();
 		CHECK(!pthread_create(&thread, NULL, tree_thread, &tree_until));
 		CHECK(!pthread_join(thread, &value) && value);
 		_exit(21);
@@ -387,7 +363,6 @@ FIXTURE_SETUP(failnth)
 	self->mounted = true;
 	fill(text, sizeof(text), 6);
 	ASSERT_TRUE(make_file("file", text, sizeof(text)));
-	ASSERT_TRUE(make_semaphores());
 
 	self->s.metadata = _metadata;
 	ASSERT_TRUE(subject_start(&self->s, variant->fn, LEFT));
@@ -407,9 +382,6 @@ FIXTURE_TEARDOWN(failnth)
 	waitpid(self->s.pid, NULL, 0);
 	subject_reap();
 	subject_close(&self->s);
-	EXPECT_EQ(SEM_VALUE, semctl(semaphores, 0, GETVAL));
-	EXPECT_EQ(0, semctl(semaphores, 1, GETVAL));
-	semctl(semaphores, 0, IPC_RMID);
 	EXPECT_EQ(0, umount2(subject_dir, 0))
 		TH_LOG("somebody still uses the subject's files: %s", strerror(errno));
 	rmdir(subject_dir);
