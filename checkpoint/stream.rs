@@ -939,7 +939,10 @@ mod tests {
         let bytes = image.data.borrow();
 
         for len in 0..bytes.len() {
-            for cut in [Script::new(&[], &bytes[..len])?, Script::regular(&bytes[..len])?] {
+            for cut in [
+                Script::new(&[], &bytes[..len])?,
+                Script::regular(&bytes[..len])?,
+            ] {
                 assert!(matches!(
                     read_image(&cut),
                     Err(failure @ Failure::Refused(_)) if failure.error() == EPIPE

@@ -1262,8 +1262,8 @@ static int account(const struct cr_hdr_vma *hdr)
 {
 	const unsigned long nr = (hdr->end - hdr->start) >> PAGE_SHIFT;
 	struct mm_struct *mm = current->mm;
-	VMA_ITERATOR(vmi, mm, hdr->start);
 	struct vm_area_struct *vma, *prev;
+	struct vma_iterator vmi;
 	vma_flags_t flags;
 	int ret = 0;
 
@@ -1284,6 +1284,7 @@ static int account(const struct cr_hdr_vma *hdr)
 
 	flags = vma->flags;
 	vma_flags_set(&flags, VMA_ACCOUNT_BIT);
+	vma_iter_init(&vmi, mm, hdr->start);
 	vma = vma_modify_flags(&vmi, prev, vma, hdr->start, hdr->end, &flags);
 	if (IS_ERR(vma)) {
 		vm_unacct_memory(nr);

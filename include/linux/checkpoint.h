@@ -491,7 +491,6 @@ struct checkpoint_worker {
 	refcount_t refs;
 };
 
-
 /* What semop(2) with SEM_UNDO has left to undo: kernel/checkpoint_undo.c. */
 bool checkpoint_undo_pending(struct task_struct *task);
 unsigned int checkpoint_undo_users(struct task_struct *task);
