@@ -678,8 +678,8 @@ static void check_end_of_first(struct __test_metadata *_metadata, void (*fn)(voi
 	close(s.in);
 	close(s.out);
 	ASSERT_TRUE(subject_restart(&s));
-	/* The end of the leader is none of the process. */
-	EXPECT_EQ('Z', proc_state(s.pid));
+	/* It comes behind the name. The end of the leader is none of the process. */
+	EXPECT_TRUE(proc_wait_state(s.pid, 'Z'));
 	info.si_pid = 0;
 	EXPECT_EQ(0, waitid(P_PID, s.pid, &info, WEXITED | WNOWAIT | WNOHANG));
 	EXPECT_EQ(0, info.si_pid);
