@@ -11,6 +11,7 @@
 //! - any other error as the file reports it: `ENOSPC`, `EFBIG`, `EPIPE` of a pipe without reader.
 
 use core::{
+    cell::Cell,
     fmt,
     ops::Range, //
 };
@@ -349,7 +350,7 @@ fn gather(buffer: &mut KVVec<u8>, bytes: &[u8]) -> Result {
 /// Reads an image, front to back, and checks it.
 ///
 /// Leaves the file behind the last record that it has read. The memory it takes is bounded by the
-/// longest record.
+/// longest record, and by `AHEAD`.
 pub(crate) struct ImageReader<'a, T: Transport> {
     file: &'a T,
     checker: Checker<'a>,
@@ -449,7 +450,13 @@ impl<'a, T: Transport> ImageReader<'a, T> {
         };
         let room = len.saturating_add(more);
 
-        self.buffer.copy_within(self.ahead.clone(), 0);
+        // To the beginning, where both may overlap.
+        let cells = Cell::from_mut(self.buffer.as_mut_slice()).as_slice_of_cells();
+        let ahead = cells.iter().skip(self.ahead.start).take(self.ahead.len());
+        cells
+            .iter()
+            .zip(ahead)
+            .for_each(|(to, from)| to.set(from.get()));
         self.ahead = 0..self.ahead.len();
         if self.buffer.len() < room {
             self.buffer.resize(room, 0, GFP_KERNEL_ACCOUNT)?;
@@ -618,10 +625,7 @@ impl<T: Transport> BulkReader<'_, '_, T> {
 mod tests {
     use super::*;
     use crate::image::Task;
-    use core::cell::{
-        Cell,
-        RefCell, //
-    };
+    use core::cell::RefCell;
 
     /// What a scripted file does when it is asked to move something.
     #[derive(Clone, Copy)]

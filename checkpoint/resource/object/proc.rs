@@ -78,7 +78,7 @@ fn own_path(path: &[u8], names: usize) -> Result<Option<(KVVec<u8>, bool)>> {
         };
         begin = slash;
     }
-    let (mount, below) = path.split_at(begin);
+    let (mount, below) = path.split_at_checked(begin).ok_or(EINVAL)?;
     // Below is "/PID", and perhaps more.
     let rest = behind_name(below);
     let (this, rest, of_thread) = match rest.strip_prefix(b"/task/") {
