@@ -454,6 +454,19 @@ AMX_TEST(children)
 	CHECK(tiles_are(7));
 }
 
+/* AMX_RESTARTER_TEST() - RESTARTER_TEST(), where the processor has AMX. */
+#define AMX_RESTARTER_TEST(name, ...) \
+	static void name##_saved(void); \
+	TEST_F_TIMEOUT(restarter, name, 120) \
+	{ \
+		static const struct restarter how = { __VA_ARGS__ }; \
+		\
+		if (!has_amx()) \
+			SKIP(return, "this processor has no AMX"); \
+		run_restarter(_metadata, name##_saved, &how); \
+	} \
+	static void name##_saved(void)
+
 /* Who has not asked has none, though whoever restarts it has. */
 static void ask_and_use(void)
 {
@@ -462,21 +475,12 @@ static void ask_and_use(void)
 	use(1);
 }
 
-static void not_permitted(void)
+AMX_RESTARTER_TEST(that_has_tiles, .before = ask_and_use)
 {
 	checkpoint_here();
 	CHECK(!permitted());
 	CHECK(!has_room());
 	CHECK(may_not_use());
-}
-
-TEST_F_TIMEOUT(restarter, that_has_tiles, 120)
-{
-	static const struct restarter how = { .before = ask_and_use };
-
-	if (!has_amx())
-		SKIP(return, "this processor has no AMX");
-	run_restarter(_metadata, not_permitted, &how);
 }
 
 static void has_tiles(void)
@@ -487,13 +491,9 @@ static void has_tiles(void)
 	CHECK(tiles_are(1));
 }
 
-TEST_F_TIMEOUT(restarter, both_have_tiles, 120)
+AMX_RESTARTER_TEST(both_have_tiles, .before = ask_and_use)
 {
-	static const struct restarter how = { .before = ask_and_use };
-
-	if (!has_amx())
-		SKIP(return, "this processor has no AMX");
-	run_restarter(_metadata, has_tiles, &how);
+	has_tiles();
 }
 
 /* An alternate stack that is fit for the image, and not for the restarter. */
@@ -507,13 +507,9 @@ static void has_small_stack(void)
 	CHECK(ask() == -1 && errno == ENOSPC);
 }
 
-TEST_F_TIMEOUT(restarter, small_stack_without_permission, 120)
+AMX_RESTARTER_TEST(small_stack_without_permission, .before = ask_and_use)
 {
-	static const struct restarter how = { .before = ask_and_use };
-
-	if (!has_amx())
-		SKIP(return, "this processor has no AMX");
-	run_restarter(_metadata, has_small_stack, &how);
+	has_small_stack();
 }
 
 /* Images that nobody has saved */
@@ -593,19 +589,14 @@ RESTARTER_TEST(permission_of_one_thread, .craft = claim_permission, .err = EINVA
 	checkpoint_here();
 }
 
-TEST_F_TIMEOUT(restarter, permission_and_small_stack, 120)
+AMX_RESTARTER_TEST(permission_and_small_stack, .craft = claim_permission, .err = EINVAL,
+		   .what = "altstack_size")
 {
-	static const struct restarter how = {
-		.craft = claim_permission, .err = EINVAL, .what = "altstack_size",
-	};
-
-	if (!has_amx())
-		SKIP(return, "this processor has no AMX");
-	run_restarter(_metadata, has_small_stack, &how);
+	has_small_stack();
 }
 
 /* A permission that is claimed is one that anybody gets who asks. */
-static void finds_permission(void)
+AMX_RESTARTER_TEST(permission_is_free, .craft = claim_permission)
 {
 	checkpoint_here();
 	CHECK(permitted());
@@ -613,31 +604,13 @@ static void finds_permission(void)
 	use(1);
 }
 
-TEST_F_TIMEOUT(restarter, permission_is_free, 120)
-{
-	static const struct restarter how = { .craft = claim_permission };
-
-	if (!has_amx())
-		SKIP(return, "this processor has no AMX");
-	run_restarter(_metadata, finds_permission, &how);
-}
-
 /* As after a virtual machine has got a processor. */
-static void finds_locked(void)
+AMX_RESTARTER_TEST(locked_for_guests, .craft = claim_locked)
 {
 	checkpoint_here();
 	CHECK(syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_GUEST_PERM, XTILE_DATA) == -1 &&
 	      errno == EBUSY);
 	CHECK(!guests_permitted() && !permitted());
-}
-
-TEST_F_TIMEOUT(restarter, locked_for_guests, 120)
-{
-	static const struct restarter how = { .craft = claim_locked };
-
-	if (!has_amx())
-		SKIP(return, "this processor has no AMX");
-	run_restarter(_metadata, finds_locked, &how);
 }
 
 /* XSTATE_BV, behind the legacy region. */
@@ -650,16 +623,10 @@ static void claim_tiles(struct walk *w)
 	xstate[XSTATE_BV + XTILE_DATA / 8] |= 1 << XTILE_DATA % 8;
 }
 
-TEST_F_TIMEOUT(restarter, tiles_without_room, 120)
+AMX_RESTARTER_TEST(tiles_without_room, .craft = claim_tiles, .err = EINVAL,
+		   .what = "features that the thread does not have")
 {
-	static const struct restarter how = {
-		.craft = claim_tiles, .err = EINVAL,
-		.what = "features that the thread does not have",
-	};
-
-	if (!has_amx())
-		SKIP(return, "this processor has no AMX");
-	run_restarter(_metadata, plain, &how);
+	plain();
 }
 
 /* XRSTOR takes no configuration that LDTILECFG does not: there is none then. */
@@ -673,7 +640,7 @@ static void spoil_config(struct walk *w)
 	cfg->rows[0] = 17;
 }
 
-static void has_no_config(void)
+AMX_RESTARTER_TEST(spoilt_config, .craft = spoil_config)
 {
 	struct tiles is;
 
@@ -685,15 +652,6 @@ static void has_no_config(void)
 	use(2);
 }
 
-TEST_F_TIMEOUT(restarter, spoilt_config, 120)
-{
-	static const struct restarter how = { .craft = spoil_config };
-
-	if (!has_amx())
-		SKIP(return, "this processor has no AMX");
-	run_restarter(_metadata, has_no_config, &how);
-}
-
 /* The pages come when there is room already: it is given back. */
 static void spoil_pages(struct walk *w)
 {
@@ -702,15 +660,9 @@ static void spoil_pages(struct walk *w)
 	w->buf[r->bulk] ^= 1;
 }
 
-TEST_F_TIMEOUT(restarter, keeps_its_own, 120)
+AMX_RESTARTER_TEST(keeps_its_own, .craft = spoil_pages, .err = EINVAL, .what = "crc")
 {
-	static const struct restarter how = {
-		.craft = spoil_pages, .err = EINVAL, .what = "crc",
-	};
-
-	if (!has_amx())
-		SKIP(return, "this processor has no AMX");
-	run_restarter(_metadata, has_tiles, &how);
+	has_tiles();
 }
 
 TEST_HARNESS_MAIN
