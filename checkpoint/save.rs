@@ -230,6 +230,8 @@ pub(crate) fn checkpoint(pid: c_int, fd: c_int, flags: c_ulong, log: &mut Log) -
     let result = write(&found, &saving, file, flags, id, &tree)
         .and_then(|to| check_alive(&park, log).and_then(|()| to.finish()))
         .and_then(|()| decide(&park, flags, log));
+    // They need not wait for what was found of them to be given back.
+    drop(park);
     result.map_err(|failure| {
         if !matches!(failure, Failure::Logged(_)) {
             log.task(&root, format_args!("{failure}"));

@@ -204,6 +204,83 @@ int checkpoint_rest_of(struct task_struct *task, bool arrived)
 }
 
 /*
+ * Sleepers
+ *
+ * A task that waits for a futex, a child or a signal for as long as it takes need not
+ * come to the edge of user mode to stand still: the way there is through no code of the
+ * call but what returns -ERESTART*. So its registers have that value as long as it is
+ * looked at, and it sleeps on. What it has is that of a task which was interrupted, and
+ * so is what comes of a wake-up from now on, even if it does not sleep any more: it comes
+ * to the edge, where its task work is.
+ */
+
+/* With the lock of its queue, where it has one: it sleeps as long as this looks at it. */
+static long sleep_result(struct task_struct *task)
+{
+	if (!(READ_ONCE(task->__state) & TASK_INTERRUPTIBLE) || task_curr(task))
+		return 0;
+	return checkpoint_sleep_result(task);
+}
+
+static int sleeps(struct task_struct *task, void *unused)
+{
+	return sleep_result(task) != 0;
+}
+
+/* Tells whether @task sleeps in a system call in which it can be left. */
+bool checkpoint_sleeps(struct task_struct *task)
+{
+	return task_call_func(task, sleeps, NULL);
+}
+
+static int sleep_begin(struct task_struct *task, void *unused)
+{
+	long result = sleep_result(task);
+
+	/* Without it, it is running it. */
+	if (!result || !task_work_pending(task))
+		return false;
+	checkpoint_sleep_result_set(task, result);
+	return true;
+}
+
+/**
+ * checkpoint_sleep_begin - have a task that sleeps look as if it had been interrupted
+ * @task: the task, which has task work to be stopped by
+ *
+ * Return: whether @task sleeps as checkpoint_sleeps() says. checkpoint_sleep_end() is to
+ * follow then, before the task work is taken back.
+ */
+bool checkpoint_sleep_begin(struct task_struct *task)
+{
+	return task_call_func(task, sleep_begin, NULL);
+}
+
+static int sleep_end(struct task_struct *task, void *unused)
+{
+	/*
+	 * What runs is about to get, or has got, the real one. So has what has come to
+	 * run its task work, where it may sleep again.
+	 */
+	if (READ_ONCE(task->__state) & (TASK_INTERRUPTIBLE | TASK_FROZEN) &&
+	    !task_curr(task) && task_work_pending(task))
+		checkpoint_sleep_result_set(task, -ENOSYS);
+	return 0;
+}
+
+/* Ends that. */
+void checkpoint_sleep_end(struct task_struct *task)
+{
+	task_call_func(task, sleep_end, NULL);
+}
+
+/* Interrupts a task, to have it run its task work. */
+void checkpoint_rouse(struct task_struct *task)
+{
+	set_notify_signal(task);
+}
+
+/*
  * Freezes the current task in get_signal(), where nothing of the kernel is in the
  * middle of anything: its task work is run before anything else when it thaws.
  */
@@ -450,6 +527,18 @@ static void __noreturn worker_exit(struct checkpoint_worker *worker)
 	do_exit(code);
 }
 
+/*
+ * An allocation of the driver that is to fail (Documentation/fault-injection) may be one
+ * of those that a worker makes while it waits.
+ */
+static void pass_fault(struct checkpoint_worker *worker)
+{
+#ifdef CONFIG_FAULT_INJECTION
+	if (worker->next == CHECKPOINT_WORKER_RUN)
+		swap(current->fail_nth, worker->driver->fail_nth);
+#endif
+}
+
 static int worker_main(void *data)
 {
 	struct checkpoint_worker *worker = data;
@@ -465,7 +554,9 @@ static int worker_main(void *data)
 	/* Pairs with that of who kills it. */
 	smp_store_release(&worker->task, get_task_struct(current));
 	for (;;) {
+		pass_fault(worker);
 		worker->run(worker->arg);
+		pass_fault(worker);
 		if (worker->next != CHECKPOINT_WORKER_RUN)
 			break;
 		complete(&worker->done);
@@ -545,6 +636,7 @@ struct checkpoint_worker *checkpoint_worker_create(u64 flags, pid_t pid,
 	init_completion(&worker->done);
 	worker->run = run;
 	worker->arg = arg;
+	worker->driver = current;
 	args.fn_arg = worker;
 
 	/* A signal would end the call, and the new task shall see none. */
@@ -568,6 +660,7 @@ void checkpoint_worker_run(struct checkpoint_worker *worker,
 {
 	worker->run = run;
 	worker->arg = arg;
+	worker->driver = current;
 	complete(&worker->ready);
 	await_worker(worker);
 }

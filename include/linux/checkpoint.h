@@ -244,6 +244,8 @@ const char *checkpoint_cpu_unfit(const u64 *from);
 void checkpoint_cpu_set(const u64 *from);
 const char *checkpoint_cpu_obstacle(struct task_struct *task);
 long checkpoint_syscall_result(struct task_struct *task);
+long checkpoint_sleep_result(struct task_struct *task);
+void checkpoint_sleep_result_set(struct task_struct *task, long result);
 void checkpoint_syscall_again(void);
 bool checkpoint_syscall_idempotent(void);
 
@@ -394,6 +396,10 @@ void checkpoint_kin_get(struct task_struct *task, struct checkpoint_kin *to);
 bool checkpoint_has_ended(struct task_struct *task);
 bool checkpoint_is_killed(struct task_struct *task);
 int checkpoint_rest_of(struct task_struct *task, bool arrived);
+bool checkpoint_sleeps(struct task_struct *task);
+bool checkpoint_sleep_begin(struct task_struct *task);
+void checkpoint_sleep_end(struct task_struct *task);
+void checkpoint_rouse(struct task_struct *task);
 void checkpoint_freeze(void);
 bool checkpoint_pid_taken(pid_t nr, struct task_struct **by);
 struct task_struct *checkpoint_vfork_child(struct task_struct *task);
@@ -458,6 +464,7 @@ struct checkpoint_gate {
 /**
  * struct checkpoint_worker - a task that restart(2) has made
  * @task: it
+ * @driver: who waits for it, where @next is CHECKPOINT_WORKER_RUN
  * @claim: that nobody saves it
  * @ready: it may go on
  * @done: it has done what it was to do
@@ -475,6 +482,7 @@ struct checkpoint_gate {
  */
 struct checkpoint_worker {
 	struct task_struct *task;
+	struct task_struct *driver;
 	struct checkpoint_claim claim;
 	struct completion ready;
 	struct completion done;

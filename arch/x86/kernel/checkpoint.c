@@ -7,7 +7,9 @@
  * registers to the current task, so they are checked and set here.
  */
 #include <linux/checkpoint.h>
+#include <linux/delay.h>
 #include <linux/elf.h>
+#include <linux/futex.h>
 #include <linux/mmu_context.h>
 #include <linux/prctl.h>
 #include <linux/processor.h>
@@ -77,6 +79,18 @@ static const struct user_regset *find_regset(struct task_struct *task,
 	return NULL;
 }
 
+/* Tells whether @task runs. Whoever was woken up that had been left to sleep stops at once. */
+static bool checkpoint_runs(struct task_struct *task)
+{
+	unsigned int looks = 100;
+
+	if (task == current)
+		return false;
+	while (READ_ONCE(task->on_cpu) && looks--)
+		usleep_range(20, 40);
+	return READ_ONCE(task->on_cpu);
+}
+
 /*
  * Reads a whole regset of @task, which is current or does not run: -EBUSY if it
  * does, -ESRCH if it is gone.
@@ -87,7 +101,7 @@ int checkpoint_regset_get(struct task_struct *task, unsigned int note,
 	const struct user_regset *regset;
 	int ret = -ENODEV;
 
-	if (task != current && READ_ONCE(task->on_cpu))
+	if (checkpoint_runs(task))
 		return -EBUSY;
 	if (!try_get_task_stack(task))
 		return -ESRCH;
@@ -290,7 +304,7 @@ int checkpoint_cpu_get(struct task_struct *task, u64 *to)
 	struct checkpoint_segments segments;
 	const struct pt_regs *from;
 
-	if (task != current && READ_ONCE(task->on_cpu))
+	if (checkpoint_runs(task))
 		return -EBUSY;
 	if (!try_get_task_stack(task))
 		return -ESRCH;
@@ -553,6 +567,48 @@ long checkpoint_syscall_result(struct task_struct *task)
 		put_task_stack(task);
 	}
 	return result;
+}
+
+/**
+ * checkpoint_sleep_result - tell what the system call returns in which a task sleeps
+ * @task: the task, which sleeps, and can be interrupted
+ *
+ * Return: -ERESTART*, if the call returns that to whatever interrupts it, and has had no
+ * effect then, nor begun to count time; 0 if that is not known, or @task is in no call.
+ */
+long checkpoint_sleep_result(struct task_struct *task)
+{
+	struct pt_regs *regs = task_pt_regs(task);
+	unsigned long args[6];
+
+	/* As long as a call has not returned, this is what it would. */
+	if (regs->ax != (unsigned long)-ENOSYS)
+		return 0;
+#ifdef CONFIG_IA32_EMULATION
+	if (task->thread_info.status & TS_COMPAT)
+		return 0;
+#endif
+	switch (syscall_get_nr(task, regs)) {
+	case __NR_futex:
+		syscall_get_arguments(task, regs, args);
+		switch (args[1] & FUTEX_CMD_MASK) {
+		case FUTEX_WAIT:
+		case FUTEX_WAIT_BITSET:
+			return args[3] ? 0 : -ERESTARTSYS;
+		}
+		return 0;
+	case __NR_wait4:
+		return -ERESTARTSYS;
+	case __NR_pause:
+		return -ERESTARTNOHAND;
+	}
+	return 0;
+}
+
+/* What the system call returns that @task is in, as long as it sleeps there. */
+void checkpoint_sleep_result_set(struct task_struct *task, long result)
+{
+	task_pt_regs(task)->ax = result;
 }
 
 /*

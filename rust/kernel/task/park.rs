@@ -13,6 +13,10 @@
 //! A task in vfork(2) does nothing until its child is done. It stands still when that does, with its
 //! work pending likewise.
 //!
+//! A task that sleeps in a system call which does nothing when it is interrupted, as futex(2) that
+//! waits, is left to sleep, with its work pending likewise. As long as it is held, its registers say
+//! that the call was interrupted. Who wakes it up meanwhile has it come to the edge of user mode.
+//!
 //! Parking has three parts. As long as not all have come, a task that stands still may be killed, as
 //! execve(2) of another thread does. From [`Park::hold`] to [`Park::let_die`] not even `SIGKILL` moves
 //! a task, so that all of its state can be looked at; that part does no I/O. After it tasks may be
@@ -21,6 +25,7 @@
 //! # Locking
 //!
 //! None is held while a task is parked. The callback takes the lock of the [`Gate`], which is a leaf.
+//! Whether a task sleeps is looked at under those of the scheduler.
 //!
 //! C headers: [`include/linux/task_work.h`](srctree/include/linux/task_work.h),
 //! [`include/linux/completion.h`](srctree/include/linux/completion.h)
@@ -120,6 +125,8 @@ struct Request {
     #[pin]
     claim: Opaque<bindings::checkpoint_claim>,
     gate: Arc<Gate>,
+    /// The task is one of those missing: it was interrupted, so that it comes.
+    missing: bool,
     /// The task has come to the edge of user mode.
     arrived: AtomicBool,
     /// The task was killed, or was about to exit when it ran the work.
@@ -139,7 +146,7 @@ fn completion() -> impl PinInit<Opaque<bindings::completion>> {
 }
 
 impl Request {
-    fn new(gate: Arc<Gate>) -> impl PinInit<Self> {
+    fn new(gate: Arc<Gate>, missing: bool) -> impl PinInit<Self> {
         pin_init!(Self {
             work <- Opaque::ffi_init(|slot: *mut bindings::callback_head| {
                 // SAFETY: `slot` is valid memory for a `struct callback_head`.
@@ -156,6 +163,7 @@ impl Request {
                 unsafe { slot.write_bytes(0, 1) }
             }),
             gate,
+            missing,
             arrived: AtomicBool::new(false),
             gone: AtomicBool::new(false),
         })
@@ -181,7 +189,9 @@ impl Request {
             super::regs::reissue_interrupted();
         }
         request.arrived.store(true, Ordering::Release);
-        gate.arrive();
+        if request.missing {
+            gate.arrive();
+        }
         if exits {
             return;
         }
@@ -195,15 +205,20 @@ impl Request {
                 return;
             }
             // It is being killed, but does not move while it is looked at.
-            let held = *gate.held.lock();
+            let held = {
+                let held = gate.held.lock();
+
+                request.gone.store(!*held, Ordering::Release);
+                *held
+            };
 
             if held {
                 bindings::wait_for_completion_state(
                     gate.seen.get(),
                     bindings::TASK_UNINTERRUPTIBLE | bindings::TASK_FREEZABLE,
                 );
+                request.gone.store(true, Ordering::Release);
             }
-            request.gone.store(true, Ordering::Release);
         }
     }
 }
@@ -244,6 +259,10 @@ struct Member {
     request: Arc<Request>,
     /// It is the current task, which has not been asked.
     is_caller: bool,
+    /// It slept when it was asked, and was left to.
+    quiet: bool,
+    /// Its registers say that it has been interrupted, as long as it sleeps.
+    asleep: bool,
     /// It stands still.
     still: bool,
     /// It lived when [`Park::hold`] began.
@@ -268,7 +287,8 @@ enum Rest {
 impl Member {
     /// Finds out where the task is now.
     fn rest(&self) -> Rest {
-        if self.is_caller {
+        // SAFETY: `task` is valid; no lock is held.
+        if self.is_caller || self.quiet && unsafe { bindings::checkpoint_sleeps(self.task.as_ptr()) } {
             return Rest::Edge;
         }
         let arrived = self.request.arrived.load(Ordering::Acquire);
@@ -300,6 +320,33 @@ impl Member {
         }
     }
 
+    /// Has the task come, if it was left to sleep and does not.
+    fn rouse(&mut self) {
+        if core::mem::take(&mut self.quiet) {
+            // SAFETY: `task` is valid.
+            unsafe { bindings::checkpoint_rouse(self.task.as_ptr()) };
+        }
+    }
+
+    /// Begins to hold a task that was left to sleep. Returns whether it stands still, as all others
+    /// do.
+    fn begin(&mut self) -> bool {
+        if !self.quiet || self.task.has_ended() {
+            return true;
+        }
+        // SAFETY: `task` is valid, and no lock is held. `end()` follows before the work is taken back.
+        self.asleep = unsafe { bindings::checkpoint_sleep_begin(self.task.as_ptr()) };
+        self.asleep || self.rest() == Rest::Edge
+    }
+
+    /// Ends that.
+    fn end(&mut self) {
+        if core::mem::take(&mut self.asleep) {
+            // SAFETY: `task` is valid, and no lock is held. `begin()` was before.
+            unsafe { bindings::checkpoint_sleep_end(self.task.as_ptr()) };
+        }
+    }
+
     /// Tells whether the task has been killed, whether or not it knows.
     fn is_killed(&self) -> bool {
         !self.is_caller
@@ -322,6 +369,7 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
+        self.end();
         // SAFETY: The claim was made in `Park::add()`, and `task` is valid. Whether the work is
         // still on its list is what the function finds out.
         let cancelled = unsafe {
@@ -371,12 +419,16 @@ impl Park {
     /// not let it go yet, [`Unparked::Gone`] if it is beyond user mode.
     pub fn add(&mut self, task: ARef<Task>) -> Result<(), Unparked> {
         let is_caller = task.as_ptr() == current!().as_ptr();
+        // SAFETY: `task` is valid; no lock is held.
+        let quiet = !is_caller && unsafe { bindings::checkpoint_sleeps(task.as_ptr()) };
+        let missing = !is_caller && !quiet;
 
         self.members
             .reserve(1, GFP_KERNEL_ACCOUNT)
             .map_err(|_| Unparked::NoMemory)?;
-        let request = Arc::pin_init(Request::new(self.gate.clone()), GFP_KERNEL_ACCOUNT)
-            .map_err(|_| Unparked::NoMemory)?;
+        let request = Request::new(self.gate.clone(), missing);
+        let request =
+            Arc::pin_init(request, GFP_KERNEL_ACCOUNT).map_err(|_| Unparked::NoMemory)?;
 
         // SAFETY: The claim is zeros and pinned; `task` is valid as long as its reference is, which
         // is kept beside the claim.
@@ -391,24 +443,35 @@ impl Park {
             task,
             request,
             is_caller,
+            quiet,
+            asleep: false,
             still: is_caller,
             held: false,
         };
         if !is_caller {
             let work = Arc::into_raw(member.request.clone());
 
-            self.gate.missing.fetch_add(1, Ordering::AcqRel);
+            let notify = match missing {
+                true => bindings::task_work_notify_mode_TWA_SIGNAL,
+                false => bindings::task_work_notify_mode_TWA_RESUME,
+            };
+
+            self.gate
+                .missing
+                .fetch_add(missing.into(), Ordering::AcqRel);
             // SAFETY: `task` is valid. The work lives as long as the reference just given up, which
             // `run()` or the drop of the member takes back.
             let added = unsafe {
                 bindings::task_work_add(
                     member.task.as_ptr(),
                     (*work).work.get(),
-                    bindings::task_work_notify_mode_TWA_SIGNAL,
+                    notify,
                 )
             };
             if added != 0 {
-                self.gate.missing.fetch_sub(1, Ordering::AcqRel);
+                self.gate
+                    .missing
+                    .fetch_sub(missing.into(), Ordering::AcqRel);
                 // SAFETY: The pointer is from `into_raw()`, and the work did not take it over.
                 drop(unsafe { Arc::from_raw(work) });
                 return Err(Unparked::Gone);
@@ -458,7 +521,10 @@ impl Park {
 
                 member.still = match rest {
                     Rest::Edge => true,
-                    Rest::None => false,
+                    Rest::None => {
+                        member.rouse();
+                        false
+                    }
                     Rest::Vfork(_) => {
                         vforks = true;
                         continue;
@@ -556,6 +622,11 @@ impl Park {
     /// Returns whether all tasks stand still that have not ended; otherwise one has been killed
     /// meanwhile, and has to be waited for.
     pub fn hold(&mut self) -> bool {
+        // Nobody else is there to wake up who sleeps but strangers, which do later what they do now.
+        if !self.members.iter_mut().all(Member::begin) {
+            self.let_go();
+            return false;
+        }
         let mut held = self.gate.held.lock();
         let all = self
             .members
@@ -564,14 +635,22 @@ impl Park {
 
         *held = all;
         drop(held);
-        for member in self.members.iter_mut() {
-            if all {
+        if all {
+            for member in self.members.iter_mut() {
                 member.held = !member.task.has_ended();
-            } else {
-                member.still = member.still && member.rest() == Rest::Edge;
             }
+        } else {
+            self.let_go();
         }
         all
+    }
+
+    /// Looks again who stands still that did.
+    fn let_go(&mut self) {
+        for member in self.members.iter_mut() {
+            member.end();
+            member.still = member.still && member.rest() == Rest::Edge;
+        }
     }
 
     /// Ends the part of parking in which no task can die.

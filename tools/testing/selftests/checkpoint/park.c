@@ -6,6 +6,7 @@
  */
 #include "busy.h"
 
+#include <linux/futex.h>
 #include <linux/fuse.h>
 #include <sys/mount.h>
 
@@ -551,6 +552,228 @@ TEST_F_TIMEOUT(park, continued_and_killed_meanwhile, 120)
 	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 100 + ESRCH);
 	close(self->s.in);
 	close(self->s.out);
+}
+
+/*
+ * Those that sleep where nothing has to be done before they can be saved: they sleep on,
+ * and who wakes them up meanwhile does so afterwards.
+ */
+enum {
+	BY_FUTEX,	/* of a file that the test maps, too */
+	BY_BITSET,	/* of the process */
+	BY_PAUSE,	/* a child */
+	BY_WAIT4,	/* for a child of its own */
+	CHILD,
+	SLEEPERS = CHILD,
+};
+
+static __u32 own_word;
+
+static __u32 *sleepers_word(void)
+{
+	return (__u32 *)&counts->of[WORKERS - 1];
+}
+
+static void *sleeps_by_futex(void *arg)
+{
+	(void)arg;
+	counts->pids[BY_FUTEX] = gettid();
+	while (!READ_ONCE(*sleepers_word()))
+		syscall(SYS_futex, sleepers_word(), FUTEX_WAIT, 0, NULL);
+	count_one(BY_FUTEX);
+	return NULL;
+}
+
+static void *sleeps_by_bitset(void *arg)
+{
+	(void)arg;
+	counts->pids[BY_BITSET] = gettid();
+	while (!READ_ONCE(own_word))
+		syscall(SYS_futex, &own_word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0,
+			NULL, NULL, 4);
+	count_one(BY_BITSET);
+	return NULL;
+}
+
+static void *sleeps_by_wait4(void *arg)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)arg;
+	CHECK(pid >= 0);
+	if (!pid) {
+		pause();
+		_exit(1);
+	}
+	counts->pids[BY_WAIT4] = gettid();
+	counts->pids[CHILD] = pid;
+	CHECK(waitpid(pid, &status, 0) == pid);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)
+		count_one(BY_WAIT4);
+	return NULL;
+}
+
+static void counts_signal(int sig)
+{
+	(void)sig;
+	count_one(BY_PAUSE);
+}
+
+static void sleeping_tree(void)
+{
+	static void *(* const jobs[])(void *) = {
+		sleeps_by_futex, sleeps_by_bitset, sleeps_by_wait4,
+	};
+	char *much = mmap(NULL, MUCH, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_t threads[3];
+	int i, status;
+	pid_t pid;
+
+	counts = map_counts();
+	CHECK(!!counts && much != MAP_FAILED);
+	memset(much, 7, MUCH);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		signal(SIGUSR1, counts_signal);
+		counts->pids[BY_PAUSE] = getpid();
+		CHECK(pause() == -1 && errno == EINTR);
+		_exit(0);
+	}
+	for (i = 0; i < 3; i++)
+		CHECK(!pthread_create(&threads[i], NULL, jobs[i], NULL));
+	say(SAY_READY);
+	wait_go();
+	__atomic_store_n(&own_word, 1, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &own_word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
+	for (i = 0; i < 3; i++)
+		CHECK(!pthread_join(threads[i], NULL));
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
+}
+
+#define POLL_UNTIL(is) ({ \
+	int _tries; \
+	for (_tries = 0; _tries < PATIENCE / 5 && !(is); _tries++) \
+		sleep_ms(5); \
+	!!(is); \
+})
+
+static bool all_sleep(void)
+{
+	int i;
+
+	for (i = 0; i < SLEEPERS; i++)
+		if (!POLL_UNTIL(READ_ONCE(counts->pids[i]) > 0) ||
+		    !proc_wait_asleep(counts->pids[i]))
+			return false;
+	/* On the way there they may have slept for another reason. */
+	sleep_ms(50);
+	return true;
+}
+
+/* How often they have gone to sleep. */
+static unsigned long sleeps_of(pid_t tid)
+{
+	static const char name[] = "voluntary_ctxt_switches:";
+	char path[64], line[256];
+	unsigned long nr = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, strlen(name)))
+			nr = strtoul(line + strlen(name), NULL, 10);
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+/* Wakes all of them up, and they come. */
+#define WAKE_SLEEPERS(which) do { \
+	__atomic_store_n(sleepers_word(), 1, __ATOMIC_SEQ_CST); \
+	EXPECT_EQ(1, syscall(SYS_futex, sleepers_word(), FUTEX_WAKE, 1)); \
+	EXPECT_EQ(0, kill(counts->pids[BY_PAUSE], SIGUSR1)); \
+	EXPECT_EQ(0, kill(counts->pids[CHILD], SIGTERM)); \
+	EXPECT_TRUE(subject_finish(&self->s, which)); \
+	for (i = 0; i < SLEEPERS; i++) \
+		EXPECT_EQ(1UL, counts->of[i]) \
+			TH_LOG("%s: %d", which, i); \
+} while (0)
+
+TEST_F_TIMEOUT(park, sleepers_sleep_on, 120)
+{
+	unsigned long sleeps[SLEEPERS];
+	struct saver saver;
+	int i, round;
+
+	START(sleeping_tree);
+	ASSERT_TRUE(all_sleep());
+	for (i = 0; i < SLEEPERS; i++) {
+		sleeps[i] = sleeps_of(counts->pids[i]);
+		EXPECT_LT(0UL, sleeps[i]);
+	}
+	for (round = 0; round < 10; round++) {
+		ASSERT_TRUE(saver_start(&saver, self->s.pid, 0));
+		ASSERT_EQ(0, saver_drain(&saver, round ? -1 : self->s.image));
+	}
+	for (i = 0; i < SLEEPERS; i++)
+		EXPECT_EQ(sleeps[i], sleeps_of(counts->pids[i]))
+			TH_LOG("%d", i);
+	WAKE_SLEEPERS("the one that went on");
+
+	memset(counts->of, 0, sizeof(counts->of));
+	ASSERT_TRUE(subject_restart(&self->s));
+	ASSERT_TRUE(all_sleep());
+	for (i = 0; i < SLEEPERS; i++)
+		EXPECT_EQ(0UL, counts->of[i])
+			TH_LOG("%d", i);
+	WAKE_SLEEPERS("the restored one");
+}
+
+/* Woken up, and killed, while the image waits to be read. */
+TEST_F_TIMEOUT(park, sleepers_woken_meanwhile, 120)
+{
+	struct saver saver;
+	int i, status;
+
+	START(sleeping_tree);
+	ASSERT_TRUE(all_sleep());
+	ASSERT_TRUE(saver_start(&saver, self->s.pid, 0));
+	ASSERT_TRUE(saver_wait(&saver));
+	__atomic_store_n(sleepers_word(), 1, __ATOMIC_SEQ_CST);
+	EXPECT_EQ(1, syscall(SYS_futex, sleepers_word(), FUTEX_WAKE, 1));
+	EXPECT_EQ(0, kill(counts->pids[BY_PAUSE], SIGUSR1));
+	sleep_ms(100);
+	EXPECT_EQ(0UL, counts->of[BY_FUTEX]);
+	EXPECT_EQ(0UL, counts->of[BY_PAUSE]);
+	EXPECT_EQ(0, saver_drain(&saver, self->s.image));
+	EXPECT_TRUE(POLL_UNTIL(READ_ONCE(counts->of[BY_FUTEX])));
+	EXPECT_TRUE(POLL_UNTIL(READ_ONCE(counts->of[BY_PAUSE])));
+
+	/* The child of one of them is killed, and that is no image. */
+	ASSERT_TRUE(saver_start(&saver, self->s.pid, 0));
+	ASSERT_TRUE(saver_wait(&saver));
+	EXPECT_EQ(0, kill(counts->pids[CHILD], SIGKILL));
+	status = saver_drain(&saver, -1);
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 100 + ESRCH)
+		TH_LOG("status %#x", status);
+	kill(self->s.pid, SIGKILL);
+	EXPECT_EQ(SIGKILL, wait_ms(self->s.pid, PATIENCE));
+	close(self->s.in);
+	close(self->s.out);
+	EXPECT_TRUE(subject_reap());
+
+	/* What was saved knows nothing of that, but of the file. */
+	memset(counts->of, 0, sizeof(counts->of));
+	ASSERT_TRUE(subject_restart(&self->s));
+	ASSERT_TRUE(all_sleep());
+	for (i = 0; i < SLEEPERS; i++)
+		EXPECT_EQ(0UL, counts->of[i])
+			TH_LOG("%d", i);
+	WAKE_SLEEPERS("the restored one");
 }
 
 /* Who saves is one of those that are saved. */
