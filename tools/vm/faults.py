@@ -9,14 +9,14 @@ import re
 import sys
 
 LINE = re.compile(r"^faults: (\S+)\[\d+\] [\d.]+ (checkpoint|restart): (.*)$")
-DONE = re.compile(r"(\d+) allocations, (\d+) failed, (\d+) without")
+DONE = re.compile(r"(\d+) allocations, (\d+) failed, (\d+) without, each (\d+)")
 
 
 class Sum:
     """What became of the calls of a program."""
 
     def __init__(self):
-        self.calls = self.failed = self.without = self.refused = 0
+        self.calls = self.failed = self.without = self.refused = self.sampled = 0
         self.skipped = {}
         self.bad = []
 
@@ -26,6 +26,7 @@ class Sum:
             self.calls += 1
             self.failed += int(m.group(2))
             self.without += int(m.group(3))
+            self.sampled += int(m.group(4)) > 1
         elif text.startswith("refused: "):
             self.refused += 1
         elif text.startswith("skipped: "):
@@ -38,6 +39,8 @@ class Sum:
             f"{self.calls} calls failed {self.failed} times and did without "
             f"{self.without} times, {self.refused} refused"
         )
+        if self.sampled:
+            text += f", {self.sampled} by samples"
         for why, n in sorted(self.skipped.items()):
             text += f", {n} {why}"
         return text

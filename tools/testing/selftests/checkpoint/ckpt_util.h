@@ -77,13 +77,15 @@
 static struct {
 	unsigned int first;
 	unsigned int step;
+	unsigned int most;
 } every_nth;
 
 __attribute__((constructor)) static void read_every_nth(void)
 {
 	const char *text = getenv("CKPT_FAIL_NTH");
 
-	if (!text || sscanf(text, "%u:%u", &every_nth.first, &every_nth.step) < 1)
+	if (!text || sscanf(text, "%u:%u:%u", &every_nth.first, &every_nth.step,
+			    &every_nth.most) < 1)
 		return;
 	every_nth.step = every_nth.step ?: 1;
 }

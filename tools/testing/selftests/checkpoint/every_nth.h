@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Any test, without memory: where the environment has CKPT_FAIL_NTH=FIRST[:STEP],
+ * Any test, without memory: where the environment has CKPT_FAIL_NTH=FIRST[:STEP[:MOST]],
  * a call that is going to succeed is made many times before, with the FIRST-th
  * allocation failed, then that STEP further on, until a call comes to its end
  * without a failure. Each of them fails with an errno that says so, and leaves
@@ -12,7 +12,9 @@
  *			where it has the caller's pid, and is killed when it has
  *			become somebody else.
  *
- * FIRST 0 is another one for each pid, for all of them together to be hit sooner.
+ * FIRST 0 is another one for each pid, for all of them together to be hit sooner. With
+ * MOST, the STEP of a call that has many allocations is so long that no more than MOST of
+ * them are failed.
  *
  * A call that fails with nothing injected is the test's own business. What was
  * done goes to the file that CKPT_FAIL_REPORT names, a line for each call.
@@ -33,7 +35,7 @@
 #endif
 
 /* So many allocations are in no call: to learn how many it makes. */
-#define NTH_NEVER 1000000
+#define NTH_NEVER 100000000
 
 /* Of the calls that failed, how many are made once more, to kill or to stop. */
 #define NTH_ENDS 8
@@ -47,12 +49,20 @@
 /* A restart that goes nowhere for so long hangs. */
 #define NTH_HANGS 120000
 
-static inline unsigned int nth_first(void)
+static inline unsigned int nth_step(unsigned int allocations)
 {
-	return every_nth.first ?: 1 + getpid() * 7U % every_nth.step;
+	unsigned int most = every_nth.most ? allocations / every_nth.most + 1 : 1;
+
+	return most > every_nth.step ? most : every_nth.step;
+}
+
+static inline unsigned int nth_first(unsigned int step)
+{
+	return every_nth.first ?: 1 + getpid() * 7U % step;
 }
 
 struct nth_counts {
+	unsigned int step;
 	unsigned int allocations;	/* of a call to which nothing happens */
 	unsigned int failed;		/* calls that did */
 	unsigned int without;		/* that did without */
@@ -97,8 +107,8 @@ static inline bool nth_enough(const char *call)
 
 static inline void nth_done(const char *call, const struct nth_counts *c)
 {
-	nth_report("%s: %u allocations, %u failed, %u without", call, c->allocations,
-		   c->failed, c->without);
+	nth_report("%s: %u allocations, %u failed, %u without, each %u", call,
+		   c->allocations, c->failed, c->without, c->step);
 }
 
 /* A log that nobody else reads, emptied. */
@@ -258,11 +268,12 @@ static inline bool nth_try_checkpoint(pid_t pid, int fd, unsigned long flags, in
 		goto out;
 	}
 	counts.allocations = NTH_NEVER - left;
+	counts.step = nth_step(counts.allocations);
 	state = pid ? proc_state(pid) : 'R';
 	/* Twice: what the first one touches is there for the second. */
 	before = nth_look();
 	before = nth_look();
-	for (n = nth_first(), left = 0; !left; n += every_nth.step) {
+	for (n = nth_first(counts.step), left = 0; !left; n += counts.step) {
 		if (n > NTH_MAX) {
 			wrong = "there is always one more";
 			break;
@@ -331,7 +342,6 @@ enum nth_end {
 struct nth_restart {
 	unsigned int n;
 	unsigned int left;
-	unsigned int first;
 	unsigned int max;
 	enum nth_end end;
 	int err;
@@ -373,7 +383,7 @@ static inline void nth_restart_calls(struct nth_restart *r)
 	/* Twice: what the first one touches is there for the second. */
 	self = nth_look();
 	self = nth_look();
-	for (;; r->n += every_nth.step) {
+	for (;; r->n += r->counts.step) {
 		if (fail_nth < 0 || lseek(r->fd, r->at, SEEK_SET) != r->at ||
 		    !nth_rewind(logfd)) {
 			snprintf(r->text, sizeof(r->text), "cannot try");
@@ -511,7 +521,7 @@ static inline void nth_watch(struct nth_restart *r)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGCHLD, SIG_DFL);
 	nth_pipes(ends);
-	for (r->n = NTH_NEVER;; r->n += every_nth.step) {
+	for (r->n = NTH_NEVER;; r->n += r->counts.step) {
 		bool first = r->n == NTH_NEVER;
 		pid_t pid;
 
@@ -550,7 +560,8 @@ static inline void nth_watch(struct nth_restart *r)
 			r->counts.allocations = NTH_NEVER - r->left;
 			/* Who does not sleep allocates on; for how long is unknown. */
 			r->max = r->counts.allocations + 64;
-			r->n = r->first - every_nth.step;
+			r->counts.step = nth_step(r->counts.allocations);
+			r->n = nth_first(r->counts.step) - r->counts.step;
 			continue;
 		}
 		if (r->left || r->n > r->max)
@@ -582,7 +593,6 @@ static inline bool nth_try_restart(int crid, int fd, unsigned long flags)
 	r->at = at;
 	r->flags = flags;
 	r->pid = getpid();
-	r->first = nth_first();
 	r->leads_session = getsid(0) == r->pid;
 	r->leads_group = getpgid(0) == r->pid;
 	close(fail_nth);

@@ -11,7 +11,7 @@
 #include <dirent.h>
 
 /* More than any call allocates: then it is a call that never succeeds. */
-#define NTH_MAX 20000
+#define NTH_MAX 10000000
 
 #define DEBUGFS "/sys/kernel/debug/"
 
