@@ -206,7 +206,7 @@ int checkpoint_rest_of(struct task_struct *task, bool arrived)
 /*
  * Sleepers
  *
- * A task that waits for a futex, a child or a signal for as long as it takes need not
+ * A task that waits for a futex or a signal for as long as it takes need not
  * come to the edge of user mode to stand still: the way there is through no code of the
  * call but what returns -ERESTART*. So its registers have that value as long as it is
  * looked at, and it sleeps on. What it has is that of a task which was interrupted, and

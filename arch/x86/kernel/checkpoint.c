@@ -573,6 +573,8 @@ long checkpoint_syscall_result(struct task_struct *task)
  * checkpoint_sleep_result - tell what the system call returns in which a task sleeps
  * @task: the task, which sleeps, and can be interrupted
  *
+ * A call that writes to memory when it is woken up is none of those.
+ *
  * Return: -ERESTART*, if the call returns that to whatever interrupts it, and has had no
  * effect then, nor begun to count time; 0 if that is not known, or @task is in no call.
  */
@@ -597,8 +599,6 @@ long checkpoint_sleep_result(struct task_struct *task)
 			return args[3] ? 0 : -ERESTARTSYS;
 		}
 		return 0;
-	case __NR_wait4:
-		return -ERESTARTSYS;
 	case __NR_pause:
 		return -ERESTARTNOHAND;
 	}

@@ -562,9 +562,7 @@ enum {
 	BY_FUTEX,	/* of a file that the test maps, too */
 	BY_BITSET,	/* of the process */
 	BY_PAUSE,	/* a child */
-	BY_WAIT4,	/* for a child of its own */
-	CHILD,
-	SLEEPERS = CHILD,
+	SLEEPERS,
 };
 
 static __u32 own_word;
@@ -595,25 +593,6 @@ static void *sleeps_by_bitset(void *arg)
 	return NULL;
 }
 
-static void *sleeps_by_wait4(void *arg)
-{
-	int status;
-	pid_t pid = fork();
-
-	(void)arg;
-	CHECK(pid >= 0);
-	if (!pid) {
-		pause();
-		_exit(1);
-	}
-	counts->pids[BY_WAIT4] = gettid();
-	counts->pids[CHILD] = pid;
-	CHECK(waitpid(pid, &status, 0) == pid);
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)
-		count_one(BY_WAIT4);
-	return NULL;
-}
-
 static void counts_signal(int sig)
 {
 	(void)sig;
@@ -622,12 +601,9 @@ static void counts_signal(int sig)
 
 static void sleeping_tree(void)
 {
-	static void *(* const jobs[])(void *) = {
-		sleeps_by_futex, sleeps_by_bitset, sleeps_by_wait4,
-	};
 	char *much = mmap(NULL, MUCH, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	pthread_t threads[3];
+	pthread_t threads[2];
 	int i, status;
 	pid_t pid;
 
@@ -642,13 +618,13 @@ static void sleeping_tree(void)
 		CHECK(pause() == -1 && errno == EINTR);
 		_exit(0);
 	}
-	for (i = 0; i < 3; i++)
-		CHECK(!pthread_create(&threads[i], NULL, jobs[i], NULL));
+	CHECK(!pthread_create(&threads[0], NULL, sleeps_by_futex, NULL));
+	CHECK(!pthread_create(&threads[1], NULL, sleeps_by_bitset, NULL));
 	say(SAY_READY);
 	wait_go();
 	__atomic_store_n(&own_word, 1, __ATOMIC_SEQ_CST);
 	syscall(SYS_futex, &own_word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 2; i++)
 		CHECK(!pthread_join(threads[i], NULL));
 	CHECK(waitpid(pid, &status, 0) == pid && !status);
 }
@@ -696,7 +672,6 @@ static unsigned long sleeps_of(pid_t tid)
 	__atomic_store_n(sleepers_word(), 1, __ATOMIC_SEQ_CST); \
 	EXPECT_EQ(1, syscall(SYS_futex, sleepers_word(), FUTEX_WAKE, 1)); \
 	EXPECT_EQ(0, kill(counts->pids[BY_PAUSE], SIGUSR1)); \
-	EXPECT_EQ(0, kill(counts->pids[CHILD], SIGTERM)); \
 	EXPECT_TRUE(subject_finish(&self->s, which)); \
 	for (i = 0; i < SLEEPERS; i++) \
 		EXPECT_EQ(1UL, counts->of[i]) \
@@ -733,11 +708,11 @@ TEST_F_TIMEOUT(park, sleepers_sleep_on, 120)
 	WAKE_SLEEPERS("the restored one");
 }
 
-/* Woken up, and killed, while the image waits to be read. */
+/* Woken up while the image waits to be read. */
 TEST_F_TIMEOUT(park, sleepers_woken_meanwhile, 120)
 {
 	struct saver saver;
-	int i, status;
+	int i;
 
 	START(sleeping_tree);
 	ASSERT_TRUE(all_sleep());
@@ -752,19 +727,7 @@ TEST_F_TIMEOUT(park, sleepers_woken_meanwhile, 120)
 	EXPECT_EQ(0, saver_drain(&saver, self->s.image));
 	EXPECT_TRUE(POLL_UNTIL(READ_ONCE(counts->of[BY_FUTEX])));
 	EXPECT_TRUE(POLL_UNTIL(READ_ONCE(counts->of[BY_PAUSE])));
-
-	/* The child of one of them is killed, and that is no image. */
-	ASSERT_TRUE(saver_start(&saver, self->s.pid, 0));
-	ASSERT_TRUE(saver_wait(&saver));
-	EXPECT_EQ(0, kill(counts->pids[CHILD], SIGKILL));
-	status = saver_drain(&saver, -1);
-	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 100 + ESRCH)
-		TH_LOG("status %#x", status);
-	kill(self->s.pid, SIGKILL);
-	EXPECT_EQ(SIGKILL, wait_ms(self->s.pid, PATIENCE));
-	close(self->s.in);
-	close(self->s.out);
-	EXPECT_TRUE(subject_reap());
+	EXPECT_TRUE(subject_finish(&self->s, "the one that went on"));
 
 	/* What was saved knows nothing of that, but of the file. */
 	memset(counts->of, 0, sizeof(counts->of));
@@ -774,6 +737,27 @@ TEST_F_TIMEOUT(park, sleepers_woken_meanwhile, 120)
 		EXPECT_EQ(0UL, counts->of[i])
 			TH_LOG("%d", i);
 	WAKE_SLEEPERS("the restored one");
+}
+
+/* Killed meanwhile: that is no image. */
+TEST_F_TIMEOUT(park, sleepers_killed_meanwhile, 120)
+{
+	struct saver saver;
+	int status;
+
+	START(sleeping_tree);
+	ASSERT_TRUE(all_sleep());
+	ASSERT_TRUE(saver_start(&saver, self->s.pid, 0));
+	ASSERT_TRUE(saver_wait(&saver));
+	EXPECT_EQ(0, kill(counts->pids[BY_PAUSE], SIGKILL));
+	status = saver_drain(&saver, -1);
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 100 + ESRCH)
+		TH_LOG("status %#x", status);
+	EXPECT_EQ(0, kill(self->s.pid, SIGKILL));
+	EXPECT_EQ(SIGKILL, wait_ms(self->s.pid, PATIENCE));
+	close(self->s.in);
+	close(self->s.out);
+	EXPECT_TRUE(subject_reap());
 }
 
 /* Who saves is one of those that are saved. */
