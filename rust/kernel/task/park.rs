@@ -370,12 +370,14 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.end();
+        // Who was interrupted and is on its way runs the work, which lets it go at once: that its
+        // system call is done again is up to that.
+        let runs = self.is_caller || !self.quiet && !self.still && self.rest() == Rest::None;
         // SAFETY: The claim was made in `Park::add()`, and `task` is valid. Whether the work is
         // still on its list is what the function finds out.
         let cancelled = unsafe {
             bindings::checkpoint_unclaim(self.request.claim.get());
-            !self.is_caller
-                && bindings::task_work_cancel(self.task.as_ptr(), self.request.work.get())
+            !runs && bindings::task_work_cancel(self.task.as_ptr(), self.request.work.get())
         };
         if cancelled {
             // SAFETY: The work will not run, so its reference is given back here.
