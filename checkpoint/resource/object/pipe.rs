@@ -208,7 +208,10 @@ fn hold(
     let c_name = CStr::from_bytes_with_nul(&string).map_err(|_| EINVAL)?;
     let file = match state::open(c_name, flags::O_RDWR | flags::O_NONBLOCK | flags::O_NOCTTY) {
         Ok(file) => file,
-        // The open that comes next may do with less.
+        Err(e) if e == ENOMEM || e == ENFILE => {
+            return Err(cx.fail(e, fmt!("file \"{name}\": it cannot be opened: {e:?}")));
+        }
+        // The open that comes next may do with less, or says what is wrong.
         Err(_) => return Ok(None),
     };
 

@@ -158,7 +158,8 @@ static inline const char *nth_changed(const struct nth_self *a, const struct nth
 {
 	if (a->maps && b->maps && a->maps != b->maps)
 		return "mappings of the caller";
-	return a->fd != b->fd ? "descriptors of the caller" : NULL;
+	/* Other threads may have opened some. */
+	return a->maps && a->fd != b->fd ? "descriptors of the caller" : NULL;
 }
 
 /* checkpoint(2) */
