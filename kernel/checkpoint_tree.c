@@ -206,12 +206,11 @@ int checkpoint_rest_of(struct task_struct *task, bool arrived)
 /*
  * Sleepers
  *
- * A task that waits for a futex or a signal for as long as it takes need not
- * come to the edge of user mode to stand still: the way there is through no code of the
- * call but what returns -ERESTART*. So its registers have that value as long as it is
- * looked at, and it sleeps on. What it has is that of a task which was interrupted, and
- * so is what comes of a wake-up from now on, even if it does not sleep any more: it comes
- * to the edge, where its task work is.
+ * A task that waits for a futex or a signal for as long as it takes need not come to
+ * the edge of user mode to stand still: the way there is through no code of the call but
+ * what returns -ERESTART*. So its registers have that value as long as it is looked at,
+ * and it sleeps on. What it has is that of a task which was interrupted. Whoever wakes it
+ * up from then on has it come to the edge, where its task work is.
  */
 
 /* With the lock of its queue, where it has one: it sleeps as long as this looks at it. */
@@ -249,7 +248,7 @@ static int sleep_begin(struct task_struct *task, void *unused)
  * @task: the task, which has task work to be stopped by
  *
  * Return: whether @task sleeps as checkpoint_sleeps() says. checkpoint_sleep_end() is to
- * follow then, before the task work is taken back.
+ * follow then, before the task work is taken back or lets it go.
  */
 bool checkpoint_sleep_begin(struct task_struct *task)
 {

@@ -369,7 +369,6 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.end();
         // Who was interrupted and is on its way runs the work, which lets it go at once: that its
         // system call is done again is up to that.
         let runs = self.is_caller || !self.quiet && !self.still && self.rest() == Rest::None;
@@ -710,6 +709,8 @@ impl Park {
 
 impl Drop for Park {
     fn drop(&mut self) {
+        // As long as nobody who has come can have gone on, and sleep somewhere else.
+        self.members.iter_mut().for_each(Member::end);
         // SAFETY: The completions were initialized in `Gate::new()`.
         unsafe {
             bindings::complete_all(self.gate.seen.get());
