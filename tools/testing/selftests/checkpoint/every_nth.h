@@ -43,6 +43,9 @@
 /* Calls of one process to which that happens. */
 #define NTH_CALLS 16
 
+/* How often a call is made again of what somebody else saves just then. */
+#define NTH_BUSY 10000
+
 /* After which of those that failed the caller looks at all of himself, which takes long. */
 #define NTH_LOOK_EACH 16
 
@@ -249,7 +252,7 @@ static inline bool nth_try_checkpoint(pid_t pid, int fd, unsigned long flags, in
 	const char *wrong = NULL;
 	char state, log[512];
 	bool go_on = true;
-	unsigned int n, left, ends[NTH_ENDS], i;
+	unsigned int n, left, ends[NTH_ENDS], i, busy = 0;
 
 	if ((!check && fcntl(fd, F_GETFL) < 0) ||
 	    (flags & CHECKPOINT_LOG && fcntl(logfd, F_GETFL) < 0) || nth_enough("checkpoint"))
@@ -281,6 +284,12 @@ static inline bool nth_try_checkpoint(pid_t pid, int fd, unsigned long flags, in
 		}
 		log[0] = '\0';
 		left = nth_save(&c, pid, calm, n);
+		if (c.ret < 0 && c.err == EBUSY && busy++ < NTH_BUSY) {
+			sleep_ms(1);
+			n -= counts.step;
+			left = 0;
+			continue;
+		}
 		if (c.ret >= 0) {
 			counts.without += !left;
 			if (!check && nth_image_wrong)
