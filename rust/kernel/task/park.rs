@@ -288,7 +288,9 @@ impl Member {
     /// Finds out where the task is now.
     fn rest(&self) -> Rest {
         // SAFETY: `task` is valid; no lock is held.
-        if self.is_caller || self.quiet && unsafe { bindings::checkpoint_sleeps(self.task.as_ptr()) } {
+        if self.is_caller
+            || self.quiet && unsafe { bindings::checkpoint_sleeps(self.task.as_ptr()) }
+        {
             return Rest::Edge;
         }
         let arrived = self.request.arrived.load(Ordering::Acquire);
@@ -428,8 +430,7 @@ impl Park {
             .reserve(1, GFP_KERNEL_ACCOUNT)
             .map_err(|_| Unparked::NoMemory)?;
         let request = Request::new(self.gate.clone(), missing);
-        let request =
-            Arc::pin_init(request, GFP_KERNEL_ACCOUNT).map_err(|_| Unparked::NoMemory)?;
+        let request = Arc::pin_init(request, GFP_KERNEL_ACCOUNT).map_err(|_| Unparked::NoMemory)?;
 
         // SAFETY: The claim is zeros and pinned; `task` is valid as long as its reference is, which
         // is kept beside the claim.
@@ -463,11 +464,7 @@ impl Park {
             // SAFETY: `task` is valid. The work lives as long as the reference just given up, which
             // `run()` or the drop of the member takes back.
             let added = unsafe {
-                bindings::task_work_add(
-                    member.task.as_ptr(),
-                    (*work).work.get(),
-                    notify,
-                )
+                bindings::task_work_add(member.task.as_ptr(), (*work).work.get(), notify)
             };
             if added != 0 {
                 self.gate

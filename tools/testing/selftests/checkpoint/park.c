@@ -677,10 +677,11 @@ static void sleeping_tree(void)
 }
 
 #define POLL_UNTIL(is) ({ \
-	int _tries; \
-	for (_tries = 0; _tries < PATIENCE / 5 && !(is); _tries++) \
+	int _tries = 0; \
+	bool _is; \
+	while (!(_is = (is)) && _tries++ < PATIENCE / 5) \
 		sleep_ms(5); \
-	!!(is); \
+	_is; \
 })
 
 static bool all_sleep(void)
@@ -716,13 +717,14 @@ static unsigned long sleeps_of(pid_t tid)
 
 /* Wakes all of them up, and they come. */
 #define WAKE_SLEEPERS(which) do { \
+	const char *_which = (which); \
 	__atomic_store_n(sleepers_word(), 1, __ATOMIC_SEQ_CST); \
 	EXPECT_EQ(1, syscall(SYS_futex, sleepers_word(), FUTEX_WAKE, 1)); \
 	EXPECT_EQ(0, kill(counts->pids[BY_PAUSE], SIGUSR1)); \
-	EXPECT_TRUE(subject_finish(&self->s, which)); \
+	EXPECT_TRUE(subject_finish(&self->s, _which)); \
 	for (i = 0; i < SLEEPERS; i++) \
 		EXPECT_EQ(1UL, counts->of[i]) \
-			TH_LOG("%s: %d", which, i); \
+			TH_LOG("%s: %d", _which, i); \
 } while (0)
 
 TEST_F_TIMEOUT(park, sleepers_sleep_on, 120)
