@@ -284,13 +284,16 @@ enum Rest {
     Ending,
 }
 
+/// Tells whether a task sleeps where it can be left.
+fn sleeps(task: &Task) -> bool {
+    // SAFETY: `task` is valid; no lock is held.
+    unsafe { bindings::checkpoint_sleeps(task.as_ptr()) }
+}
+
 impl Member {
     /// Finds out where the task is now.
     fn rest(&self) -> Rest {
-        // SAFETY: `task` is valid; no lock is held.
-        if self.is_caller
-            || self.quiet && unsafe { bindings::checkpoint_sleeps(self.task.as_ptr()) }
-        {
+        if self.is_caller || self.quiet && sleeps(&self.task) {
             return Rest::Edge;
         }
         let arrived = self.request.arrived.load(Ordering::Acquire);
@@ -422,8 +425,7 @@ impl Park {
     /// not let it go yet, [`Unparked::Gone`] if it is beyond user mode.
     pub fn add(&mut self, task: ARef<Task>) -> Result<(), Unparked> {
         let is_caller = task.as_ptr() == current!().as_ptr();
-        // SAFETY: `task` is valid; no lock is held.
-        let quiet = !is_caller && unsafe { bindings::checkpoint_sleeps(task.as_ptr()) };
+        let quiet = !is_caller && sleeps(&task);
         let missing = !is_caller && !quiet;
 
         self.members
