@@ -93,6 +93,18 @@ static inline void *count_children(void *arg)
 	return NULL;
 }
 
+/* What every tree here begins with: more memory than a pipe takes, and the counts. */
+static inline const char *have_much(void)
+{
+	char *much = mmap(NULL, MUCH, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	counts = map_counts();
+	CHECK(!!counts && much != MAP_FAILED);
+	memset(much, 7, MUCH);
+	return much;
+}
+
 /* A busy tree: children, one of them with threads, and some memory. */
 static inline void busy_tree(void)
 {
@@ -100,15 +112,11 @@ static inline void busy_tree(void)
 		count_spinning, count_sleeping, count_threads, count_children,
 		count_spinning, count_sleeping,
 	};
-	char *much = mmap(NULL, MUCH, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const char *much = have_much();
 	pid_t pids[WORKERS];
 	int status;
 	long i;
 
-	counts = map_counts();
-	CHECK(!!counts && much != MAP_FAILED);
-	memset(much, 7, MUCH);
 	/* The last two are threads of the fourth. */
 	for (i = 0; i < 4; i++) {
 		pids[i] = fork();

@@ -99,15 +99,11 @@ TEST_F_TIMEOUT(park, overlapping_trees, 120)
 /* Its root waits in a call that answers EINTR to whatever interrupts it. */
 static void waiting_tree(void)
 {
-	char *much = mmap(NULL, MUCH, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct epoll_event event = { .events = EPOLLIN };
 	int ep, status;
 	pid_t pid;
 
-	counts = map_counts();
-	CHECK(!!counts && much != MAP_FAILED);
-	memset(much, 7, MUCH);
+	have_much();
 	pid = fork();
 	CHECK(pid >= 0);
 	if (!pid) {
@@ -648,15 +644,11 @@ static void counts_signal(int sig)
 
 static void sleeping_tree(void)
 {
-	char *much = mmap(NULL, MUCH, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	pthread_t threads[2];
 	int i, status;
 	pid_t pid;
 
-	counts = map_counts();
-	CHECK(!!counts && much != MAP_FAILED);
-	memset(much, 7, MUCH);
+	have_much();
 	pid = fork();
 	CHECK(pid >= 0);
 	if (!pid) {
@@ -715,17 +707,39 @@ static unsigned long sleeps_of(pid_t tid)
 	return nr;
 }
 
-/* Wakes all of them up, and they come. */
-#define WAKE_SLEEPERS(which) do { \
-	const char *_which = (which); \
-	__atomic_store_n(sleepers_word(), 1, __ATOMIC_SEQ_CST); \
-	EXPECT_EQ(1, syscall(SYS_futex, sleepers_word(), FUTEX_WAKE, 1)); \
-	EXPECT_EQ(0, kill(counts->pids[BY_PAUSE], SIGUSR1)); \
-	EXPECT_TRUE(subject_finish(&self->s, _which)); \
-	for (i = 0; i < SLEEPERS; i++) \
-		EXPECT_EQ(1UL, counts->of[i]) \
-			TH_LOG("%s: %d", _which, i); \
-} while (0)
+/* Wakes up those whom the test reaches. */
+static void wake_sleepers(struct __test_metadata *_metadata)
+{
+	__atomic_store_n(sleepers_word(), 1, __ATOMIC_SEQ_CST);
+	EXPECT_EQ(1, syscall(SYS_futex, sleepers_word(), FUTEX_WAKE, 1));
+	EXPECT_EQ(0, kill(counts->pids[BY_PAUSE], SIGUSR1));
+}
+
+/* Has each of them been woken up so often? */
+static void sleepers_came(struct subject *s, unsigned long times, const char *which)
+{
+	struct __test_metadata *_metadata = s->metadata;
+	int i;
+
+	for (i = 0; i < SLEEPERS; i++)
+		EXPECT_EQ(times, counts->of[i])
+			TH_LOG("%s: %d", which, i);
+}
+
+/* They sleep again, until they are woken up. */
+static void restored_sleepers(struct subject *s)
+{
+	struct __test_metadata *_metadata = s->metadata;
+
+	memset(counts->of, 0, sizeof(counts->of));
+	EXPECT_TRUE(subject_restart(s))
+		return;
+	EXPECT_TRUE(all_sleep());
+	sleepers_came(s, 0, "the restored one");
+	wake_sleepers(_metadata);
+	EXPECT_TRUE(subject_finish(s, "the restored one"));
+	sleepers_came(s, 1, "the restored one");
+}
 
 TEST_F_TIMEOUT(park, sleepers_sleep_on, 120)
 {
@@ -746,30 +760,22 @@ TEST_F_TIMEOUT(park, sleepers_sleep_on, 120)
 	for (i = 0; i < SLEEPERS; i++)
 		EXPECT_EQ(sleeps[i], sleeps_of(counts->pids[i]))
 			TH_LOG("%d", i);
-	WAKE_SLEEPERS("the one that went on");
-
-	memset(counts->of, 0, sizeof(counts->of));
-	ASSERT_TRUE(subject_restart(&self->s));
-	ASSERT_TRUE(all_sleep());
-	for (i = 0; i < SLEEPERS; i++)
-		EXPECT_EQ(0UL, counts->of[i])
-			TH_LOG("%d", i);
-	WAKE_SLEEPERS("the restored one");
+	wake_sleepers(_metadata);
+	EXPECT_TRUE(subject_finish(&self->s, "the one that went on"));
+	sleepers_came(&self->s, 1, "the one that went on");
+	restored_sleepers(&self->s);
 }
 
 /* Woken up while the image waits to be read. */
 TEST_F_TIMEOUT(park, sleepers_woken_meanwhile, 120)
 {
 	struct saver saver;
-	int i;
 
 	START(sleeping_tree);
 	ASSERT_TRUE(all_sleep());
 	ASSERT_TRUE(saver_start(&saver, self->s.pid, 0));
 	ASSERT_TRUE(saver_wait(&saver));
-	__atomic_store_n(sleepers_word(), 1, __ATOMIC_SEQ_CST);
-	EXPECT_EQ(1, syscall(SYS_futex, sleepers_word(), FUTEX_WAKE, 1));
-	EXPECT_EQ(0, kill(counts->pids[BY_PAUSE], SIGUSR1));
+	wake_sleepers(_metadata);
 	sleep_ms(100);
 	EXPECT_EQ(0UL, counts->of[BY_FUTEX]);
 	EXPECT_EQ(0UL, counts->of[BY_PAUSE]);
@@ -777,15 +783,8 @@ TEST_F_TIMEOUT(park, sleepers_woken_meanwhile, 120)
 	EXPECT_TRUE(POLL_UNTIL(READ_ONCE(counts->of[BY_FUTEX])));
 	EXPECT_TRUE(POLL_UNTIL(READ_ONCE(counts->of[BY_PAUSE])));
 	EXPECT_TRUE(subject_finish(&self->s, "the one that went on"));
-
-	/* What was saved knows nothing of that, but of the file. */
-	memset(counts->of, 0, sizeof(counts->of));
-	ASSERT_TRUE(subject_restart(&self->s));
-	ASSERT_TRUE(all_sleep());
-	for (i = 0; i < SLEEPERS; i++)
-		EXPECT_EQ(0UL, counts->of[i])
-			TH_LOG("%d", i);
-	WAKE_SLEEPERS("the restored one");
+	/* What was saved knows nothing of that. */
+	restored_sleepers(&self->s);
 }
 
 /* Killed meanwhile: that is no image. */
