@@ -422,6 +422,8 @@ static inline void nth_restart_calls(struct nth_restart *r)
 			nth_end(r, NTH_BAD);
 		}
 		if (failed++ % NTH_LOOK_EACH == 0) {
+			/* Where it stopped to read may be any. */
+			lseek(r->fd, r->at, SEEK_SET);
 			take_snapshot(failed == 1 ? &before : &after);
 			if (failed > 1 &&
 			    !same_snapshots(&before, &after, r->text, sizeof(r->text)))
